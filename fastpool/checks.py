@@ -1,0 +1,155 @@
+"""Arguments to plain Python numbers, before any allocation or kernel; every error message about them.
+
+A bad value is a ValueError, a bad type a TypeError; the message names the argument, what came and what is
+allowed.
+"""
+
+import math
+from collections.abc import Sequence
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from .operators import OPERATORS, Operator
+
+Pairs = tuple[tuple[int, int], ...]
+PADDING_WORDS = ("valid", "same", "same_lower")
+
+
+def integer(name: str, value: object, *, minimum: int) -> int:
+    """`value` as a Python int; NumPy integers are taken, bool and float are not."""
+    if not isinstance(value, bool | np.bool_):
+        try:
+            number = index(value)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+        else:
+            if number < minimum:
+                raise ValueError(f"{name} must be at least {minimum}, got {number}")
+            return number
+    raise TypeError(f"{name} must be an integer, got {_show(value)}")
+
+
+def boolean(name: str, value: object) -> bool:
+    """`value` as a Python bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {_show(value)}")
+    return bool(value)
+
+
+def number(name: str, value: object, *, above: float) -> float:
+    """`value` as a float larger than `above`; infinity is taken, NaN is not."""
+    if isinstance(value, bool | np.bool_ | str) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name} must be a real number, got {_show(value)}")
+    if isinstance(value, np.complexfloating):
+        raise TypeError(f"{name} must be a real number, got {_show(value)}")
+    result = float(value)
+    if math.isnan(result) or result <= above:
+        raise ValueError(f"{name} must be a number above {above:g}, got {value!r}")
+    return result
+
+
+def is_sequence(value: object) -> bool:
+    """Whether `value` lists one entry an axis: a tuple, a list or a 1-D array."""
+    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+
+
+def entries(name: str, value: Any, count: int) -> list[Any]:
+    """One entry for each of `count` axes; a single value, or a sequence of one, serves them all."""
+    if not is_sequence(value):
+        return [value] * count
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise ValueError(f"{name} must have one entry an axis, got an array of {value.ndim} dimensions")
+    listed = list(value)
+    if len(listed) == 1:
+        listed *= count
+    if len(listed) != count:
+        raise ValueError(f"{name} must have one entry for each of {count} pooled axes, got {value!r}")
+    return listed
+
+
+def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]:
+    """The axes that a window and an ``axes=`` argument name, in their order, as numbers from 0.
+
+    `name` is what the window is called in messages, empty for a form without one.
+    """
+    if axes is not None:
+        given = entries("axes", axes, len(axes) if is_sequence(axes) else 1)
+        chosen = tuple(_axis(axis, ndim) for axis in given)
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise ValueError(f"axes must be distinct, and at least one, got {axes!r}")
+        return chosen
+    if is_sequence(window):
+        if not 1 <= len(window) <= ndim:
+            raise ValueError(
+                f"{name} must have 1 to {ndim} entries for an array of {ndim} axes, got {window!r}"
+            )
+        return tuple(range(ndim - len(window), ndim))
+    if ndim < 3:
+        example = f", or pool the last ones with a tuple, {name}={(window,) * max(ndim, 1)}" if name else ""
+        raise ValueError(
+            f"x has {ndim} axes: without axes= every axis after the first two is pooled, and there is none. "
+            f"Name the axes{example}"
+        )
+    return tuple(range(2, ndim))
+
+
+def _axis(value: object, ndim: int) -> int:
+    axis = integer("axes", value, minimum=-ndim)
+    if axis >= ndim:
+        raise ValueError(f"axes must be in {-ndim}..{ndim - 1} for an array of {ndim} axes, got {axis}")
+    return axis % ndim
+
+
+def padding(value: Any, count: int) -> str | Pairs:
+    """A word of `PADDING_WORDS` in lower case, or one (before, after) pair an axis."""
+    if isinstance(value, str):
+        if value.lower() not in PADDING_WORDS:
+            raise ValueError(f"padding must be an integer, pairs, or one of {PADDING_WORDS}, got {value!r}")
+        return value.lower()
+    return tuple(_pair(entry) for entry in entries("padding", value, count))
+
+
+def _pair(entry: Any) -> tuple[int, int]:
+    before, after = _two(entry) if is_sequence(entry) else (entry, entry)
+    return integer("padding", before, minimum=0), integer("padding", after, minimum=0)
+
+
+def _two(entry: Any) -> tuple[Any, Any]:
+    if len(entry) != 2:
+        raise ValueError(f"padding of an axis must be an integer or a (before, after) pair, got {entry!r}")
+    return entry[0], entry[1]
+
+
+def operator(op: object) -> Operator:
+    """The row of the operator table that `op` names."""
+    if not isinstance(op, str):
+        raise TypeError(f"op must be a string, one of {', '.join(OPERATORS)}, got {_show(op)}")
+    if op not in OPERATORS:
+        raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
+    return OPERATORS[op]
+
+
+def parameters(row: Operator, given: dict[str, Any]) -> tuple[float, ...]:
+    """The operator's parameters in the table's order, the defaults filled in."""
+    allowed = [parameter.name for parameter in row.params]
+    for name in given:
+        if name not in allowed:
+            known = ", ".join(allowed + ["count_include_pad", "divisor_override"] * row.averages) or "none"
+            raise TypeError(f"{row.name} pooling takes no parameter {name!r}; it takes: {known}")
+    return tuple(number(p.name, given.get(p.name, p.default), above=p.minimum) for p in row.params)
+
+
+def divisor_override(value: object) -> int | None:
+    """None, or an integer other than 0 that fits 32 bits."""
+    if value is None:
+        return None
+    override = integer("divisor_override", value, minimum=1 - 2**31)
+    if override == 0 or override >= 2**31:
+        raise ValueError(f"divisor_override must be a 32-bit integer other than 0, or None, got {override}")
+    return override
+
+
+def _show(value: object) -> str:
+    return f"{value!r} of type {type(value).__name__}"

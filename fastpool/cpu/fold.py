@@ -1,0 +1,224 @@
+"""The general skeleton: any operator over any table of intervals, forward and backward.
+
+Forward reads the input and writes outputs; backward reads the gradient and writes the input's gradient over
+the inverse tables. Both are one loop nest over flat arrays, so that any number of pooled axes, any strides
+and any layout take the same compiled kernel: one for each operator and dtype.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import jit, operators, threads
+from ..operators import GATHER, Expression, Fold
+from ..windows import Geometry, Integers
+from . import half
+
+jit.register(operators)
+jit.register(half)
+
+Array = NDArray[Any]
+
+SEGMENT = 1024  # outputs along the last pooled axis that one task computes
+
+
+def fold(
+    name: str,
+    operator: Fold,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    y: Array,
+    second: Array | None = None,
+) -> None:
+    """Reduce every window of `x` into `y`, and the second results into `second`; both C-contiguous."""
+    walk = _walk(name, operator, None, _storage(x), _storage(y))
+    flat, origin, strides = _flatten(_raw(x))
+    nowhere = np.empty(0, np.int32)
+    _run(
+        walk,
+        (flat, flat, nowhere, nowhere, _raw(y).reshape(-1)),
+        nowhere if second is None else second.reshape(-1),
+        (origin, strides),
+        geometry,
+        divisors,
+        params,
+    )
+
+
+def gather(
+    name: str,
+    pull: Expression,
+    gy: Array,
+    x: Array,
+    first: Array,
+    second: Array,
+    geometry: Geometry,
+    params: NDArray[np.float64],
+    gx: Array,
+) -> None:
+    """Sum into each `gx` what `pull` sends from the windows that cover it; every array C-contiguous.
+
+    `geometry` is the inverse one. `first` and `second` have the shape of `gy`, `x` that of `gx`.
+    """
+    walk = _walk(name, GATHER, pull, _storage(gy), _storage(gx))
+    flat, origin, strides = _flatten(_raw(gy))
+    counts = [table.count for table in geometry.tables]
+    arrays = (flat, _raw(x).reshape(-1), first.reshape(-1), second.reshape(-1), _raw(gx).reshape(-1))
+    _run(walk, arrays, np.empty(0, np.int32), (origin, strides), geometry, counts, params)
+
+
+@cache
+def _walk(
+    name: str, operator: Fold, pull: Expression | None, source: str, target: str
+) -> Callable[..., None]:
+    """The loop nest for one operator; `pull` makes it the backward one, `source`, `target` name dtypes."""
+    start, lift, combine, finish, second = operator
+    read, write, send = half.READ[source], half.WRITE[target], pull or lift
+    backward = pull is not None
+    digest = jit.source_digest()
+
+    def walk(arrays, extra, table, axes, outer, inner, params, segments, first, last):
+        _ = digest  # captured, and so part of the cache key
+        values, local, saved, scale, out = arrays
+        rank = axes.shape[0]
+        length, begin = axes[rank - 1, 0], axes[rank - 1, 1]
+        stride, place_stride, out_stride = axes[rank - 1, 2], axes[rank - 1, 3], axes[rank - 1, 4]
+        step, place_step = axes[rank - 1, 5], axes[rank - 1, 6]
+        counts = np.empty(rank, np.int64)
+        for task in range(first, last):
+            segment, rest = task % segments, task // segments
+            base, place0, here0, own0, divisor0, rows = 0, 0, 0, 0, 1, 1
+            for axis in range(rank - 2, -1, -1):
+                output, rest = rest % axes[axis, 0], rest // axes[axis, 0]
+                column = axes[axis, 1] + output
+                base += table[0, column] * axes[axis, 2]
+                place0 += table[0, column] * axes[axis, 3]
+                here0 += output * axes[axis, 4]
+                own0 += output * axes[axis, 7]
+                counts[axis] = table[1, column]
+                rows *= table[1, column]
+                divisor0 *= table[2, column]
+            base += outer[0, rest]
+            here0 += outer[1, rest]
+            for output in range(segment * SEGMENT, min((segment + 1) * SEGMENT, length)):
+                lo, count = table[0, begin + output], table[1, begin + output]
+                divisor = divisor0 * table[2, begin + output]
+                for column in range(inner.shape[1]):
+                    corner = base + lo * stride + inner[0, column]
+                    place = place0 + lo * place_stride
+                    here = here0 + output * out_stride + inner[1, column]
+                    acc = start(read(values[corner]), place, params)
+                    for row in range(rows):
+                        tap, position, rest_row = corner, place, row
+                        for axis in range(rank - 2, -1, -1):
+                            i = rest_row if axis == 0 else rest_row % counts[axis]
+                            rest_row = 0 if axis == 0 else rest_row // counts[axis]
+                            tap += i * axes[axis, 5]
+                            position += i * axes[axis, 6]
+                        for _ in range(count):
+                            value = read(values[tap])
+                            if backward:
+                                own = own0 + output
+                                value = send(value, read(local[here]), own, saved[tap], scale[tap], params)
+                            acc = combine(acc, lift(value, position, here, params), params)
+                            tap += step
+                            position += place_step
+                    out[here] = write(finish(acc, divisor, params))
+                    if extra.size:
+                        extra[here] = second(acc, divisor, params)
+
+    direction = "pull" if backward else "fold"
+    return jit.kernel(walk, f"{direction}_{name}_{source}_{target}")
+
+
+def _run(
+    walk: Callable[..., None],
+    arrays: tuple[Array, ...],
+    extra: Array,
+    layout: tuple[int, tuple[int, ...]],
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+) -> None:
+    origin, strides = layout
+    pooled = geometry.axes
+    out_shape = geometry.output_shape
+    out_strides = _c_strides(out_shape)
+    outer_axes = [axis for axis in range(pooled[-1]) if axis not in pooled]
+    inner_axes = range(pooled[-1] + 1, len(out_shape))
+    outer = _offsets(out_shape, (strides, out_strides), outer_axes)
+    outer[0] += origin
+    inner = _offsets(out_shape, (strides, out_strides), inner_axes)
+    place_strides = _c_strides(geometry.plane)
+    own_strides = _c_strides([out_shape[axis] for axis in pooled])
+    table = np.concatenate(
+        [(t.lo, t.count, divisor) for t, divisor in zip(geometry.tables, divisors, strict=True)], axis=1
+    )
+    begin = np.cumsum([0, *map(len, geometry.tables)])
+    axes = np.array(
+        [
+            (
+                len(t),
+                begin[number],
+                strides[axis],
+                place_strides[number],
+                out_strides[axis],
+                strides[axis] * t.step,
+                place_strides[number] * t.step,
+                own_strides[number],
+            )
+            for number, (axis, t) in enumerate(zip(pooled, geometry.tables, strict=True))
+        ],
+        np.int64,
+    )
+    lengths = [len(t) for t in geometry.tables]
+    segments = -(-lengths[-1] // SEGMENT)
+    tasks = outer.shape[1] * int(np.prod(lengths[:-1], dtype=np.int64)) * segments
+    taps = [int(t.count.sum()) for t in geometry.tables]
+    work = outer.shape[1] * inner.shape[1] * int(np.prod(taps, dtype=np.float64))
+    threads.run(walk, (arrays, extra, table, axes, outer, inner, params, segments), tasks, work)
+
+
+def _storage(array: Array) -> str:
+    return array.dtype.name if array.dtype.name in half.READ else "native"
+
+
+def _raw(array: Array) -> Array:
+    """The array as a dtype that numba knows: float16, bfloat16 and bool by their bits."""
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    return array if _storage(array) == "native" else array.view(np.uint16)
+
+
+def _flatten(array: Array) -> tuple[Array, int, tuple[int, ...]]:
+    """Read-only 1-D view of the memory an array spans, the offset of its first element, its strides."""
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    if array.flags.c_contiguous:
+        flat, origin = array.reshape(-1), 0
+    else:
+        upward = array[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in strides)]
+        reach = [(n - 1) * stride for n, stride in zip(array.shape, strides, strict=True)]
+        span = 1 + sum(map(abs, reach))
+        origin = -sum(way for way in reach if way < 0)
+        flat = np.lib.stride_tricks.as_strided(upward, (span,), (array.itemsize,), writeable=False)
+    flat = flat.view()
+    flat.flags.writeable = False  # one compiled kernel for writeable and read-only input
+    return flat, origin, strides
+
+
+def _c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape)))
+
+
+def _offsets(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequence[int]) -> Integers:
+    """Flat offsets of all positions along `axes`, in C order: one row for each of the given strides."""
+    offsets = np.zeros((len(strides), 1), np.int64)
+    for axis in axes:
+        ways = np.multiply.outer(np.array([s[axis] for s in strides]), np.arange(shape[axis]))
+        offsets = (offsets[:, :, None] + ways[:, None, :]).reshape(len(strides), -1)
+    return offsets

@@ -1,0 +1,49 @@
+"""Every numba option in one place: how kernels are compiled, named and cached."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from numba import njit
+from numba.extending import register_jitable
+
+# error_model: division as in NumPy, no test for a zero divisor. No fast-math: NaN, infinities and the order
+# of additions are part of the contract. nogil: kernels are what our own threads run side by side.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+@cache
+def source_digest() -> int:
+    """A number that changes with the source of any expression a kernel is built from.
+
+    numba's cache key covers the file that defines a kernel, not the helpers it calls; kernels capture this
+    number, so that an edited operator misses the cache.
+    """
+    room = Path(__file__).parent
+    text = b"".join(path.read_bytes() for path in sorted([room / "operators.py", *room.glob("cpu/*.py")]))
+    return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
+
+
+def register(module: ModuleType) -> None:
+    """Let kernels call the plain Python functions that a module defines."""
+    for function in vars(module).values():
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+            register_jitable(function)
+
+
+def kernel(function: Callable[..., None], name: str) -> Callable[..., None]:
+    """Compile lazily under `name`, with the on-disk cache where some folder can be written."""
+    function.__name__ = function.__qualname__ = name
+    try:
+        compiled: Callable[..., None] = njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # numba: "no locator available", as on a read-only installation
+        compiled = njit(**OPTIONS)(function)
+    return compiled
+
+
+def cache_folder(compiled: Any) -> str:
+    """Where a kernel's compiled code is kept; empty where it is not kept."""
+    return str(getattr(compiled.stats, "cache_path", "") or "")

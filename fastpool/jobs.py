@@ -1,0 +1,299 @@
+"""A checked call: which operator runs over which windows, forward and backward.
+
+The public functions turn their arguments into a `Job` here; `forward` and `backward` hand it to the backend
+of the array. `vjp` listens on `TAPE`, where `forward` leaves the way back.
+"""
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import arrays, checks, windows
+from .arrays import Array
+from .operators import OPERATORS, Operator
+from .windows import Axis, Geometry, Integers
+
+Pull = Callable[..., Any]
+TAPE: ContextVar[list[Pull] | None] = ContextVar("fastpool_tape", default=None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One operator over one geometry.
+
+    Attributes
+    ----------
+    operator : Operator
+    geometry : Geometry
+        Its output shape has every axis of the input.
+    divisors : tuple of ndarray
+        Per pooled axis a factor of each window's divisor.
+    params : ndarray of float64
+        The operator's parameters, in the table's order; one 0 where it has none.
+    shape : tuple of int
+        Shape of the result, which may lack the pooled axes.
+    """
+
+    operator: Operator
+    geometry: Geometry
+    divisors: tuple[Integers, ...]
+    params: NDArray[np.float64]
+    shape: tuple[int, ...]
+
+
+# Forms ---------------------------------------------------------------------------------------------------
+
+
+def sliding(
+    x: object,
+    op: object,
+    window: Any,
+    *,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: object,
+    axes: Any,
+    op_params: dict[str, Any],
+) -> tuple[Array, Job]:
+    """The input and the job of a call with sliding windows."""
+    row, array = _operands(op, x)
+    pooled = checks.pooled_axes("window", window, axes, array.ndim)
+    count = len(pooled)
+    lengths = [checks.integer("window", k, minimum=1) for k in checks.entries("window", window, count)]
+    steps = [checks.integer("dilation", d, minimum=1) for d in checks.entries("dilation", dilation, count)]
+    strides = lengths
+    if stride is not None:
+        strides = [checks.integer("stride", s, minimum=1) for s in checks.entries("stride", stride, count)]
+    ceil = checks.boolean("ceil_mode", ceil_mode)
+    around = checks.padding(padding, count)
+    tables: dict[int, Axis] = {}
+    for number, (axis, k, s, d) in enumerate(zip(pooled, lengths, strides, steps, strict=True)):
+        n = array.shape[axis]
+        if around == "valid":
+            before, after = 0, 0
+        elif isinstance(around, str):
+            before, after = windows.same_padding(n, k, s, d, lower=around == "same_lower")
+        else:
+            before, after = around[number]
+        span = d * (k - 1) + 1
+        if max(before, after) >= span:
+            raise ValueError(
+                f"padding must be less than the dilated window, {span} on axis {axis}, got {(before, after)}"
+            )
+        tables[axis] = _on_axis(axis, windows.sliding, n, k, s, before, after, d, ceil)
+    return array, _job(row, array, tables, op_params)
+
+
+def adaptive(
+    x: object, op: object, output_size: Any, *, axes: Any, op_params: dict[str, Any]
+) -> tuple[Array, Job]:
+    """The input and the job of a call with adaptive bins."""
+    row, array = _operands(op, x)
+    pooled = checks.pooled_axes("output_size", output_size, axes, array.ndim)
+    sizes = checks.entries("output_size", output_size, len(pooled))
+    tables = {}
+    for axis, size in zip(pooled, sizes, strict=True):
+        n = array.shape[axis]
+        outputs = n if size is None else checks.integer("output_size", size, minimum=1)
+        tables[axis] = _on_axis(axis, windows.adaptive, n, outputs)
+    return array, _job(row, array, tables, op_params)
+
+
+def whole(
+    x: object, op: object, *, axes: Any, keepdims: object, op_params: dict[str, Any]
+) -> tuple[Array, Job]:
+    """The input and the job of a call over whole axes."""
+    row, array = _operands(op, x)
+    keep = checks.boolean("keepdims", keepdims)
+    pooled = checks.pooled_axes("", None, axes, array.ndim)
+    tables = {axis: _on_axis(axis, windows.adaptive, array.shape[axis], 1) for axis in pooled}
+    return array, _job(row, array, tables, op_params, keepdims=keep)
+
+
+def _operands(op: object, x: object) -> tuple[Operator, Array]:
+    row = checks.operator(op)
+    array = arrays.take("x", x)
+    arrays.check_dtype(row, array.dtype)
+    return row, array
+
+
+def _on_axis(axis: int, table: Callable[..., Axis], *arguments: Any) -> Axis:
+    try:
+        return table(*arguments)
+    except ValueError as error:
+        raise ValueError(f"axis {axis} of x: {error}") from None
+
+
+def _job(
+    row: Operator, x: Array, tables: dict[int, Axis], op_params: dict[str, Any], *, keepdims: bool = True
+) -> Job:
+    axes = tuple(sorted(tables))
+    geometry = Geometry(x.shape, axes, tuple(tables[axis] for axis in axes))
+    given = dict(op_params)
+    include, override = False, None
+    if row.averages:
+        include = checks.boolean("count_include_pad", given.pop("count_include_pad", True))
+        override = checks.divisor_override(given.pop("divisor_override", None))
+    params = np.array(checks.parameters(row, given) or (0.0,))
+    divisors = windows.divisors(geometry.tables, count_include_pad=include, override=override)
+    shape = geometry.output_shape
+    if not keepdims:
+        shape = tuple(n for axis, n in enumerate(shape) if axis not in axes)
+    return Job(row, geometry, divisors, params, shape)
+
+
+# Both directions -----------------------------------------------------------------------------------------
+
+
+def forward(
+    job: Job, x: Array, *, return_indices: object = False, out: object = None, dtype: Any = None
+) -> Any:
+    """The job's result, or the pair of result and indices."""
+    row = job.operator
+    indexed = checks.boolean("return_indices", return_indices)
+    if indexed and row.backward != "chosen":
+        raise ValueError(f"return_indices is for operators that choose an element, got op={row.name!r}")
+    target = arrays.result_dtype(row, x.dtype, dtype)
+    y = arrays.result(out, job.shape, target, x)
+    tape = TAPE.get()
+    indices = None
+    if indexed or (tape is not None and row.backward == "chosen"):
+        indices = np.empty(job.shape, index_dtype(job.geometry))
+    direct = y if y.flags.c_contiguous and y.flags.aligned else np.empty(job.shape, target)
+    if y.size:
+        fold = row.fold(x.dtype, target)
+        arrays.backend(x).fold(
+            row.name,
+            fold,
+            x,
+            job.geometry,
+            job.divisors,
+            job.params,
+            direct.reshape(job.geometry.output_shape),
+            indices,
+        )
+    if direct is not y:
+        y[...] = direct
+    if tape is not None:
+        tape.append(partial(pull, job, x, indices))
+    return (y if out is None else out, indices) if indexed else y if out is None else out
+
+
+def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
+    """The gradient for `x` of a call that was recorded; with ``params=True`` also for the parameters.
+
+    Parameters
+    ----------
+    gy : ndarray
+        Gradient for the result, of its shape.
+    params : bool
+        Return ``(gx, {name: gradient})``.
+
+    Returns
+    -------
+    ndarray or (ndarray, dict of float)
+    """
+    gradient = checked_gradient(gy, job.shape)
+    gx = backward(job, gradient, x, indices)
+    return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
+
+
+def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
+    """The gradient for `x`; `indices` are those of the forward call, for operators that choose."""
+    row, geometry = job.operator, job.geometry
+    floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
+    gx = np.zeros(x.shape, floating) if gy.size == 0 else np.empty(x.shape, floating)
+    if gy.size == 0:
+        return gx
+    backend, inverse = arrays.backend(x), geometry.inverse()
+    g = np.ascontiguousarray(gy.reshape(geometry.output_shape), floating)
+    if row.backward == "spread":
+        if row.averages:
+            g = g.astype(np.float64) / windows.divisor_grid(job.divisors, geometry.axes, x.ndim)
+        fold = OPERATORS["sum"].fold(g.dtype, floating)
+        counts = windows.divisors(inverse.tables)
+        backend.fold("sum", fold, g, inverse, counts, job.params, gx)
+        return gx
+    if row.backward == "chosen":
+        first = second = forward_indices(job, x) if indices is None else indices
+        local = gx  # not read
+    else:
+        first, second = np.empty((2, *geometry.output_shape))
+        backend.fold(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, first, second)
+        local = np.ascontiguousarray(x)
+    backend.gather(row.name, row.pull, g, local, first, second, inverse, job.params, gx)
+    return gx
+
+
+def forward_indices(job: Job, x: Array) -> Array:
+    """The indices of the chosen elements."""
+    indices: Array = forward(job, x, return_indices=True)[1]
+    return indices
+
+
+def _slopes(job: Job, gy: Array, x: Array) -> dict[str, float]:
+    slopes = {}
+    for parameter in job.operator.params:
+        slope = np.zeros(job.geometry.output_shape)
+        if slope.size:
+            name = f"{job.operator.name}_{parameter.name}"
+            arrays.backend(x).fold(name, parameter.slope, x, job.geometry, job.divisors, job.params, slope)
+        slopes[parameter.name] = float(np.sum(gy.astype(np.float64) * slope.reshape(job.shape)))
+    return slopes
+
+
+def index_dtype(geometry: Geometry) -> type[np.int32] | type[np.int64]:
+    """int32 while a plane has fewer than 2**31 elements."""
+    elements = 1
+    for n in geometry.plane:
+        elements *= n
+    return np.int32 if elements < 2**31 else np.int64
+
+
+# Checks of what comes back from the caller ---------------------------------------------------------------
+
+
+def checked_gradient(gy: object, shape: Sequence[int]) -> Array:
+    """A gradient of the expected shape and a numeric dtype."""
+    gradient = arrays.take("gy", gy)
+    if gradient.dtype == np.bool_:
+        raise TypeError("gy must be numeric, got bool")
+    if gradient.shape != tuple(shape):
+        raise ValueError(f"gy must have the result's shape {tuple(shape)}, got {gradient.shape}")
+    return gradient
+
+
+def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int) -> Array:
+    """Integer indices of the expected shape, all within ``0..limit-1``, as int64, C-contiguous."""
+    array = arrays.take(name, indices)
+    if array.dtype.name not in arrays.INTEGERS:
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    if array.shape != tuple(shape):
+        raise ValueError(f"{name} must have the shape {tuple(shape)}, got {array.shape}")
+    if array.size and not (array.min() >= 0 and array.max() < limit):
+        raise ValueError(f"{name} must be in 0..{limit - 1}, got {array.min()}..{array.max()}")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def chosen_indices(job: Job, indices: object) -> Array:
+    """A caller's indices, each of them an element of its own window."""
+    if job.operator.backward != "chosen":
+        raise ValueError(f"indices are for operators that choose an element, got op={job.operator.name!r}")
+    geometry = job.geometry
+    plane = geometry.plane
+    limit = int(np.prod(plane, dtype=np.int64))
+    flat = checked_indices("indices", indices, job.shape, limit).reshape(geometry.output_shape)
+    positions = np.unravel_index(flat, plane)
+    for axis, table, position in zip(geometry.axes, geometry.tables, positions, strict=True):
+        along = tuple(-1 if axis == own else 1 for own in range(flat.ndim))
+        offset = position - table.lo.reshape(along)
+        last = ((table.count - 1) * table.step).reshape(along)
+        if ((offset < 0) | (offset > last) | (offset % table.step != 0)).any():
+            raise ValueError("indices must each lie in their own window; some do not")
+    return flat

@@ -1,0 +1,353 @@
+"""The operator table: each operator is a few expressions, written once for every form and device.
+
+An operator is a monoid over the elements of a window. `Fold` names its expressions; all of them are plain
+Python on scalars and tuples, so that the CPU and the CUDA compiler both take them, and all of them are
+expressions: an ``if`` statement where an expression would do costs a factor of three.
+
+=========== ======================================== ====================================================
+expression  arguments                                gives
+=========== ======================================== ====================================================
+``start``   value, position, params                  the accumulator of no element (a first value is at
+                                                     hand for those that need one, and may be counted again)
+``lift``    value, position, here, params            the accumulator of one element
+``combine`` earlier, later, params                   the accumulator of both, in row-major order
+``finish``  accumulator, divisor, params             the window's value
+``second``  accumulator, divisor, params             a second result: the chosen element's index, or a
+                                                     number that backward needs
+``pull``    gradient, value, position, first,        what one window sends back to one of its elements
+            second, params
+=========== ======================================== ====================================================
+
+``position`` is the element's flat position in its plane, ``here`` the window's flat position in the output
+(the counter of a random operator), ``params`` the operator's parameters in the table's order.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Expression = Callable[..., Any]
+
+
+class Fold(NamedTuple):
+    """The expressions that reduce a window."""
+
+    start: Expression
+    lift: Expression
+    combine: Expression
+    finish: Expression
+    second: Expression
+
+
+class Parameter(NamedTuple):
+    """A number that an operator takes: its name, default, allowed range, and d value / d parameter."""
+
+    name: str
+    default: float
+    minimum: float  # exclusive
+    slope: Fold
+
+
+class Operator(NamedTuple):
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+    fold : callable
+        ``fold(source, target)`` gives the `Fold` for an input and an output dtype.
+    backward : {"spread", "chosen", "states"}
+        How a gradient returns: shared by every element, to the chosen element (whose index is the fold's
+        second result), or by `pull` from the results of `state`.
+    dtypes : {"all", "numbers", "floats"}
+        Accepted input: "numbers" leaves out bool.
+    pull : callable or None
+    state : Fold or None
+        Gives the two float64 numbers a window that `pull` reads.
+    promotes : bool
+        Whether integers widen as in `numpy.sum`.
+    averages : bool
+        Whether ``count_include_pad`` and ``divisor_override`` apply.
+    params : tuple of Parameter
+    """
+
+    name: str
+    fold: Callable[[np.dtype[Any], np.dtype[Any]], Fold]
+    backward: str
+    dtypes: str
+    pull: Expression | None = None
+    state: Fold | None = None
+    promotes: bool = False
+    averages: bool = False
+    params: tuple[Parameter, ...] = ()
+
+
+# Expressions that several folds share ------------------------------------------------------------------
+
+
+def nothing(acc, divisor, params):
+    return 0
+
+
+def plus(a, b, params):
+    return a + b
+
+
+def accumulated(acc, divisor, params):
+    return acc
+
+
+# max, min: (value, position) -----------------------------------------------------------------------------
+
+
+def begin_choice(value, position, params):
+    return value, position
+
+
+def lift_choice(value, position, here, params):
+    return value, position
+
+
+def larger(a, b, params):
+    """The first of equals; a NaN beats every number and the NaNs after it."""
+    take = (b[0] > a[0]) | ((b[0] != b[0]) & (a[0] == a[0]))
+    return b[0] if take else a[0], b[1] if take else a[1]
+
+
+def smaller(a, b, params):
+    take = (b[0] < a[0]) | ((b[0] != b[0]) & (a[0] == a[0]))
+    return b[0] if take else a[0], b[1] if take else a[1]
+
+
+def chosen_value(acc, divisor, params):
+    return acc[0]
+
+
+def chosen_position(acc, divisor, params):
+    return acc[1]
+
+
+def to_chosen(gradient, value, position, chosen, unused, params):
+    return np.float64(gradient) if chosen == position else 0.0
+
+
+# sum, avg: four accumulators, by dtype -------------------------------------------------------------------
+
+
+def zero(value, position, params):
+    return np.float64(0)
+
+
+def lift_float(value, position, here, params):
+    return np.float64(value)
+
+
+def mean(acc, divisor, params):
+    return acc / divisor
+
+
+# float64 carries the rounding error of its sum along (Knuth's TwoSum).
+
+
+def zero_pair(value, position, params):
+    return np.float64(0), np.float64(0)
+
+
+def lift_pair(value, position, here, params):
+    return np.float64(value), np.float64(0)
+
+
+def plus_compensated(a, b, params):
+    total = a[0] + b[0]
+    seen = total - a[0]
+    return total, a[1] + b[1] + ((a[0] - (total - seen)) + (b[0] - seen))
+
+
+def compensated_sum(acc, divisor, params):
+    return acc[0] + acc[1] if acc[1] - acc[1] == 0 else acc[0]  # an infinite sum has a NaN error
+
+
+def compensated_mean(acc, divisor, params):
+    return compensated_sum(acc, divisor, params) / divisor
+
+
+def zero_integer(value, position, params):
+    return np.int64(0)
+
+
+def lift_integer(value, position, here, params):
+    return np.int64(value)
+
+
+def integer_mean(acc, divisor, params):
+    """Rounded half up: floor(acc / divisor + 1/2)."""
+    size = abs(divisor)
+    return ((acc if divisor > 0 else -acc) + (size >> 1)) // size
+
+
+# 64-bit integers sum their high and low halves, so that an average of the largest is exact.
+
+
+def zero_halves(value, position, params):
+    return np.int64(0), np.int64(0)
+
+
+def lift_signed_halves(value, position, here, params):
+    return np.int64(value) >> 32, np.int64(value) & 0xFFFFFFFF
+
+
+def lift_unsigned_halves(value, position, here, params):
+    return np.int64(value >> np.uint64(32)), np.int64(value & np.uint64(0xFFFFFFFF))
+
+
+def plus_halves(a, b, params):
+    low = a[1] + b[1]
+    return a[0] + b[0] + (low >> 32), low & 0xFFFFFFFF
+
+
+def halves_sum(acc, divisor, params):
+    return acc[0] * 4294967296.0 + acc[1]
+
+
+def halves_mean(acc, divisor, params):
+    return halves_sum(acc, divisor, params) / divisor
+
+
+def halves_integer_mean(acc, divisor, params):
+    """As `integer_mean`, by long division in base 2**32; needs abs(divisor) < 2**31."""
+    size = abs(divisor)
+    low = (acc[1] if divisor > 0 else -acc[1]) + (size >> 1)
+    high = (acc[0] if divisor > 0 else -acc[0]) + (low >> 32)
+    return ((high // size) << 32) + (((high % size) << 32) + (low & 0xFFFFFFFF)) // size
+
+
+def _add_up(source: np.dtype[Any], target: np.dtype[Any], *, average: bool) -> Fold:
+    to_float = target.kind not in "iu"
+    if source.kind not in "iu":
+        if source == np.float64:
+            finish = compensated_mean if average else compensated_sum
+            return Fold(zero_pair, lift_pair, plus_compensated, finish, nothing)
+        return Fold(zero, lift_float, plus, mean if average else accumulated, nothing)
+    if source.itemsize == 8 and (average or to_float):
+        lift = lift_signed_halves if source.kind == "i" else lift_unsigned_halves
+        averaged = halves_mean if to_float else halves_integer_mean
+        return Fold(zero_halves, lift, plus_halves, averaged if average else halves_sum, nothing)
+    averaged = mean if to_float else integer_mean
+    return Fold(zero_integer, lift_integer, plus, averaged if average else accumulated, nothing)
+
+
+# lp: (m, s) with sum |x|^p = m^p s and m the largest |x|, so that no power overflows ---------------------
+
+
+def zero_scaled(value, position, params):
+    return np.float64(0), np.float64(0)
+
+
+def lift_scaled(value, position, here, params):
+    return abs(np.float64(value)), np.float64(1)
+
+
+def ratio_power(part, whole, p):
+    """(part / whole)^p, and 1 for 0 / 0 and inf / inf; no power is taken where none is needed."""
+    ratio = part / whole
+    return 1.0 if part == whole else ratio * ratio if p == 2 else ratio**p
+
+
+def plus_scaled(a, b, params):
+    top = a[0] if (a[0] > b[0]) | (a[0] != a[0]) else b[0]
+    return top, a[1] * ratio_power(a[0], top, params[0]) + b[1] * ratio_power(b[0], top, params[0])
+
+
+def lp_norm(acc, divisor, params):
+    return acc[0] * acc[1] ** (1.0 / params[0]) if acc[0] != 0 else 0.0
+
+
+def lp_scale(acc, divisor, params):
+    return acc[1] ** (1.0 / params[0] - 1.0)
+
+
+def lp_pull(gradient, value, position, top, scale, params):
+    """Send g sign(x) (|x| / y)^(p-1), with y = m s^(1/p); 0 where x or y is 0."""
+    share = ratio_power(abs(np.float64(value)), top, params[0] - 1.0) * scale
+    return 0.0 if value == 0 else gradient * share * (1.0 if value > 0 else -1.0)
+
+
+# d lp / dp = y (t / (p s) - log(s) / p^2), where t = sum r^p log r and r = |x| / m
+
+
+def zero_slope(value, position, params):
+    return np.float64(0), np.float64(0), np.float64(0)
+
+
+def lift_slope(value, position, here, params):
+    return abs(np.float64(value)), np.float64(1), np.float64(0)
+
+
+def rescaled_slope(acc, top, p):
+    power = ratio_power(acc[0], top, p)
+    scaling = math.log(acc[0] / top) if (acc[0] > 0) & (acc[0] < top) else 0.0
+    return power * (acc[2] + acc[1] * scaling) if power > 0 else 0.0
+
+
+def plus_slope(a, b, params):
+    total = plus_scaled(a, b, params)
+    slope = rescaled_slope(a, total[0], params[0]) + rescaled_slope(b, total[0], params[0])
+    return total[0], total[1], slope
+
+
+def lp_slope(acc, divisor, params):
+    p = params[0]
+    change = acc[2] / (p * acc[1]) - math.log(acc[1]) / (p * p)
+    return lp_norm(acc, divisor, params) * change if (acc[0] != 0) & (p < math.inf) else 0.0
+
+
+# The table -----------------------------------------------------------------------------------------------
+
+MAX = Fold(begin_choice, lift_choice, larger, chosen_value, chosen_position)
+MIN = Fold(begin_choice, lift_choice, smaller, chosen_value, chosen_position)
+LP = Fold(zero_scaled, lift_scaled, plus_scaled, lp_norm, nothing)
+LP_STATE = LP._replace(finish=chosen_value, second=lp_scale)
+LP_SLOPE = Fold(zero_slope, lift_slope, plus_slope, lp_slope, nothing)
+GATHER = Fold(zero, lift_float, plus, accumulated, nothing)  # backward: the sum of what windows send
+
+
+def max_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
+    return MAX
+
+
+def min_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
+    return MIN
+
+
+def avg_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
+    return _add_up(source, target, average=True)
+
+
+def sum_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
+    return _add_up(source, target, average=False)
+
+
+def lp_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
+    return LP
+
+
+OPERATORS = {
+    operator.name: operator
+    for operator in (
+        Operator("max", max_fold, "chosen", "all", pull=to_chosen),
+        Operator("min", min_fold, "chosen", "all", pull=to_chosen),
+        Operator("avg", avg_fold, "spread", "numbers", averages=True),
+        Operator("sum", sum_fold, "spread", "numbers", promotes=True),
+        Operator(
+            "lp",
+            lp_fold,
+            "states",
+            "floats",
+            pull=lp_pull,
+            state=LP_STATE,
+            params=(Parameter("p", 2.0, 0.0, LP_SLOPE),),
+        ),
+    )
+}

@@ -1,0 +1,159 @@
+"""Unpooling: values back to the places that indices name, the inverse of ``return_indices``."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from . import arrays, checks, jobs
+from .arrays import Array
+
+RULES = ("last", "sum", "error")
+
+
+def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: str = "last") -> Array:
+    """Write each value to the element that its index names, and 0 everywhere else.
+
+    Parameters
+    ----------
+    y : ndarray
+        Values; any dtype that pooling takes.
+    indices : ndarray of an integer dtype, of the shape of `y`
+        Flat C-order positions in the pooled axes of one plane, as ``return_indices`` gives them.
+    shape : sequence of int
+        Shape of the result, or the lengths of its pooled axes alone.
+    axes : int or sequence of int, optional
+        The pooled axes. Without it: the last ``len(shape)`` axes where `shape` is shorter than ``y.shape``;
+        else every axis after the first two, or from the first axis whose length changes if that comes first.
+    duplicates : {"last", "sum", "error"}
+        What happens where two values of a plane name the same element: the last one in C order stays, they
+        add up (floats of 16 bits in float32), or a ValueError.
+
+    Returns
+    -------
+    ndarray
+        Of `shape` and the dtype of `y`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For indices of another dtype or shape, indices outside ``0..plane-1``, a shape that does not fit, and
+        repeated indices with ``duplicates="error"``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.array([[1, 5], [7, 2], [0, 3], [4, 6]])
+    >>> y, i = fp.max_pool(x, (2, 2), return_indices=True)
+    >>> fp.unpool(y, i, x.shape)
+    array([[0, 0],
+           [7, 0],
+           [0, 0],
+           [0, 6]])
+    """
+    values = arrays.take("y", y)
+    if duplicates not in RULES:
+        raise ValueError(f"duplicates must be one of {', '.join(RULES)}, got {duplicates!r}")
+    if values.ndim < 1:
+        raise ValueError("y must have at least one axis")
+    full, pooled = _full_shape(values.shape, shape, axes)
+    plane = [full[axis] for axis in pooled]
+    flat = jobs.checked_indices("indices", indices, values.shape, int(np.prod(plane, dtype=np.int64)))
+    places = _places(flat, full, pooled)
+    result = np.zeros(full, values.dtype)
+    if duplicates == "sum":
+        wide = np.zeros(full, np.float32) if values.dtype.name in ("float16", "bfloat16") else result
+        np.add.at(wide.reshape(-1), places, values)
+        result = wide.astype(values.dtype, copy=False)
+    elif duplicates == "error" and np.unique(places).size < places.size:
+        raise ValueError('indices name an element twice, which duplicates="error" forbids')
+    else:
+        result.reshape(-1)[places.reshape(-1)] = values.reshape(-1)
+    tape = jobs.TAPE.get()
+    if tape is not None:
+        tape.append(partial(_pull, places, full, duplicates))
+    return result
+
+
+def unpool_backward(
+    gx: Any, y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: str = "last"
+) -> Array:
+    """Gradient of `unpool` for `y`: the gradient at each value's element, 0 for values that were replaced.
+
+    Parameters
+    ----------
+    gx : ndarray
+        Gradient for the result of `unpool`, of its shape.
+    y, indices, shape, axes, duplicates
+        As in `unpool`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `y` and the dtype of `gx`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> y, i = np.array([7.0, 6.0]), np.array([1, 3])
+    >>> fp.unpool_backward(np.array([0.1, 0.2, 0.3, 0.4]), y, i, (4,))
+    array([0.2, 0.4])
+    """
+    tape: list[jobs.Pull] = []
+    token = jobs.TAPE.set(tape)
+    try:
+        unpool(y, indices, shape, axes=axes, duplicates=duplicates)
+    finally:
+        jobs.TAPE.reset(token)
+    gradient: Array = tape[0](gx)
+    return gradient
+
+
+def _pull(places: Array, shape: tuple[int, ...], duplicates: str, gx: object, *, params: bool = False) -> Any:
+    gradient = jobs.checked_gradient(gx, shape).reshape(-1)
+    gy = gradient[places]
+    if duplicates == "last":
+        writer = np.zeros(gradient.size, np.int64)
+        order = np.arange(places.size).reshape(places.shape)
+        writer[places.reshape(-1)] = order.reshape(-1)
+        gy = np.where(writer[places] == order, gy, np.zeros((), gy.dtype))
+    return (gy, {}) if checks.boolean("params", params) else gy
+
+
+def _full_shape(given: tuple[int, ...], shape: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The result's shape and its pooled axes, ascending."""
+    if not checks.is_sequence(shape):
+        raise TypeError(f"shape must be a sequence of integers, got {shape!r}")
+    lengths = tuple(checks.integer("shape", n, minimum=0) for n in shape)
+    if axes is not None:
+        pooled = checks.pooled_axes("shape", lengths, axes, len(given))
+    elif len(lengths) == len(given):
+        changed = [axis for axis, (a, b) in enumerate(zip(given, lengths, strict=True)) if a != b]
+        pooled = tuple(range(min([2, len(given) - 1, *changed]), len(given)))
+    else:
+        pooled = checks.pooled_axes("shape", lengths, None, len(given))
+    if len(lengths) == len(given):
+        full = lengths
+    elif len(lengths) == len(pooled):
+        new = dict(zip(pooled, lengths, strict=True))
+        full = tuple(new.get(axis, n) for axis, n in enumerate(given))
+    else:
+        raise ValueError(
+            f"shape must have {len(given)} entries, or one for each of {len(pooled)} pooled axes, got {lengths}"
+        )
+    wrong = [axis for axis, n in enumerate(given) if axis not in pooled and full[axis] != n]
+    if wrong:
+        raise ValueError(f"shape {full} and y of shape {given} differ on axes {wrong}, which are not pooled")
+    return full, tuple(sorted(pooled))
+
+
+def _places(flat: Array, full: tuple[int, ...], pooled: tuple[int, ...]) -> Array:
+    """Positions in the whole C-ordered result for positions in planes."""
+    strides = [int(np.prod(full[axis + 1 :], dtype=np.int64)) for axis in range(len(full))]
+    places = np.zeros((1,) * len(full), np.int64)
+    for axis, position in zip(pooled, np.unravel_index(flat, [full[axis] for axis in pooled]), strict=True):
+        places = places + position * strides[axis]
+    for axis in set(range(len(full))) - set(pooled):
+        along = tuple(-1 if axis == own else 1 for own in range(len(full)))
+        places = places + (np.arange(full[axis]) * strides[axis]).reshape(along)
+    return places
