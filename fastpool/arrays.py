@@ -58,7 +58,7 @@ def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[
     if wanted is None:
         promoted: np.dtype[Any] = np.sum(np.empty(0, source)).dtype
         return promoted if row.promotes and not is_float(source) else source
-    dtype = np.dtype(wanted)
+    dtype: np.dtype[Any] = np.dtype(wanted)
     allowed = FLOATS if is_float(source) else GROUPS["numbers"]
     allowed = (*allowed, "bool") if source == np.bool_ else allowed
     if dtype.name not in allowed or not dtype.isnative:

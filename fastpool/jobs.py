@@ -168,7 +168,7 @@ def forward(
     direct = y if y.flags.c_contiguous and y.flags.aligned else np.empty(job.shape, target)
     if y.size:
         fold = row.fold(x.dtype, target)
-        arrays.backend(x).fold(
+        arrays.backend(x).reduce(
             row.name,
             fold,
             x,
@@ -218,14 +218,14 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
             g = g.astype(np.float64) / windows.divisor_grid(job.divisors, geometry.axes, x.ndim)
         fold = OPERATORS["sum"].fold(g.dtype, floating)
         counts = windows.divisors(inverse.tables)
-        backend.fold("sum", fold, g, inverse, counts, job.params, gx)
+        backend.reduce("sum", fold, g, inverse, counts, job.params, gx)
         return gx
     if row.backward == "chosen":
         first = second = forward_indices(job, x) if indices is None else indices
         local = gx  # not read
     else:
         first, second = np.empty((2, *geometry.output_shape))
-        backend.fold(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, first, second)
+        backend.reduce(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, first, second)
         local = np.ascontiguousarray(x)
     backend.gather(row.name, row.pull, g, local, first, second, inverse, job.params, gx)
     return gx
@@ -243,7 +243,7 @@ def _slopes(job: Job, gy: Array, x: Array) -> dict[str, float]:
         slope = np.zeros(job.geometry.output_shape)
         if slope.size:
             name = f"{job.operator.name}_{parameter.name}"
-            arrays.backend(x).fold(name, parameter.slope, x, job.geometry, job.divisors, job.params, slope)
+            arrays.backend(x).reduce(name, parameter.slope, x, job.geometry, job.divisors, job.params, slope)
         slopes[parameter.name] = float(np.sum(gy.astype(np.float64) * slope.reshape(job.shape)))
     return slopes
 

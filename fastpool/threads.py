@@ -119,7 +119,10 @@ def run(kernel: Callable[..., None], arguments: tuple[Any, ...], tasks: int, wor
         while (number := next(numbers)) < ranges:
             kernel(*arguments, number * tasks // ranges, (number + 1) * tasks // ranges)
 
-    helpers = [team.helpers().submit(take) for _ in range(min(team.size, ranges) - 1)]
+    try:
+        helpers = [team.helpers().submit(take) for _ in range(min(team.size, ranges) - 1)]
+    except RuntimeError:  # the interpreter is shutting down and starts no more threads
+        helpers = []
     try:
         take()
     finally:  # helpers that have not begun by now would find nothing to do

@@ -139,7 +139,8 @@ def _full_shape(given: tuple[int, ...], shape: Any, axes: Any) -> tuple[tuple[in
         full = tuple(new.get(axis, n) for axis, n in enumerate(given))
     else:
         raise ValueError(
-            f"shape must have {len(given)} entries, or one for each of {len(pooled)} pooled axes, got {lengths}"
+            f"shape must have {len(given)} entries, or one for each of {len(pooled)} pooled axes, "
+            f"got {lengths}"
         )
     wrong = [axis for axis, n in enumerate(given) if axis not in pooled and full[axis] != n]
     if wrong:

@@ -1,5 +1,5 @@
 """Pooling on the CPU: the backend that `fastpool.arrays` hands out for NumPy arrays."""
 
-from .fold import fold, gather
+from .fold import gather, reduce
 
-__all__ = ["fold", "gather"]
+__all__ = ["gather", "reduce"]

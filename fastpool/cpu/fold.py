@@ -25,7 +25,7 @@ Array = NDArray[Any]
 SEGMENT = 1024  # outputs along the last pooled axis that one task computes
 
 
-def fold(
+def reduce(
     name: str,
     operator: Fold,
     x: Array,

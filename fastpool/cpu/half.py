@@ -43,7 +43,7 @@ def from_half_in_software(bits):
     scaled = np.uint32(size << np.uint32(13)).view(np.float32) * np.float32(2.0**112)
     special = np.uint32(0x7F800000) if size >= 0x7C00 else np.uint32(0)
     sign = np.uint32(np.uint32(bits & 0x8000) << np.uint32(16))
-    return np.uint32(scaled.view(np.uint32) | special | sign).view(np.float32)
+    return np.uint32(np.float32(scaled).view(np.uint32) | special | sign).view(np.float32)
 
 
 def to_half_in_software(value):
@@ -54,7 +54,7 @@ def to_half_in_software(value):
     odd = np.uint32(np.uint32(size >> np.uint32(13)) & np.uint32(1))
     normal = np.uint32(np.uint32(size + np.uint32(0xC8000FFF) + odd) >> np.uint32(13))
     tiny = np.uint32(
-        np.float32(size.view(np.float32) + np.float32(0.5)).view(np.uint32) - np.uint32(0x3F000000)
+        np.float32(np.uint32(size).view(np.float32) + np.float32(0.5)).view(np.uint32) - np.uint32(0x3F000000)
     )
     nan = np.uint32(np.uint32(0x7E00) | np.uint32(np.uint32(size >> np.uint32(13)) & np.uint32(0x3FF)))
     finite = tiny if size < 0x38800000 else normal
