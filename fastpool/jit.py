@@ -44,6 +44,11 @@ def kernel(function: Callable[..., None], name: str) -> Callable[..., None]:
     return compiled
 
 
-def cache_folder(compiled: Any) -> str:
-    """Where a kernel's compiled code is kept; empty where it is not kept."""
-    return str(getattr(compiled.stats, "cache_path", "") or "")
+def cache_folder() -> str:
+    """Where compiled kernels are kept; empty where no folder can be written."""
+
+    def probe() -> None:
+        pass
+
+    compiled: Any = kernel(probe, "probe")
+    return str(compiled.stats.cache_path or "")

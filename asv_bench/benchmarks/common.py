@@ -1,0 +1,19 @@
+"""What the benchmark classes share: filled arrays and layouts."""
+
+import numpy as np
+
+
+def filled(shape, dtype, layout="first"):
+    """Random numbers (never lazily mapped zeros), channels first or last; axes to pool.
+
+    Channels-last keeps the same extents, so that both layouts move the same bytes.
+    """
+    rng = np.random.default_rng(7)
+    if np.dtype(dtype).kind == "f":
+        x = rng.standard_normal(shape).astype(dtype)
+    else:
+        x = rng.integers(0, 100, shape).astype(dtype)
+    axes = tuple(range(2, len(shape)))
+    if layout == "last":
+        return np.ascontiguousarray(np.moveaxis(x, 1, -1)), tuple(axis - 1 for axis in axes)
+    return x, axes

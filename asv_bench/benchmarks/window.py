@@ -1,0 +1,43 @@
+"""Sliding windows: operator x direction x shape x window x dtype x layout, one method a direction."""
+
+import fastpool as fp
+
+from .common import filled
+
+# A small map (dispatch, short lines), a network's stem (out of cache), one large image (no batch to split).
+SHAPES = {"small": (1, 16, 14, 14), "stem": (8, 64, 112, 112), "image": (1, 1, 2048, 2048)}
+# Without overlap, with overlap and padding, and stride 1.
+WINDOWS = {
+    "2x2 s2": {"window": 2},
+    "3x3 s2 p1": {"window": 3, "stride": 2, "padding": 1},
+    "5x5 s1 p2": {"window": 5, "stride": 1, "padding": 2},
+}
+
+
+class Window:
+    """Every operator on every kind of window."""
+
+    params = (
+        ["max", "min", "avg", "sum", "lp"],
+        list(SHAPES),
+        list(WINDOWS),
+        ["float32", "float16", "uint8"],
+        ["first", "last"],
+    )
+    param_names = ("operator", "shape", "window", "dtype", "layout")
+    timeout = 120
+
+    def setup(self, operator, shape, window, dtype, layout):
+        if operator == "lp" and dtype == "uint8":
+            raise NotImplementedError("lp takes floats")
+        self.x, axes = filled(SHAPES[shape], dtype, layout)
+        self.call = {**WINDOWS[window], "axes": axes}
+        y, self.pull = fp.vjp(fp.pool, self.x, operator, **self.call)
+        self.gy = y.astype("float32") if dtype == "uint8" else y
+        self.pull(self.gy)
+
+    def time_forward(self, operator, shape, window, dtype, layout):
+        fp.pool(self.x, operator, **self.call)
+
+    def time_backward(self, operator, shape, window, dtype, layout):
+        self.pull(self.gy)

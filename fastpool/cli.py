@@ -1,0 +1,221 @@
+"""The command line, over the public functions: info, pool, demo."""
+
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+import fastpool as fp
+
+from . import jit
+from .operators import OPERATORS
+
+IMAGES = {".png", ".jpg", ".jpeg"}
+TIFFS = {".tif", ".tiff"}
+
+app = typer.Typer(
+    help="Pooling on arrays: every operator, any axes, exact rules.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+
+@app.command()
+def info() -> None:
+    """Show versions, threads, CUDA devices and the folder that keeps compiled kernels."""
+    table = Table(show_header=False)
+    for name in ("fastpool", "numpy", "numba", "llvmlite"):
+        table.add_row(name, version(name))
+    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
+    table.add_row("threads", str(fp.get_num_threads()))
+    table.add_row("threading layer", "fastpool's own threads over kernels that release the GIL")
+    table.add_row("CUDA devices", _cuda_devices())
+    table.add_row("cache folder", jit.cache_folder() or "none can be written; kernels are compiled each time")
+    console.print(table)
+
+
+def _cuda_devices() -> str:
+    try:
+        from numba import cuda  # noqa: PLC0415  (a GPU library, imported only when asked for)
+
+        if not cuda.is_available():
+            return "none: no CUDA driver with a device was found"
+        return ", ".join(str(device.name) for device in cuda.gpus)
+    except Exception as error:
+        return f"none: {error}".splitlines()[0]
+
+
+@app.command(name="pool")
+def pool_file(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy, PNG, JPEG or TIFF file.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; its suffix decides.")],
+    op: Annotated[str, typer.Option(help=f"One of {', '.join(OPERATORS)}.")] = "max",
+    window: Annotated[str, typer.Option(help="Elements: 2, or one an axis: 2,3.")] = "2",
+    stride: Annotated[str | None, typer.Option(help="Distance of windows; by default the window.")] = None,
+    padding: Annotated[str, typer.Option(help="Elements, one an axis, valid, same or same_lower.")] = "0",
+    axes: Annotated[
+        str | None,
+        typer.Option(help="Pooled axes: 0,1. By default an image's rows and columns."),
+    ] = None,
+) -> None:
+    """Pool an array or an image from a file to a file."""
+    try:
+        x = _read(source)
+        named = _numbers(axes)
+        if named is None and source.suffix.lower() in IMAGES | TIFFS:
+            named = (0, 1)
+        words = padding if not padding[:1].isdigit() else _numbers(padding)
+        y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named)
+        _write(target, y)
+    except (ValueError, TypeError, OSError) as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    console.print(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}, written to {target}")
+
+
+def _numbers(text: str | None) -> Any:
+    """``"2"`` as 2, ``"2,3"`` as (2, 3)."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"expected an integer or integers with commas between them, got {text!r}") from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _read(path: Path) -> NDArray[Any]:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+        return array
+    if suffix in IMAGES:
+        from PIL import Image  # noqa: PLC0415  (an extra)
+
+        with Image.open(path) as image:
+            return np.asarray(image)
+    if suffix in TIFFS:
+        import tifffile  # noqa: PLC0415  (an extra)
+
+        return np.asarray(tifffile.imread(path))
+    raise ValueError(f"IN must end in .npy, .png, .jpg, .jpeg, .tif or .tiff, got {path.name!r}")
+
+
+def _write(path: Path, array: NDArray[Any]) -> None:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        np.save(path, array)
+    elif suffix in IMAGES:
+        from PIL import Image  # noqa: PLC0415  (an extra)
+
+        if array.dtype != np.uint8:
+            raise ValueError(f"a {suffix} file holds uint8, the result is {array.dtype}: use .npy or .tif")
+        Image.fromarray(array).save(path)
+    elif suffix in TIFFS:
+        import tifffile  # noqa: PLC0415  (an extra)
+
+        tifffile.imwrite(path, array)
+    else:
+        raise ValueError(f"OUT must end in .npy, .png, .jpg, .jpeg, .tif or .tiff, got {path.name!r}")
+
+
+NUMPY: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "max": lambda windows: windows.max((-2, -1)),
+    "min": lambda windows: windows.min((-2, -1)),
+    "avg": lambda windows: windows.mean((-2, -1)),
+    "sum": lambda windows: windows.sum((-2, -1)),
+    "lp": lambda windows: np.sqrt((windows * windows).sum((-2, -1))),
+}
+
+
+@app.command()
+def demo(
+    image: Annotated[Path | None, typer.Option(help="A photograph; by default scikit-image's.")] = None,
+    output: Annotated[Path, typer.Option(help="The picture of the results.")] = Path("fastpool-demo.png"),
+    window: Annotated[int, typer.Option(help="Side of the square windows.", min=1)] = 8,
+    repeat: Annotated[int, typer.Option(help="Timed calls an operator; the best counts.", min=1)] = 7,
+) -> None:
+    """Pool a photograph with every operator: a table of speeds, and one picture of the results."""
+    x = _photograph(image)
+    table = Table(title=f"{x.shape} {x.dtype}, window {window}x{window}, {fp.get_num_threads()} threads")
+    for heading in ("operator", "output shape", "ms", "GB/s", "times faster than NumPy"):
+        table.add_column(heading, justify="left" if heading == "operator" else "right")
+    results = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(OPERATORS))
+        for op in OPERATORS:
+            progress.update(task, description=f"{op}: compiling, then timing")
+            y, seconds, other = _race(op, x, window, repeat)
+            results[op] = y
+            speed = (x.nbytes + y.nbytes) / seconds / 1e9
+            row = (op, str(y.shape), f"{seconds * 1e3:.2f}", f"{speed:.1f}", f"{other / seconds:.1f}")
+            table.add_row(*row)
+            progress.advance(task)
+    console.print(table)
+    _draw(x, results, output)
+    console.print(f"picture written to {output}")
+
+
+def _photograph(path: Path | None) -> NDArray[np.float32]:
+    """Rows, columns and colours between 0 and 1."""
+    if path is None:
+        from skimage import data  # noqa: PLC0415  (an extra)
+
+        photograph: NDArray[Any] = data.astronaut()
+    else:
+        photograph = _read(path)
+    if photograph.ndim not in (2, 3) or photograph.dtype != np.uint8:
+        raise typer.BadParameter(f"expected an 8-bit image, got {photograph.shape} of {photograph.dtype}")
+    floats: NDArray[np.float32] = photograph.astype(np.float32)
+    return floats / np.float32(255)
+
+
+def _race(op: str, x: NDArray[Any], window: int, repeat: int) -> tuple[NDArray[Any], float, float]:
+    """The pooled image, and the best seconds of fastpool and of NumPy on the same windows."""
+    view = np.lib.stride_tricks.sliding_window_view(x, (window, window), (0, 1))[::window, ::window]
+
+    def ours() -> NDArray[Any]:
+        y: NDArray[Any] = fp.pool(x, op, window, axes=(0, 1))
+        return y
+
+    y = ours()
+    np.testing.assert_allclose(y, NUMPY[op](view), rtol=1e-3)
+    pairs = [(_seconds(ours), _seconds(lambda: NUMPY[op](view))) for _ in range(repeat)]  # interleaved
+    own, numpy = zip(*pairs, strict=True)
+    return y, min(own), min(numpy)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415  (an extra)
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    pictures = {"photograph": x, **results}
+    figure, panels = plt.subplots(2, -(-len(pictures) // 2), figsize=(9, 6.4), layout="constrained")
+    for panel, (name, picture) in zip(panels.flat, pictures.items(), strict=False):
+        shown = picture / max(float(picture.max()), 1.0)  # sums and norms exceed 1
+        panel.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        panel.set_title(f"{name}, {picture.shape[0]} x {picture.shape[1]}", fontsize=10)
+    for panel in panels.flat:
+        panel.axis("off")
+    figure.savefig(output, dpi=110)
+    plt.close(figure)

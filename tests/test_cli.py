@@ -1,0 +1,104 @@
+"""The command line, as a user types it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from typer.testing import CliRunner
+
+import fastpool as fp
+from fastpool.cli import app
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_info():
+    result = run("info")
+    assert result.exit_code == 0
+    for word in (fp.__version__, np.__version__, "threads", "CUDA devices", "cache folder"):
+        assert word in result.output
+
+
+def test_demo_writes_a_table_and_a_picture(tmp_path):
+    result = run("demo", "--output", tmp_path / "demo.png", "--repeat", 1)
+    assert result.exit_code == 0
+    for op in ("max", "min", "avg", "sum", "lp"):
+        assert f" {op} " in result.output
+    with Image.open(tmp_path / "demo.png") as picture:
+        assert picture.size[0] > 600
+
+
+def test_demo_takes_a_photograph(tmp_path):
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(tmp_path / "grey.png")
+    result = run("demo", "--image", tmp_path / "grey.png", "--output", tmp_path / "out.png", "--window", 4)
+    assert result.exit_code == 0
+    assert "(4, 4)" in result.output
+
+
+def test_pool_arrays(tmp_path):
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 9))
+    np.save(tmp_path / "x.npy", x)
+    calls = [
+        ((), {"window": 2}, "max"),
+        (("--op", "lp", "--window", "3,2", "--stride", 1, "--padding", "1,0"), {"window": (3, 2)}, "lp"),
+        (("--op", "min", "--window", 3, "--padding", "same", "--axes", "1,3"), {"window": 3}, "min"),
+    ]
+    rest = [{}, {"stride": 1, "padding": (1, 0)}, {"padding": "same", "axes": (1, 3)}]
+    for (words, window, op), others in zip(calls, rest, strict=True):
+        result = run("pool", tmp_path / "x.npy", tmp_path / "y.npy", *words)
+        assert result.exit_code == 0, result.output
+        np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), fp.pool(x, op, **window, **others))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".jpg"])
+def test_pool_images(tmp_path, suffix):
+    x = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    source, target = tmp_path / f"x{suffix}", tmp_path / f"y{suffix}"
+    if suffix.startswith(".tif"):
+        tifffile.imwrite(source, x)
+    else:
+        Image.fromarray(x).save(source)
+    result = run("pool", source, target, "--op", "avg", "--window", 4)
+    assert result.exit_code == 0, result.output
+    y = tifffile.imread(target) if suffix.startswith(".tif") else np.asarray(Image.open(target))
+    assert y.shape == (3, 4, 3)
+    if suffix != ".jpg":
+        np.testing.assert_array_equal(y, fp.avg_pool(x, 4, axes=(0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words", "message"),
+    [
+        ("x.npy", "y.npy", ("--window", 9), "does not fit length 4"),
+        ("x.npy", "y.npy", ("--op", "mean"), "op must be one of max, min, avg"),
+        ("x.npy", "y.npy", ("--window", "two"), "expected an integer"),
+        ("x.npy", "y.npy", ("--padding", "smae"), "padding must be"),
+        ("x.npy", "y.png", (), "holds uint8, the result is float64"),
+        ("x.npy", "y.gif", (), "OUT must end in .npy"),
+        ("x.gif", "y.npy", (), "IN must end in .npy"),
+        ("absent.npy", "y.npy", (), "No such file"),
+    ],
+)
+def test_errors_are_one_line(tmp_path, source, target, words, message):
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 4, 4)))
+    result = run("pool", tmp_path / source, tmp_path / target, *words)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / target).exists()
+
+
+def test_module_and_missing_extra():
+    command = [sys.executable, "-m", "fastpool", "info"]
+    assert fp.__version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    code = "import sys; sys.modules['typer'] = None; from fastpool.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "The command line needs typer; install it with: pip install 'fastpool[cli]'"
+    )

@@ -1,0 +1,65 @@
+"""What the documents say is true: the generated table, the code, the public names."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+import fastpool as fp
+from fastpool import checks
+from fastpool.operators import OPERATORS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_support_table_is_what_the_code_does():
+    spec = importlib.util.spec_from_file_location("support_table", ROOT / "docs" / "support_table.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.written(README) == README
+    assert "| `lp` | forward, backward, d/dp |" in README
+
+
+def test_the_readmes_commands_are_one_line_each():
+    install, test = blocks("bash")[:2]
+    assert install.count("\n") == test.count("\n") == 1
+    assert "fastpool demo" in install
+    assert "pytest" in test
+
+
+def test_the_readmes_code_runs():
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_all_lists_what_is_public():
+    public = {name for name, value in vars(fp).items() if callable(value) and not name.startswith("_")}
+    assert public == set(fp.__all__)
+    assert fp.__all__ == sorted(fp.__all__)
+
+
+@pytest.mark.parametrize("name", fp.__all__)
+def test_every_public_function_has_an_example(name):
+    assert ">>> " in getattr(fp, name).__doc__
+
+
+def test_every_operator_has_its_function_and_parameters():
+    for op, row in OPERATORS.items():
+        f = getattr(fp, f"{op}_pool")
+        for parameter in row.params:
+            assert parameter.name in f.__kwdefaults__
+            assert f.__kwdefaults__[parameter.name] == parameter.default
+    assert set(checks.PADDING_WORDS) == set(re.findall(r'"(\w+)"', fp.pool.__doc__)) & set(
+        checks.PADDING_WORDS
+    )
+
+
+def test_documents_name_no_place_of_a_machine():
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.rglob("fastpool/**/*.py")]:
+        assert not re.search(r"/(root|home|tmp|work)/", path.read_text()), path
