@@ -1,7 +1,6 @@
-"""The command line, over the public functions: info, pool, demo."""
+"""The command line, over the public functions: info, pool, demo, bench."""
 
 import platform
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.table import Table
 
 import fastpool as fp
 
-from . import jit
+from . import bench, jit
 from .operators import OPERATORS
 
 IMAGES = {".png", ".jpg", ".jpeg"}
@@ -152,8 +151,7 @@ def demo(
     for heading in ("operator", "output shape", "ms", "GB/s", "times faster than NumPy"):
         table.add_column(heading, justify="left" if heading == "operator" else "right")
     results = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with _progress() as progress:
         task = progress.add_task("", total=len(OPERATORS))
         for op in OPERATORS:
             progress.update(task, description=f"{op}: compiling, then timing")
@@ -166,6 +164,11 @@ def demo(
     console.print(table)
     _draw(x, results, output)
     console.print(f"picture written to {output}")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console, transient=True)
 
 
 def _photograph(path: Path | None) -> NDArray[np.float32]:
@@ -192,15 +195,8 @@ def _race(op: str, x: NDArray[Any], window: int, repeat: int) -> tuple[NDArray[A
 
     y = ours()
     np.testing.assert_allclose(y, NUMPY[op](view), rtol=1e-3)
-    pairs = [(_seconds(ours), _seconds(lambda: NUMPY[op](view))) for _ in range(repeat)]  # interleaved
-    own, numpy = zip(*pairs, strict=True)
-    return y, min(own), min(numpy)
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
+    best = bench.measure({"fastpool": ours, "numpy": lambda: NUMPY[op](view)}, repeat)
+    return y, best["fastpool"], best["numpy"]
 
 
 def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> None:
@@ -219,3 +215,73 @@ def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> No
         panel.axis("off")
     figure.savefig(output, dpi=110)
     plt.close(figure)
+
+
+@app.command(name="bench")
+def run_bench(
+    only: Annotated[
+        str, typer.Option(metavar="SUBSTRING", help="Time the workloads with this in their name.")
+    ] = "",
+    threads: Annotated[
+        int | None, typer.Option(help="Of every library; by default fastpool's own.", min=1)
+    ] = None,
+    repeat: Annotated[int, typer.Option(help="Timed calls an engine; the best counts.", min=1)] = 15,
+    idle: Annotated[float, typer.Option(metavar="SECONDS", help="Sleep before each timed call.", min=0)] = 0,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all times here.")] = None,
+    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the ratios here.")] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="A small part of each workload: seconds, not minutes.")
+    ] = False,
+) -> None:
+    """Time fastpool beside the other libraries that are installed, on the poolings of networks and images.
+
+    torch, onnxruntime (with onnx), openvino (with onnx), OpenCV, scipy and tinybrain take part where they are
+    installed and have the workload. A ratio is fastpool's speed over the fastest other library's on the same
+    layout (in training on any layout); "of copy" compares the bytes moved a second with a copy of the input.
+    """
+    rows = list(bench.rows(only, small=small))
+    if not rows:
+        raise typer.BadParameter(f"no workload has {only!r} in its name", param_hint="--only")
+    before = fp.get_num_threads()
+    fp.set_num_threads(threads or before)
+    try:
+        results = _races(rows, repeat, idle)
+    finally:
+        fp.set_num_threads(before)
+    settings = {"threads": threads or before, "repeat": repeat, "idle": idle, "small": small}
+    console.print(_speeds(results, ", ".join(f"{name} {value}" for name, value in settings.items())))
+    mean = bench.mean_ratio(results)
+    console.print(f"geometric mean of the ratios: {mean:.2f}" if mean else "no other library takes part")
+    if json:
+        bench.write_json(json, results, **settings)
+    if chart:
+        bench.draw(chart, results, f"threads: {settings['threads']}")
+
+
+def _races(rows: list[bench.Row], repeat: int, idle: float) -> list[bench.Result]:
+    results = []
+    with _progress() as progress:
+        task = progress.add_task("", total=len(rows))
+        for row in rows:
+            progress.update(task, description=row.name)
+            results.append(bench.race(row, repeat, idle))
+            progress.advance(task)
+    return results
+
+
+def _speeds(results: list[bench.Result], title: str) -> Table:
+    """A line a workload."""
+    table = Table(title=title)
+    for heading in ("workload", "ms", "fastest peer", "its ms", "ratio", "GB/s", "of copy"):
+        table.add_column(heading, justify="left" if heading in {"workload", "fastest peer"} else "right")
+    for result in results:
+        table.add_row(
+            result.row.name,
+            f"{result.seconds['fastpool'] * 1e3:.3f}",
+            result.peer or "none",
+            f"{result.seconds[result.peer] * 1e3:.3f}" if result.peer else "",
+            f"{result.ratio:.2f}" if result.ratio else "",
+            f"{result.gigabytes_per_second:.1f}",
+            f"{result.share_of_copy:.2f}",
+        )
+    return table

@@ -1,6 +1,7 @@
 """Every numba option in one place: how kernels are compiled, named and cached."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -27,11 +28,15 @@ def source_digest() -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 
-def register(module: ModuleType) -> None:
-    """Let kernels call the plain Python functions that a module defines."""
-    for function in vars(module).values():
-        if isinstance(function, FunctionType) and function.__module__ == module.__name__:
-            register_jitable(function)
+def register(module: ModuleType | str) -> None:
+    """Let kernels call the plain Python functions that a module defines.
+
+    They are inlined by LLVM, so that a constant stride reaches the loop that it makes vectorisable.
+    """
+    found = sys.modules[module] if isinstance(module, str) else module
+    for function in vars(found).values():
+        if isinstance(function, FunctionType) and function.__module__ == found.__name__:
+            register_jitable(forceinline=True)(function)
 
 
 def kernel(function: Callable[..., None], name: str) -> Callable[..., None]:

@@ -167,22 +167,21 @@ def forward(
         indices = np.empty(job.shape, index_dtype(job.geometry))
     direct = y if y.flags.c_contiguous and y.flags.aligned else np.empty(job.shape, target)
     if y.size:
-        fold = row.fold(x.dtype, target)
-        arrays.backend(x).reduce(
-            row.name,
-            fold,
-            x,
-            job.geometry,
-            job.divisors,
-            job.params,
-            direct.reshape(job.geometry.output_shape),
-            indices,
-        )
+        _reduce(job, x, direct.reshape(job.geometry.output_shape), indices)
     if direct is not y:
         y[...] = direct
     if tape is not None:
         tape.append(partial(pull, job, x, indices))
     return (y if out is None else out, indices) if indexed else y if out is None else out
+
+
+def _reduce(job: Job, x: Array, y: Array, indices: Array | None) -> None:
+    """The windows of `x` into the C-contiguous `y`: by lines where they fit, else by the general skeleton."""
+    row, geometry, backend = job.operator, job.geometry, arrays.backend(x)
+    if indices is None and backend.reduce_lines(row, x, geometry, job.divisors, y):
+        return
+    fold = row.fold(x.dtype, y.dtype)
+    backend.reduce(row.name, fold, x, geometry, job.divisors, job.params, y, indices)
 
 
 def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:

@@ -41,6 +41,21 @@ class Fold(NamedTuple):
     second: Expression
 
 
+class Line(NamedTuple):
+    """The same reduction on bare values, for passes over whole lines of memory (regular windows).
+
+    ``merge(earlier, later)`` combines two values and may lose NaNs; ``careful`` keeps them, and is None where
+    `merge` does. ``finish(value, scale)`` makes the result; `scale` is the window's divisor, or for integers
+    its inverse. `neutral` changes nothing, `dtype` is what the passes compute in.
+    """
+
+    merge: Expression
+    careful: Expression | None
+    finish: Expression
+    neutral: float
+    dtype: str
+
+
 class Parameter(NamedTuple):
     """A number that an operator takes: its name, default, allowed range, and d value / d parameter."""
 
@@ -71,6 +86,9 @@ class Operator(NamedTuple):
     averages : bool
         Whether ``count_include_pad`` and ``divisor_override`` apply.
     params : tuple of Parameter
+    line : callable or None
+        ``line(source, target, elements, chain)`` gives the `Line` for windows of that many elements, each of
+        which takes part in up to `chain` merges, or None where the general skeleton must serve.
     """
 
     name: str
@@ -82,6 +100,7 @@ class Operator(NamedTuple):
     promotes: bool = False
     averages: bool = False
     params: tuple[Parameter, ...] = ()
+    line: Callable[[np.dtype[Any], np.dtype[Any], int, int], Line | None] | None = None
 
 
 # Expressions that several folds share ------------------------------------------------------------------
@@ -303,6 +322,95 @@ def lp_slope(acc, divisor, params):
     return lp_norm(acc, divisor, params) * change if (acc[0] != 0) & (p < math.inf) else 0.0
 
 
+# Bare values, for lines ----------------------------------------------------------------------------------
+
+
+def keep_larger(a, b):
+    return b if b > a else a
+
+
+def keep_larger_or_nan(a, b):
+    return a if (a >= b) | (a != a) else b
+
+
+def keep_smaller(a, b):
+    return b if b < a else a
+
+
+def keep_smaller_or_nan(a, b):
+    return a if (a <= b) | (a != a) else b
+
+
+def add(a, b):
+    return a + b
+
+
+def as_it_is(value, scale):
+    return value
+
+
+def divided(value, scale):
+    return value / scale
+
+
+def rounded(value, scale):
+    """Half up; a quarter of 1 / divisor keeps exact halves above the rounding error of the product."""
+    return np.floor(value * scale + (0.5 + 0.25 * scale))
+
+
+def rounded_narrow(value, scale):
+    """As `rounded` for 16-bit values, which float32 holds exactly."""
+    half = np.float32(0.5) + np.float32(0.25) * scale
+    return np.floor(np.float32(value) * scale + half)
+
+
+def max_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
+    return _extreme_line(source, target, largest=True)
+
+
+def min_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
+    return _extreme_line(source, target, largest=False)
+
+
+def _extreme_line(source: np.dtype[Any], target: np.dtype[Any], *, largest: bool) -> Line | None:
+    if source != target:
+        return None
+    if source.kind in "iub":
+        stored = np.dtype(np.uint8) if source == np.bool_ else source
+        limits = np.iinfo(stored)
+        merge = keep_larger if largest else keep_smaller
+        return Line(merge, None, as_it_is, limits.min if largest else limits.max, stored.name)
+    computed = "float32" if source.itemsize == 2 else source.name
+    if largest:
+        return Line(keep_larger, keep_larger_or_nan, as_it_is, -math.inf, computed)
+    return Line(keep_smaller, keep_smaller_or_nan, as_it_is, math.inf, computed)
+
+
+def avg_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
+    if source.kind not in "iu":
+        computed = _float_line_dtype(source, target, chain)
+        return Line(add, None, divided, 0, computed) if computed else None
+    if target != source or source.itemsize > 2:
+        return None
+    small = 255 if source == np.uint8 else 128
+    if source.itemsize == 1 and elements * small < 2**15:
+        return Line(add, None, rounded_narrow, 0, "uint16" if source.kind == "u" else "int16")
+    return Line(add, None, rounded, 0, "int32") if elements < 2**15 else None
+
+
+def sum_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
+    computed = _float_line_dtype(source, target, chain)
+    return Line(add, None, as_it_is, 0, computed) if computed else None
+
+
+def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
+    if source != target or source.kind in "iub":
+        return None
+    if source == np.float64:
+        return None  # carries its error along, which lines do not
+    return "float32" if chain <= 32 else "float64"  # up to 32 additions in a row stay within a few ulp
+
+
 # The table -----------------------------------------------------------------------------------------------
 
 MAX = Fold(begin_choice, lift_choice, larger, chosen_value, chosen_position)
@@ -336,10 +444,10 @@ def lp_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
 OPERATORS = {
     operator.name: operator
     for operator in (
-        Operator("max", max_fold, "chosen", "all", pull=to_chosen),
-        Operator("min", min_fold, "chosen", "all", pull=to_chosen),
-        Operator("avg", avg_fold, "spread", "numbers", averages=True),
-        Operator("sum", sum_fold, "spread", "numbers", promotes=True),
+        Operator("max", max_fold, "chosen", "all", pull=to_chosen, line=max_line),
+        Operator("min", min_fold, "chosen", "all", pull=to_chosen, line=min_line),
+        Operator("avg", avg_fold, "spread", "numbers", averages=True, line=avg_line),
+        Operator("sum", sum_fold, "spread", "numbers", promotes=True, line=sum_line),
         Operator(
             "lp",
             lp_fold,

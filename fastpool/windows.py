@@ -33,6 +33,8 @@ class Axis:
         Like `count`, but the padding counts as well (the overhang of ``ceil_mode`` does not).
     step : int
         Distance between covered elements (the dilation).
+    regular : (window, stride, before) or None
+        Where every window is one length at one distance, clipped to the axis: what it is before clipping.
     """
 
     size: int
@@ -40,6 +42,7 @@ class Axis:
     count: Integers
     extent: Integers
     step: int
+    regular: tuple[int, int, int] | None = None
 
     def __len__(self) -> int:
         return self.lo.size
@@ -153,7 +156,7 @@ def _sliding(length: int, n: int, window: int, stride: int, before: int, after: 
             f"covers no element of length {n}"
         )
     extent = np.minimum(window, -((start - n - after) // dilation))
-    return _axis(n, start + skipped * dilation, count, extent, dilation)
+    return _axis(n, start + skipped * dilation, count, extent, dilation, (window, stride, before))
 
 
 def adaptive(n: int, outputs: int) -> Axis:
@@ -170,7 +173,7 @@ def _adaptive(outputs: int, n: int) -> Axis:
     whole, rest = divmod(n, outputs)  # i n / outputs = i whole + i rest / outputs, without overflow
     lo = i * whole + i * rest // outputs
     hi = (i + 1) * whole - (-(i + 1) * rest // outputs)
-    return _axis(n, lo, hi - lo, hi - lo, 1)
+    return _axis(n, lo, hi - lo, hi - lo, 1, None if rest else (whole, whole, 0))
 
 
 def inverse(axis: Axis) -> Axis:
@@ -218,7 +221,14 @@ def _check_length(length: int, n: int) -> None:
         raise ValueError(f"{length} outputs from an axis of length {n} are more than this version makes")
 
 
-def _axis(size: int, lo: Integers, count: Integers, extent: Integers, step: int) -> Axis:
+def _axis(
+    size: int,
+    lo: Integers,
+    count: Integers,
+    extent: Integers,
+    step: int,
+    regular: tuple[int, int, int] | None = None,
+) -> Axis:
     for column in (lo, count, extent):
         column.setflags(write=False)
-    return Axis(size, lo, count, extent, step)
+    return Axis(size, lo, count, extent, step, regular)

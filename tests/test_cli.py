@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import json
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import fastpool as fp
+from fastpool import bench
 from fastpool.cli import app
 
 
@@ -91,6 +93,42 @@ def test_errors_are_one_line(tmp_path, source, target, words, message):
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert not (tmp_path / target).exists()
+
+
+def test_bench_beside_the_libraries_that_are_installed(tmp_path):
+    # In a process of its own: other libraries' threads and warnings stay out of the tests'.
+    files = ["--json", str(tmp_path / "times.json"), "--chart", str(tmp_path / "chart.png")]
+    command = [sys.executable, "-m", "fastpool", "bench", "--small", "--repeat", "1", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "times.json").read_text())
+    assert [row["name"] for row in record["rows"]] == [row.name for row in bench.rows()]
+    for row in record["rows"]:
+        peers = {name: time for name, time in row["seconds"].items() if name not in {"fastpool", "copy"}}
+        assert row["peer"] == min(peers, key=peers.get, default=None)
+        assert row["share_of_copy"] > 0
+    assert record["versions"]["fastpool"] == fp.__version__
+    with Image.open(tmp_path / "chart.png") as picture:
+        assert picture.size[0] > 600
+
+
+def test_bench_alone(tmp_path, monkeypatch, threads):
+    for name in ("torch", "onnx", "onnxruntime", "openvino", "cv2", "scipy.ndimage", "tinybrain"):
+        monkeypatch.setitem(sys.modules, name, None)
+    threads(1)
+    files = ("--json", tmp_path / "times.json", "--chart", tmp_path / "chart.png")
+    words = ("--small", "--repeat", 2, "--threads", 2, "--idle", 0.001)
+    result = run("bench", "--only", "uint8", *words, *files)
+    assert result.exit_code == 0, result.output
+    assert "no other library takes part" in result.output
+    record = json.loads((tmp_path / "times.json").read_text())
+    assert record["settings"] == {"threads": 2, "repeat": 2, "idle": 0.001, "small": True}
+    assert [list(row["seconds"]) for row in record["rows"]] == [["fastpool", "copy"]]
+    assert (tmp_path / "chart.png").stat().st_size > 0
+    assert fp.get_num_threads() == 1
+    result = run("bench", "--only", "absent workload")
+    assert result.exit_code == 2
+    assert "no workload has" in result.stderr
 
 
 def test_module_and_missing_extra():

@@ -1,6 +1,10 @@
-"""What the benchmark classes share: filled arrays and layouts."""
+"""What the benchmark classes share: workloads, filled arrays and layouts."""
 
 import numpy as np
+
+from fastpool import bench
+
+ROWS = {row.name: row for row in bench.rows()}
 
 
 def filled(shape, dtype, layout="first"):

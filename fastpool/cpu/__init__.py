@@ -1,5 +1,6 @@
 """Pooling on the CPU: the backend that `fastpool.arrays` hands out for NumPy arrays."""
 
 from .fold import gather, reduce
+from .plans import reduce_lines
 
-__all__ = ["gather", "reduce"]
+__all__ = ["gather", "reduce", "reduce_lines"]

@@ -16,6 +16,7 @@ from .. import jit, operators, threads
 from ..operators import GATHER, Expression, Fold
 from ..windows import Geometry, Integers
 from . import half
+from .memory import c_strides, flatten, offsets, raw, storage
 
 jit.register(operators)
 jit.register(half)
@@ -36,12 +37,12 @@ def reduce(
     second: Array | None = None,
 ) -> None:
     """Reduce every window of `x` into `y`, and the second results into `second`; both C-contiguous."""
-    walk = _walk(name, operator, None, _storage(x), _storage(y))
-    flat, origin, strides = _flatten(_raw(x))
+    walk = _walk(name, operator, None, storage(x), storage(y))
+    flat, origin, strides = flatten(raw(x))
     nowhere = np.empty(0, np.int32)
     _run(
         walk,
-        (flat, flat, nowhere, nowhere, _raw(y).reshape(-1)),
+        (flat, flat, nowhere, nowhere, raw(y).reshape(-1)),
         nowhere if second is None else second.reshape(-1),
         (origin, strides),
         geometry,
@@ -65,10 +66,10 @@ def gather(
 
     `geometry` is the inverse one. `first` and `second` have the shape of `gy`, `x` that of `gx`.
     """
-    walk = _walk(name, GATHER, pull, _storage(gy), _storage(gx))
-    flat, origin, strides = _flatten(_raw(gy))
+    walk = _walk(name, GATHER, pull, storage(gy), storage(gx))
+    flat, origin, strides = flatten(raw(gy))
     counts = [table.count for table in geometry.tables]
-    arrays = (flat, _raw(x).reshape(-1), first.reshape(-1), second.reshape(-1), _raw(gx).reshape(-1))
+    arrays = (flat, raw(x).reshape(-1), first.reshape(-1), second.reshape(-1), raw(gx).reshape(-1))
     _run(walk, arrays, np.empty(0, np.int32), (origin, strides), geometry, counts, params)
 
 
@@ -148,14 +149,14 @@ def _run(
     origin, strides = layout
     pooled = geometry.axes
     out_shape = geometry.output_shape
-    out_strides = _c_strides(out_shape)
+    out_strides = c_strides(out_shape)
     outer_axes = [axis for axis in range(pooled[-1]) if axis not in pooled]
     inner_axes = range(pooled[-1] + 1, len(out_shape))
-    outer = _offsets(out_shape, (strides, out_strides), outer_axes)
+    outer = offsets(out_shape, (strides, out_strides), outer_axes)
     outer[0] += origin
-    inner = _offsets(out_shape, (strides, out_strides), inner_axes)
-    place_strides = _c_strides(geometry.plane)
-    own_strides = _c_strides([out_shape[axis] for axis in pooled])
+    inner = offsets(out_shape, (strides, out_strides), inner_axes)
+    place_strides = c_strides(geometry.plane)
+    own_strides = c_strides([out_shape[axis] for axis in pooled])
     table = np.concatenate(
         [(t.lo, t.count, divisor) for t, divisor in zip(geometry.tables, divisors, strict=True)], axis=1
     )
@@ -182,43 +183,3 @@ def _run(
     taps = [int(t.count.sum()) for t in geometry.tables]
     work = outer.shape[1] * inner.shape[1] * int(np.prod(taps, dtype=np.float64))
     threads.run(walk, (arrays, extra, table, axes, outer, inner, params, segments), tasks, work)
-
-
-def _storage(array: Array) -> str:
-    return array.dtype.name if array.dtype.name in half.READ else "native"
-
-
-def _raw(array: Array) -> Array:
-    """The array as a dtype that numba knows: float16, bfloat16 and bool by their bits."""
-    if array.dtype == np.bool_:
-        return array.view(np.uint8)
-    return array if _storage(array) == "native" else array.view(np.uint16)
-
-
-def _flatten(array: Array) -> tuple[Array, int, tuple[int, ...]]:
-    """Read-only 1-D view of the memory an array spans, the offset of its first element, its strides."""
-    strides = tuple(stride // array.itemsize for stride in array.strides)
-    if array.flags.c_contiguous:
-        flat, origin = array.reshape(-1), 0
-    else:
-        upward = array[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in strides)]
-        reach = [(n - 1) * stride for n, stride in zip(array.shape, strides, strict=True)]
-        span = 1 + sum(map(abs, reach))
-        origin = -sum(way for way in reach if way < 0)
-        flat = np.lib.stride_tricks.as_strided(upward, (span,), (array.itemsize,), writeable=False)
-    flat = flat.view()
-    flat.flags.writeable = False  # one compiled kernel for writeable and read-only input
-    return flat, origin, strides
-
-
-def _c_strides(shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape)))
-
-
-def _offsets(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequence[int]) -> Integers:
-    """Flat offsets of all positions along `axes`, in C order: one row for each of the given strides."""
-    offsets = np.zeros((len(strides), 1), np.int64)
-    for axis in axes:
-        ways = np.multiply.outer(np.array([s[axis] for s in strides]), np.arange(shape[axis]))
-        offsets = (offsets[:, :, None] + ways[:, None, :]).reshape(len(strides), -1)
-    return offsets

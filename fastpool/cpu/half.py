@@ -89,3 +89,18 @@ WRITE = {
     "float16": to_half if IN_HARDWARE else to_half_in_software,
     "bfloat16": to_bfloat16,
 }
+
+
+def is_nan(value):
+    return value != value
+
+
+def is_nan_half(bits):
+    return (bits & np.uint16(0x7FFF)) > np.uint16(0x7C00)
+
+
+def is_nan_bfloat16(bits):
+    return (bits & np.uint16(0x7FFF)) > np.uint16(0x7F80)
+
+
+IS_NAN = {"native": is_nan, "float16": is_nan_half, "bfloat16": is_nan_bfloat16}

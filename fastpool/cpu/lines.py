@@ -1,0 +1,367 @@
+"""Regular windows as passes over contiguous lines: what makes pooling as fast as reading its input.
+
+A window is reduced along the last axis first and then over its rows, so that of equal elements the first in
+row-major order wins. Every pass is a loop over contiguous memory that the compiler turns into vector code.
+Two plans:
+
+direct    each row's windows, a few elements apiece, go to a line in cache; lines merge into a row of outputs
+doubling  a tile is copied with its padding, and its windows double: 1, 2, 4, ... elements, or one more.
+          Cost grows with the logarithm of the window.
+
+Both leave further pooled axes (depth) as a loop over slabs, and treat the channels behind the last pooled
+axis as part of the line. Kernels merge by expressions that may lose a NaN and say whether they met one; if so
+the call is made once more by expressions that keep it.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import jit
+from ..operators import Line
+from . import half
+from .memory import peek, poke
+
+# Fields of an axis in numbers, as `plans.Regular` lists them.
+SIZE, OUTPUTS, WINDOW, STRIDE, BEFORE, STEP, PITCH, OUT_PITCH, BEGIN, END = range(10)
+
+
+class Kind(NamedTuple):
+    """What a kernel is compiled for; a stride or step of 0 is a run-time number."""
+
+    name: str
+    line: Line
+    careful: bool
+    source: str
+    target: str
+    stride: int
+    step: int
+
+
+# Passes over lines: `count` values of an array from an offset --------------------------------------------
+
+
+def join(merge, out, o, x, a, b, count):
+    for j in range(count):
+        poke(out, o + j, merge(peek(x, a + j), peek(x, b + j)))
+
+
+def join_more(merge, out, o, x, a, count):
+    for j in range(count):
+        poke(out, o + j, merge(peek(out, o + j), peek(x, a + j)))
+
+
+def join_three(merge, out, o, x, a, b, z, c, count):
+    for j in range(count):
+        poke(out, o + j, merge(merge(peek(x, a + j), peek(x, b + j)), peek(z, c + j)))
+
+
+def copy(read, out, o, x, a, count):
+    for j in range(count):
+        poke(out, o + j, read(peek(x, a + j)))
+
+
+def fill(out, o, value, count):
+    for j in range(count):
+        poke(out, o + j, value)
+
+
+def count_nans(odd, x, a, count):
+    found = np.int32(0)
+    for j in range(count):
+        found += np.int32(1) if odd(peek(x, a + j)) else np.int32(0)
+    return found
+
+
+def put(finish, write, out, o, line, a, scales, s, factor, count):
+    for j in range(count):
+        poke(out, o + j, write(finish(peek(line, a + j), peek(scales, s + j) * factor)))
+
+
+def put_uniform(finish, write, out, o, line, a, scale, count):
+    for j in range(count):
+        poke(out, o + j, write(finish(peek(line, a + j), scale)))
+
+
+def along(merge, read, out, o, x, a, window, stride, step, count):
+    """Windows at a regular distance, all of them within the values from `a` on."""
+    if window == 1:
+        for j in range(count):
+            poke(out, o + j, read(peek(x, a + j * stride)))
+    elif window == 2:
+        for j in range(count):
+            at = a + j * stride
+            poke(out, o + j, merge(read(peek(x, at)), read(peek(x, at + step))))
+    elif window == 3:
+        for j in range(count):
+            at = a + j * stride
+            pair = merge(read(peek(x, at)), read(peek(x, at + step)))
+            poke(out, o + j, merge(pair, read(peek(x, at + 2 * step))))
+    else:
+        for j in range(count):
+            at = a + j * stride
+            left = merge(read(peek(x, at)), read(peek(x, at + step)))
+            right = merge(read(peek(x, at + 2 * step)), read(peek(x, at + 3 * step)))
+            poke(out, o + j, merge(left, right))
+        for tap in range(4, window):
+            for j in range(count):
+                more = read(peek(x, a + j * stride + tap * step))
+                poke(out, o + j, merge(peek(out, o + j), more))
+
+
+def at_the_edge(merge, read, out, o, x, a, output, axis, channels):
+    """One window of a row that reaches into the padding."""
+    start = output * axis[STRIDE] - axis[BEFORE]
+    first = max(0, -(start // axis[STEP]))
+    last = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP]))
+    step = axis[STEP] * channels
+    at = a + start * channels + first * step
+    copy(read, out, o, x, at, channels)
+    for _ in range(first + 1, last):
+        at += step
+        for c in range(channels):
+            poke(out, o + c, merge(peek(out, o + c), read(peek(x, at + c))))
+
+
+def reduce_rows(merge, read, out, o, x, a, rows, pitch, axis, channels, stride, step):
+    """Every window along `rows` rows that are `pitch` apart, the results one row after the other."""
+    outputs, window, begin, end = axis[OUTPUTS], axis[WINDOW], axis[BEGIN], axis[END]
+    width = outputs * channels
+    contiguous = pitch == axis[SIZE] * channels
+    if contiguous and begin == 0 and end == outputs and axis[SIZE] == outputs * stride and channels == 1:
+        along(merge, read, out, o, x, a, window, stride, step, rows * outputs)  # no window leaves its cell
+        return
+    if contiguous and stride == 1 and outputs == axis[SIZE]:
+        # One long line; the windows across two rows are computed too, and then replaced at the edges.
+        reach = (window - 1) * axis[STEP]
+        cells = (rows * outputs - reach) * channels
+        into = o + axis[BEFORE] * channels
+        along(merge, read, out, into, x, a, window, 1, step * channels, max(0, cells))
+    else:
+        for i in range(rows):
+            corner = a + i * pitch + (begin * stride - axis[BEFORE]) * channels
+            into = o + i * width + begin * channels
+            inside = max(0, end - begin)
+            if channels == 1:
+                along(merge, read, out, into, x, corner, window, stride, step, inside)
+            elif stride == 1:
+                cells = inside * channels
+                along(merge, read, out, into, x, corner, window, 1, step * channels, cells)
+            else:
+                for j in range(inside):
+                    at, near = into + j * channels, corner + j * stride * channels
+                    along(merge, read, out, at, x, near, window, 1, step * channels, channels)
+    for output in range(outputs):
+        if output < begin or output >= end:
+            for i in range(rows):
+                cell = o + i * width + output * channels
+                at_the_edge(merge, read, out, cell, x, a + i * pitch, output, axis, channels)
+
+
+def merge_rows(merge, out, o, rows, top, bottom, width, axis, first):
+    """Output rows top..bottom from lines of input rows, the first of them input row `first`."""
+    output = top
+    while output < bottom:
+        start = output * axis[STRIDE] - axis[BEFORE]
+        tap = max(0, -(start // axis[STEP]))
+        last = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP]))
+        a = (start + tap * axis[STEP] - first) * width
+        step = axis[STEP] * width
+        together = 1
+        if axis[STRIDE] == 1 and axis[BEGIN] <= output < axis[END]:
+            together = min(bottom, axis[END]) - output  # whole windows at stride 1 are one long line
+        count, into = together * width, o + (output - top) * width
+        if last - tap == 1:
+            copy(half.unchanged, out, into, rows, a, count)
+        elif last - tap == 2:
+            join(merge, out, into, rows, a, a + step, count)
+        else:
+            join_three(merge, out, into, rows, a, a + step, rows, a + 2 * step, count)
+            for more in range(3, last - tap):
+                join_more(merge, out, into, rows, a + more * step, count)
+        output += together
+
+
+def double(merge, x, a, b, size, window, step):
+    """Windows of `window` values `step` apart, by doubling: 1, 2 or 3, ... as the bits of `window` say.
+
+    Returns the buffer that holds them, two that are free, and how many values are valid.
+    """
+    bits = 0
+    while window >> bits > 1:
+        bits += 1
+    found, target, spare = x, a, b
+    for bit in range(bits - 1, -1, -1):
+        have, more = window >> (bit + 1), window >> bit
+        size -= (more - have) * step
+        if more == 2 * have:
+            join(merge, target, 0, found, 0, have * step, size)
+        else:
+            join_three(merge, target, 0, found, 0, have * step, x, 2 * have * step, size)
+        found, target, spare = target, spare, target
+    return found, target, x if bits else b, size
+
+
+# Kernels -------------------------------------------------------------------------------------------------
+
+
+@cache
+def direct(kind: Kind) -> Callable[..., None]:
+    """The kernel of the direct plan."""
+    line = kind.line
+    merge = line.careful if kind.careful and line.careful else line.merge
+    finish, read, write = line.finish, half.READ[kind.source], half.WRITE[kind.target]
+    odd, looks = half.IS_NAN[kind.source], line.careful is not None and not kind.careful
+    fixed_stride, fixed_step, digest = kind.stride, kind.step, jit.source_digest()
+
+    def walk(values, out, like, met, outer, slabs, lead, row, columns, weights, channels, tile, first, last):
+        _ = digest  # captured, and so part of the cache key
+        scales, factors, uniform = weights
+        stride = fixed_stride if fixed_stride else columns[STRIDE]
+        step = fixed_step if fixed_step else columns[STEP]
+        height, width, length = tile[0], columns[OUTPUTS] * channels, columns[SIZE] * channels
+        blocks = (row[OUTPUTS] + height - 1) // height
+        alone = row[WINDOW] == 1 and row[STRIDE] == 1
+        lines = np.empty(((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * width, like.dtype)
+        block, total = np.empty(height * width, like.dtype), np.empty(height * width, like.dtype)
+        nans = 0
+        for task in range(first, last):
+            number, rest = task % blocks, task // blocks
+            depth, plane = rest % lead.shape[0], rest // lead.shape[0]
+            top = number * height
+            bottom = min(top + height, row[OUTPUTS])
+            above = top * row[STRIDE] - row[BEFORE]
+            low = max(0, above)
+            reach = (bottom - 1 - top) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP]
+            count, size = min(row[SIZE], above + reach + 1) - low, (bottom - top) * width
+            done = block
+            for slab in range(lead[depth, 0], lead[depth, 1]):
+                corner = outer[0, plane] + slabs[slab] + low * row[PITCH]
+                if looks:
+                    if row[PITCH] == length:
+                        nans += count_nans(odd, values, corner, count * length)
+                    else:
+                        for i in range(count):
+                            nans += count_nans(odd, values, corner + i * row[PITCH], length)
+                if alone:
+                    done = lines
+                reduce_rows(
+                    merge, read, lines, 0, values, corner, count, row[PITCH], columns, channels, stride, step
+                )
+                if not alone:
+                    merge_rows(merge, block, 0, lines, top, bottom, width, row, low)
+                if lead[depth, 1] - lead[depth, 0] > 1:
+                    if slab == lead[depth, 0]:
+                        copy(half.unchanged, total, 0, done, 0, size)
+                    else:
+                        join_more(merge, total, 0, done, 0, size)
+            if lead[depth, 1] - lead[depth, 0] > 1:
+                done = total
+            start = outer[1, plane] + lead[depth, 2]
+            if uniform and row[OUT_PITCH] == width:
+                at = start + top * width
+                put_uniform(finish, write, out, at, done, 0, scales[0] * factors[depth, 0], size)
+                continue
+            for output in range(top, bottom):
+                at, a, factor = (
+                    start + output * row[OUT_PITCH],
+                    (output - top) * width,
+                    factors[depth, output],
+                )
+                put(finish, write, out, at, done, a, scales, 0, factor, width)
+        if nans:
+            met[0] = 1
+
+    return jit.kernel(walk, f"direct_{_label(kind)}_s{kind.stride}_d{kind.step}")
+
+
+@cache
+def doubling(kind: Kind) -> Callable[..., None]:
+    """The kernel of the doubling plan."""
+    line = kind.line
+    merge = line.careful if kind.careful and line.careful else line.merge
+    finish, read, write = line.finish, half.READ[kind.source], half.WRITE[kind.target]
+    odd, looks = half.IS_NAN["native"], line.careful is not None and not kind.careful
+    digest = jit.source_digest()
+
+    def walk(values, out, like, met, outer, slabs, lead, row, columns, weights, channels, tile, first, last):
+        _ = digest  # captured, and so part of the cache key
+        scales, factors, _ = weights
+        height, width, deep = tile[0], tile[1], tile[2]
+        down, across = (row[OUTPUTS] + height - 1) // height, (columns[OUTPUTS] + width - 1) // width
+        layers = (channels + deep - 1) // deep
+        most = ((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * deep
+        most *= (width - 1) * columns[STRIDE] + (columns[WINDOW] - 1) * columns[STEP] + 1
+        a, b, c = np.empty(most, like.dtype), np.empty(most, like.dtype), np.empty(most, like.dtype)
+        total = np.empty(most if slabs.size > lead.shape[0] else 0, like.dtype)
+        nans = 0
+        for task in range(first, last):
+            layer, rest = task % layers, task // layers
+            column, rest = rest % across, rest // across
+            line, rest = rest % down, rest // down
+            depth, plane = rest % lead.shape[0], rest // lead.shape[0]
+            top, left, front = line * height, column * width, layer * deep
+            bottom, right = min(top + height, row[OUTPUTS]), min(left + width, columns[OUTPUTS])
+            thick = min(deep, channels - front)
+            high = (bottom - top - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1
+            wide = (right - left - 1) * columns[STRIDE] + (columns[WINDOW] - 1) * columns[STEP] + 1
+            y0, x0 = top * row[STRIDE] - row[BEFORE], left * columns[STRIDE] - columns[BEFORE]
+            skip, stop = max(0, -x0), max(0, min(wide, columns[SIZE] - x0))
+            pitch = wide * thick
+            found, size = a, 0
+            for slab in range(lead[depth, 0], lead[depth, 1]):
+                corner = outer[0, plane] + slabs[slab] + front
+                for i in range(high):
+                    if y0 + i < 0 or y0 + i >= row[SIZE]:
+                        fill(a, i * pitch, like[0], pitch)
+                        continue
+                    fill(a, i * pitch, like[0], skip * thick)
+                    fill(a, i * pitch + stop * thick, like[0], (wide - stop) * thick)
+                    at = corner + (y0 + i) * row[PITCH] + (x0 + skip) * channels
+                    if thick == channels:
+                        copy(read, a, i * pitch + skip * thick, values, at, (stop - skip) * thick)
+                    else:
+                        for j in range(skip, stop):
+                            copy(read, a, i * pitch + j * thick, values, at + (j - skip) * channels, thick)
+                size = high * pitch
+                if looks:
+                    nans += count_nans(odd, a, 0, size)
+                found, free, other, size = double(
+                    merge, a, b, c, size, columns[WINDOW], columns[STEP] * thick
+                )
+                found, free, other, size = double(
+                    merge, found, free, other, size, row[WINDOW], row[STEP] * pitch
+                )
+                if lead[depth, 1] - lead[depth, 0] > 1:
+                    if slab == lead[depth, 0]:
+                        copy(half.unchanged, total, 0, found, 0, size)
+                    else:
+                        join_more(merge, total, 0, found, 0, size)
+                    found = total
+            for output in range(top, bottom):
+                at = outer[1, plane] + lead[depth, 2] + output * row[OUT_PITCH] + left * channels + front
+                base, weight = (output - top) * row[STRIDE] * pitch, left * channels + front
+                factor = factors[depth, output]
+                if columns[STRIDE] == 1 and thick == channels:
+                    cells = (right - left) * channels
+                    put(finish, write, out, at, found, base, scales, weight, factor, cells)
+                    continue
+                for j in range(right - left):
+                    cell = base + j * columns[STRIDE] * thick
+                    over = j * channels
+                    put(finish, write, out, at + over, found, cell, scales, weight + over, factor, thick)
+        if nans:
+            met[0] = 1
+
+    return jit.kernel(walk, f"doubling_{_label(kind)}")
+
+
+def _label(kind: Kind) -> str:
+    careful = "_careful" if kind.careful else ""
+    return f"{kind.name}{careful}_{kind.source}_{kind.line.dtype}_{kind.target}"
+
+
+jit.register(half)
+jit.register(__name__)

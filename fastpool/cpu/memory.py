@@ -1,0 +1,83 @@
+"""Arrays as flat memory: what every kernel reads and writes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from ..windows import Integers
+from . import half
+
+Array = NDArray[Any]
+
+
+def storage(array: Array) -> str:
+    """How elements are stored: "float16", "bfloat16" or "native"."""
+    return array.dtype.name if array.dtype.name in half.READ else "native"
+
+
+def raw(array: Array) -> Array:
+    """The array as a dtype that numba knows: float16, bfloat16 and bool by their bits."""
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    return array if storage(array) == "native" else array.view(np.uint16)
+
+
+def flatten(array: Array) -> tuple[Array, int, tuple[int, ...]]:
+    """Read-only 1-D view of the memory an array spans, the offset of its first element, its strides."""
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    if array.flags.c_contiguous:
+        flat, origin = array.reshape(-1), 0
+    else:
+        upward = array[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in strides)]
+        reach = [(n - 1) * stride for n, stride in zip(array.shape, strides, strict=True)]
+        span = 1 + sum(map(abs, reach))
+        origin = -sum(way for way in reach if way < 0)
+        flat = np.lib.stride_tricks.as_strided(upward, (span,), (array.itemsize,), writeable=False)
+    flat = flat.view()
+    flat.flags.writeable = False  # one compiled kernel for writeable and read-only input
+    return flat, origin, strides
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides of a C-contiguous array, in elements."""
+    return tuple(int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape)))
+
+
+def offsets(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequence[int]) -> Integers:
+    """Flat offsets of all positions along `axes`, in C order: one row for each of the given strides."""
+    found = np.zeros((len(strides), 1), np.int64)
+    for axis in axes:
+        ways = np.multiply.outer(np.array([s[axis] for s in strides]), np.arange(shape[axis]))
+        found = (found[:, :, None] + ways[:, None, :]).reshape(len(strides), -1)
+    return found
+
+
+@intrinsic
+def peek(typing_context, array, index):
+    """``array[index]`` without NumPy's negative indices, whose test keeps loops from being vectorised."""
+
+    def generate(context, builder, signature, arguments):
+        kind = signature.args[0]
+        data = context.make_array(kind)(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]], inbounds=True)
+        return context.unpack_value(builder, kind.dtype, place)
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def poke(typing_context, array, index, value):
+    """``array[index] = value``, as `peek`."""
+
+    def generate(context, builder, signature, arguments):
+        kind = signature.args[0]
+        data = context.make_array(kind)(context, builder, arguments[0]).data
+        place = builder.gep(data, [arguments[1]], inbounds=True)
+        context.pack_value(builder, kind.dtype, arguments[2], place)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
