@@ -178,7 +178,7 @@ def forward(
 def _reduce(job: Job, x: Array, y: Array, indices: Array | None) -> None:
     """The windows of `x` into the C-contiguous `y`: by lines where they fit, else by the general skeleton."""
     row, geometry, backend = job.operator, job.geometry, arrays.backend(x)
-    if indices is None and backend.reduce_lines(row, x, geometry, job.divisors, y):
+    if backend.reduce_lines(row, x, geometry, job.divisors, y, indices):
         return
     fold = row.fold(x.dtype, y.dtype)
     backend.reduce(row.name, fold, x, geometry, job.divisors, job.params, y, indices)
@@ -213,21 +213,38 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
     backend, inverse = arrays.backend(x), geometry.inverse()
     g = np.ascontiguousarray(gy.reshape(geometry.output_shape), floating)
     if row.backward == "spread":
-        if row.averages:
-            g = g.astype(np.float64) / windows.divisor_grid(job.divisors, geometry.axes, x.ndim)
-        fold = OPERATORS["sum"].fold(g.dtype, floating)
-        counts = windows.divisors(inverse.tables)
-        backend.reduce("sum", fold, g, inverse, counts, job.params, gx)
+        if not backend.send_shares(g, geometry, _divisors(job), gx):
+            _gather_shares(job, g, inverse, gx)
         return gx
     if row.backward == "chosen":
         first = second = forward_indices(job, x) if indices is None else indices
         local = gx  # not read
+        if backend.send_chosen(g, first, geometry, gx):
+            return gx
     else:
         first, second = np.empty((2, *geometry.output_shape))
         backend.reduce(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, first, second)
         local = np.ascontiguousarray(x)
     backend.gather(row.name, row.pull, g, local, first, second, inverse, job.params, gx)
     return gx
+
+
+def _divisors(job: Job) -> tuple[Integers, ...]:
+    """The divisors of the result: none for a sum."""
+    if job.operator.averages:
+        return job.divisors
+    return tuple(np.ones_like(factor) for factor in job.divisors)
+
+
+def _gather_shares(job: Job, gy: Array, inverse: Geometry, gx: Array) -> None:
+    """The sum of the shares of all windows that cover an element: a sum pooling of the gradient."""
+    if job.operator.averages:
+        grid = windows.divisor_grid(job.divisors, job.geometry.axes, gy.ndim)
+        gy = gy / grid.astype(gy.dtype)
+    row, counts = OPERATORS["sum"], windows.divisors(inverse.tables)
+    backend = arrays.backend(gy)
+    if not backend.reduce_lines(row, gy, inverse, counts, gx):
+        backend.reduce("sum", row.fold(gy.dtype, gx.dtype), gy, inverse, counts, job.params, gx)
 
 
 def forward_indices(job: Job, x: Array) -> Array:

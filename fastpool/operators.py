@@ -46,7 +46,8 @@ class Line(NamedTuple):
 
     ``merge(earlier, later)`` combines two values and may lose NaNs; ``careful`` keeps them, and is None where
     `merge` does. ``finish(value, scale)`` makes the result; `scale` is the window's divisor, or for integers
-    its inverse. `neutral` changes nothing, `dtype` is what the passes compute in.
+    its inverse. `neutral` changes nothing, `dtype` is what the passes compute in. ``element(value, offset)``
+    is what a line holds: the value itself, or the pair of it and its offset in the plane.
     """
 
     merge: Expression
@@ -54,6 +55,7 @@ class Line(NamedTuple):
     finish: Expression
     neutral: float
     dtype: str
+    element: Expression
 
 
 class Parameter(NamedTuple):
@@ -89,6 +91,8 @@ class Operator(NamedTuple):
     line : callable or None
         ``line(source, target, elements, chain)`` gives the `Line` for windows of that many elements, each of
         which takes part in up to `chain` merges, or None where the general skeleton must serve.
+    placed : callable or None
+        ``placed(source)`` gives the `Line` whose elements are pairs of value and place.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Operator(NamedTuple):
     averages: bool = False
     params: tuple[Parameter, ...] = ()
     line: Callable[[np.dtype[Any], np.dtype[Any], int, int], Line | None] | None = None
+    placed: Callable[[np.dtype[Any]], Line] | None = None
 
 
 # Expressions that several folds share ------------------------------------------------------------------
@@ -345,6 +350,32 @@ def add(a, b):
     return a + b
 
 
+def value_alone(value, offset):
+    return value
+
+
+def value_and_place(value, offset):
+    return value, np.int32(offset)
+
+
+def pick_larger(a, b):
+    take = b[0] > a[0]
+    return b[0] if take else a[0], b[1] if take else a[1]
+
+
+def pick_larger_or_nan(a, b):
+    return larger(a, b, 0)
+
+
+def pick_smaller(a, b):
+    take = b[0] < a[0]
+    return b[0] if take else a[0], b[1] if take else a[1]
+
+
+def pick_smaller_or_nan(a, b):
+    return smaller(a, b, 0)
+
+
 def as_it_is(value, scale):
     return value
 
@@ -365,42 +396,52 @@ def rounded_narrow(value, scale):
 
 
 def max_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
-    return _extreme_line(source, target, largest=True)
+    return _extreme_line(source, largest=True) if source == target else None
 
 
 def min_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
-    return _extreme_line(source, target, largest=False)
+    return _extreme_line(source, largest=False) if source == target else None
 
 
-def _extreme_line(source: np.dtype[Any], target: np.dtype[Any], *, largest: bool) -> Line | None:
-    if source != target:
-        return None
+def _extreme_line(source: np.dtype[Any], *, largest: bool) -> Line:
     if source.kind in "iub":
         stored = np.dtype(np.uint8) if source == np.bool_ else source
         limits = np.iinfo(stored)
         merge = keep_larger if largest else keep_smaller
-        return Line(merge, None, as_it_is, limits.min if largest else limits.max, stored.name)
+        return Line(merge, None, as_it_is, limits.min if largest else limits.max, stored.name, value_alone)
     computed = "float32" if source.itemsize == 2 else source.name
     if largest:
-        return Line(keep_larger, keep_larger_or_nan, as_it_is, -math.inf, computed)
-    return Line(keep_smaller, keep_smaller_or_nan, as_it_is, math.inf, computed)
+        return Line(keep_larger, keep_larger_or_nan, as_it_is, -math.inf, computed, value_alone)
+    return Line(keep_smaller, keep_smaller_or_nan, as_it_is, math.inf, computed, value_alone)
+
+
+def max_placed(source: np.dtype[Any]) -> Line:
+    extreme = _extreme_line(source, largest=True)
+    careful = extreme.careful and pick_larger_or_nan
+    return extreme._replace(merge=pick_larger, careful=careful, element=value_and_place)
+
+
+def min_placed(source: np.dtype[Any]) -> Line:
+    extreme = _extreme_line(source, largest=False)
+    careful = extreme.careful and pick_smaller_or_nan
+    return extreme._replace(merge=pick_smaller, careful=careful, element=value_and_place)
 
 
 def avg_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
     if source.kind not in "iu":
         computed = _float_line_dtype(source, target, chain)
-        return Line(add, None, divided, 0, computed) if computed else None
+        return Line(add, None, divided, 0, computed, value_alone) if computed else None
     if target != source or source.itemsize > 2:
         return None
     small = 255 if source == np.uint8 else 128
     if source.itemsize == 1 and elements * small < 2**15:
-        return Line(add, None, rounded_narrow, 0, "uint16" if source.kind == "u" else "int16")
-    return Line(add, None, rounded, 0, "int32") if elements < 2**15 else None
+        return Line(add, None, rounded_narrow, 0, "uint16" if source.kind == "u" else "int16", value_alone)
+    return Line(add, None, rounded, 0, "int32", value_alone) if elements < 2**15 else None
 
 
 def sum_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:
     computed = _float_line_dtype(source, target, chain)
-    return Line(add, None, as_it_is, 0, computed) if computed else None
+    return Line(add, None, as_it_is, 0, computed, value_alone) if computed else None
 
 
 def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
@@ -444,8 +485,8 @@ def lp_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
 OPERATORS = {
     operator.name: operator
     for operator in (
-        Operator("max", max_fold, "chosen", "all", pull=to_chosen, line=max_line),
-        Operator("min", min_fold, "chosen", "all", pull=to_chosen, line=min_line),
+        Operator("max", max_fold, "chosen", "all", pull=to_chosen, line=max_line, placed=max_placed),
+        Operator("min", min_fold, "chosen", "all", pull=to_chosen, line=min_line, placed=min_placed),
         Operator("avg", avg_fold, "spread", "numbers", averages=True, line=avg_line),
         Operator("sum", sum_fold, "spread", "numbers", promotes=True, line=sum_line),
         Operator(

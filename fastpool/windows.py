@@ -194,7 +194,11 @@ def _inverse(length: int, axis: Axis) -> Axis:
         end = np.searchsorted(axis.lo[first::period], inputs, "right")
         count[inputs] = np.maximum(end - begin, 0)
         lo[inputs] = np.where(end > begin, first + begin * period, 0)
-    return _axis(len(axis), lo, count, count, period)
+    regular = None
+    if axis.regular and axis.step == 1 and axis.regular[1] == 1:  # at stride 1 a sliding window as well
+        window, _, before = axis.regular
+        regular = (window, 1, window - 1 - before)
+    return _axis(len(axis), lo, count, count, period, regular)
 
 
 def divisors(

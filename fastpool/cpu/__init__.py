@@ -2,5 +2,6 @@
 
 from .fold import gather, reduce
 from .plans import reduce_lines
+from .spread import send_chosen, send_shares
 
-__all__ = ["gather", "reduce", "reduce_lines"]
+__all__ = ["gather", "reduce", "reduce_lines", "send_chosen", "send_shares"]

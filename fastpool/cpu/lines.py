@@ -22,14 +22,17 @@ import numpy as np
 from .. import jit
 from ..operators import Line
 from . import half
-from .memory import peek, poke
+from .memory import empty, load, peek, poke, store
 
 # Fields of an axis in numbers, as `plans.Regular` lists them.
 SIZE, OUTPUTS, WINDOW, STRIDE, BEFORE, STEP, PITCH, OUT_PITCH, BEGIN, END = range(10)
 
 
 class Kind(NamedTuple):
-    """What a kernel is compiled for; a stride or step of 0 is a run-time number."""
+    """What a kernel is compiled for; a stride or step of 0 is a run-time number.
+
+    Keyed kernels merge keys of value and place, and write both.
+    """
 
     name: str
     line: Line
@@ -38,34 +41,45 @@ class Kind(NamedTuple):
     target: str
     stride: int
     step: int
+    placed: bool
 
 
 # Passes over lines: `count` values of an array from an offset --------------------------------------------
 
 
+def lifted(read, element, x, at, base):
+    """What lines hold of an element: its value, or the pair of it and its offset in the plane."""
+    return element(read(peek(x, at)), at - base)
+
+
 def join(merge, out, o, x, a, b, count):
     for j in range(count):
-        poke(out, o + j, merge(peek(x, a + j), peek(x, b + j)))
+        store(out, o + j, merge(load(x, a + j), load(x, b + j)))
 
 
 def join_more(merge, out, o, x, a, count):
     for j in range(count):
-        poke(out, o + j, merge(peek(out, o + j), peek(x, a + j)))
+        store(out, o + j, merge(load(out, o + j), load(x, a + j)))
 
 
 def join_three(merge, out, o, x, a, b, z, c, count):
     for j in range(count):
-        poke(out, o + j, merge(merge(peek(x, a + j), peek(x, b + j)), peek(z, c + j)))
+        store(out, o + j, merge(merge(load(x, a + j), load(x, b + j)), load(z, c + j)))
 
 
-def copy(read, out, o, x, a, count):
+def copy(out, o, x, a, count):
     for j in range(count):
-        poke(out, o + j, read(peek(x, a + j)))
+        store(out, o + j, load(x, a + j))
+
+
+def take(read, element, out, o, x, a, base, count):
+    for j in range(count):
+        store(out, o + j, lifted(read, element, x, a + j, base))
 
 
 def fill(out, o, value, count):
     for j in range(count):
-        poke(out, o + j, value)
+        store(out, o + j, value)
 
 
 def count_nans(odd, x, a, count):
@@ -77,87 +91,88 @@ def count_nans(odd, x, a, count):
 
 def put(finish, write, out, o, line, a, scales, s, factor, count):
     for j in range(count):
-        poke(out, o + j, write(finish(peek(line, a + j), peek(scales, s + j) * factor)))
+        poke(out, o + j, write(finish(load(line, a + j), peek(scales, s + j) * factor)))
+
+
+def put_placed(write, out, o, places, line, a, channels, count):
+    for j in range(count):
+        value, offset = load(line, a + j)
+        poke(out, o + j, write(value))
+        poke(places, o + j, offset if channels == 1 else offset // channels)
 
 
 def put_uniform(finish, write, out, o, line, a, scale, count):
     for j in range(count):
-        poke(out, o + j, write(finish(peek(line, a + j), scale)))
+        poke(out, o + j, write(finish(load(line, a + j), scale)))
 
 
-def along(merge, read, out, o, x, a, window, stride, step, count):
+def along(merge, read, element, out, o, x, a, base, window, stride, step, count):
     """Windows at a regular distance, all of them within the values from `a` on."""
+    done = min(window, 3)
     if window == 1:
         for j in range(count):
-            poke(out, o + j, read(peek(x, a + j * stride)))
-    elif window == 2:
-        for j in range(count):
-            at = a + j * stride
-            poke(out, o + j, merge(read(peek(x, at)), read(peek(x, at + step))))
+            store(out, o + j, lifted(read, element, x, a + j * stride, base))
     elif window == 3:
         for j in range(count):
             at = a + j * stride
-            pair = merge(read(peek(x, at)), read(peek(x, at + step)))
-            poke(out, o + j, merge(pair, read(peek(x, at + 2 * step))))
+            pair = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
+            store(out, o + j, merge(pair, lifted(read, element, x, at + 2 * step, base)))
     else:
+        done = 2
         for j in range(count):
             at = a + j * stride
-            left = merge(read(peek(x, at)), read(peek(x, at + step)))
-            right = merge(read(peek(x, at + 2 * step)), read(peek(x, at + 3 * step)))
-            poke(out, o + j, merge(left, right))
-        for tap in range(4, window):
-            for j in range(count):
-                more = read(peek(x, a + j * stride + tap * step))
-                poke(out, o + j, merge(peek(out, o + j), more))
+            left, right = lifted(read, element, x, at, base), lifted(read, element, x, at + step, base)
+            store(out, o + j, merge(left, right))
+    for tap in range(done, window):
+        for j in range(count):
+            more = lifted(read, element, x, a + j * stride + tap * step, base)
+            store(out, o + j, merge(load(out, o + j), more))
 
 
-def at_the_edge(merge, read, out, o, x, a, output, axis, channels):
+def at_the_edge(merge, read, element, out, o, x, a, base, output, axis, channels):
     """One window of a row that reaches into the padding."""
     start = output * axis[STRIDE] - axis[BEFORE]
     first = max(0, -(start // axis[STEP]))
     last = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP]))
     step = axis[STEP] * channels
     at = a + start * channels + first * step
-    copy(read, out, o, x, at, channels)
+    take(read, element, out, o, x, at, base, channels)
     for _ in range(first + 1, last):
         at += step
         for c in range(channels):
-            poke(out, o + c, merge(peek(out, o + c), read(peek(x, at + c))))
+            store(out, o + c, merge(load(out, o + c), lifted(read, element, x, at + c, base)))
 
 
-def reduce_rows(merge, read, out, o, x, a, rows, pitch, axis, channels, stride, step):
-    """Every window along `rows` rows that are `pitch` apart, the results one row after the other."""
-    outputs, window, begin, end = axis[OUTPUTS], axis[WINDOW], axis[BEGIN], axis[END]
-    width = outputs * channels
+def reduce_rows(merge, read, element, out, o, x, a, base, rows, pitch, axis, channels, stride, step):
+    """Every window along `rows` rows that are `pitch` apart, the results one row after the other.
+
+    Rows are cut into runs of windows that one pass serves: cells of channels, rows, or all rows at once where
+    no window leaves its cell, or at stride 1, where those across two rows are replaced by the edges' own.
+    """
+    outputs, begin = axis[OUTPUTS], axis[BEGIN]
+    inside = max(0, axis[END] - begin)
     contiguous = pitch == axis[SIZE] * channels
-    if contiguous and begin == 0 and end == outputs and axis[SIZE] == outputs * stride and channels == 1:
-        along(merge, read, out, o, x, a, window, stride, step, rows * outputs)  # no window leaves its cell
-        return
-    if contiguous and stride == 1 and outputs == axis[SIZE]:
-        # One long line; the windows across two rows are computed too, and then replaced at the edges.
-        reach = (window - 1) * axis[STEP]
-        cells = (rows * outputs - reach) * channels
-        into = o + axis[BEFORE] * channels
-        along(merge, read, out, into, x, a, window, 1, step * channels, max(0, cells))
-    else:
-        for i in range(rows):
-            corner = a + i * pitch + (begin * stride - axis[BEFORE]) * channels
-            into = o + i * width + begin * channels
-            inside = max(0, end - begin)
-            if channels == 1:
-                along(merge, read, out, into, x, corner, window, stride, step, inside)
-            elif stride == 1:
-                cells = inside * channels
-                along(merge, read, out, into, x, corner, window, 1, step * channels, cells)
-            else:
-                for j in range(inside):
-                    at, near = into + j * channels, corner + j * stride * channels
-                    along(merge, read, out, at, x, near, window, 1, step * channels, channels)
+    cells = contiguous and inside == outputs and axis[SIZE] == outputs * axis[STRIDE]
+    lines, pieces = rows, 1
+    count, advance = inside * channels, channels
+    if contiguous and axis[STRIDE] == 1 and outputs == axis[SIZE]:
+        lines, count = 1, max(0, (rows * outputs - (axis[WINDOW] - 1) * axis[STEP]) * channels)
+        begin = axis[BEFORE]
+    elif cells and channels == 1:
+        lines, count = 1, rows * outputs
+    elif channels > 1 and axis[STRIDE] > 1:
+        pieces, count = inside, channels
+    for i in range(lines):
+        into = o + (i * outputs + begin) * channels
+        corner = a + i * pitch + (begin * axis[STRIDE] - axis[BEFORE]) * channels
+        for j in range(pieces):
+            at, near = into + j * advance, corner + j * axis[STRIDE] * channels
+            along(merge, read, element, out, at, x, near, base, axis[WINDOW], stride, step, count)
     for output in range(outputs):
-        if output < begin or output >= end:
+        if output < axis[BEGIN] or output >= axis[END]:
             for i in range(rows):
-                cell = o + i * width + output * channels
-                at_the_edge(merge, read, out, cell, x, a + i * pitch, output, axis, channels)
+                cell = o + (i * outputs + output) * channels
+                at_the_edge(merge, read, element, out, cell, x, a + i * pitch, base, output, axis, channels)
 
 
 def merge_rows(merge, out, o, rows, top, bottom, width, axis, first):
@@ -174,12 +189,10 @@ def merge_rows(merge, out, o, rows, top, bottom, width, axis, first):
             together = min(bottom, axis[END]) - output  # whole windows at stride 1 are one long line
         count, into = together * width, o + (output - top) * width
         if last - tap == 1:
-            copy(half.unchanged, out, into, rows, a, count)
-        elif last - tap == 2:
-            join(merge, out, into, rows, a, a + step, count)
+            copy(out, into, rows, a, count)
         else:
-            join_three(merge, out, into, rows, a, a + step, rows, a + 2 * step, count)
-            for more in range(3, last - tap):
+            join(merge, out, into, rows, a, a + step, count)
+            for more in range(2, last - tap):
                 join_more(merge, out, into, rows, a + more * step, count)
         output += together
 
@@ -212,20 +225,24 @@ def direct(kind: Kind) -> Callable[..., None]:
     """The kernel of the direct plan."""
     line = kind.line
     merge = line.careful if kind.careful and line.careful else line.merge
-    finish, read, write = line.finish, half.READ[kind.source], half.WRITE[kind.target]
+    finish, read, write, element = line.finish, half.READ[kind.source], half.WRITE[kind.target], line.element
     odd, looks = half.IS_NAN[kind.source], line.careful is not None and not kind.careful
     fixed_stride, fixed_step, digest = kind.stride, kind.step, jit.source_digest()
+    placed = kind.placed
 
-    def walk(values, out, like, met, outer, slabs, lead, row, columns, weights, channels, tile, first, last):
+    def walk(arrays, tables, numbers, weights, channels, first, last):
         _ = digest  # captured, and so part of the cache key
+        values, out, places, like, met = arrays
+        outer, slabs, lead = tables
+        row, columns, tile = numbers
         scales, factors, uniform = weights
         stride = fixed_stride if fixed_stride else columns[STRIDE]
-        step = fixed_step if fixed_step else columns[STEP]
+        step = fixed_step if fixed_step else columns[STEP] * channels
         height, width, length = tile[0], columns[OUTPUTS] * channels, columns[SIZE] * channels
         blocks = (row[OUTPUTS] + height - 1) // height
         alone = row[WINDOW] == 1 and row[STRIDE] == 1
-        lines = np.empty(((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * width, like.dtype)
-        block, total = np.empty(height * width, like.dtype), np.empty(height * width, like.dtype)
+        lines = empty(((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * width, like, placed)
+        block, total = empty(height * width, like, placed), empty(height * width, like, placed)
         nans = 0
         for task in range(first, last):
             number, rest = task % blocks, task // blocks
@@ -236,30 +253,46 @@ def direct(kind: Kind) -> Callable[..., None]:
             low = max(0, above)
             reach = (bottom - 1 - top) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP]
             count, size = min(row[SIZE], above + reach + 1) - low, (bottom - top) * width
-            done = block
+            done, base = block, outer[0, plane]
             for slab in range(lead[depth, 0], lead[depth, 1]):
-                corner = outer[0, plane] + slabs[slab] + low * row[PITCH]
+                corner = base + slabs[slab] + low * row[PITCH]
                 if looks:
-                    if row[PITCH] == length:
-                        nans += count_nans(odd, values, corner, count * length)
-                    else:
-                        for i in range(count):
-                            nans += count_nans(odd, values, corner + i * row[PITCH], length)
+                    pieces = 1 if row[PITCH] == length else count
+                    for i in range(pieces):
+                        nans += count_nans(odd, values, corner + i * row[PITCH], count * length // pieces)
                 if alone:
                     done = lines
+                pitch = row[PITCH]
                 reduce_rows(
-                    merge, read, lines, 0, values, corner, count, row[PITCH], columns, channels, stride, step
+                    merge,
+                    read,
+                    element,
+                    lines,
+                    0,
+                    values,
+                    corner,
+                    base,
+                    count,
+                    pitch,
+                    columns,
+                    channels,
+                    stride,
+                    step,
                 )
                 if not alone:
                     merge_rows(merge, block, 0, lines, top, bottom, width, row, low)
                 if lead[depth, 1] - lead[depth, 0] > 1:
                     if slab == lead[depth, 0]:
-                        copy(half.unchanged, total, 0, done, 0, size)
+                        copy(total, 0, done, 0, size)
                     else:
                         join_more(merge, total, 0, done, 0, size)
             if lead[depth, 1] - lead[depth, 0] > 1:
                 done = total
             start = outer[1, plane] + lead[depth, 2]
+            if placed:
+                at = start + top * width
+                put_placed(write, out, at, places, done, 0, channels, size)
+                continue
             if uniform and row[OUT_PITCH] == width:
                 at = start + top * width
                 put_uniform(finish, write, out, at, done, 0, scales[0] * factors[depth, 0], size)
@@ -282,21 +315,24 @@ def doubling(kind: Kind) -> Callable[..., None]:
     """The kernel of the doubling plan."""
     line = kind.line
     merge = line.careful if kind.careful and line.careful else line.merge
-    finish, read, write = line.finish, half.READ[kind.source], half.WRITE[kind.target]
+    finish, read, write, element = line.finish, half.READ[kind.source], half.WRITE[kind.target], line.element
     odd, looks = half.IS_NAN["native"], line.careful is not None and not kind.careful
-    digest = jit.source_digest()
+    placed, digest = kind.placed, jit.source_digest()
 
-    def walk(values, out, like, met, outer, slabs, lead, row, columns, weights, channels, tile, first, last):
+    def walk(arrays, tables, numbers, weights, channels, first, last):
         _ = digest  # captured, and so part of the cache key
+        values, out, places, like, met = arrays
+        outer, slabs, lead = tables
+        row, columns, tile = numbers
         scales, factors, _ = weights
         height, width, deep = tile[0], tile[1], tile[2]
         down, across = (row[OUTPUTS] + height - 1) // height, (columns[OUTPUTS] + width - 1) // width
         layers = (channels + deep - 1) // deep
         most = ((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * deep
         most *= (width - 1) * columns[STRIDE] + (columns[WINDOW] - 1) * columns[STEP] + 1
-        a, b, c = np.empty(most, like.dtype), np.empty(most, like.dtype), np.empty(most, like.dtype)
-        total = np.empty(most if slabs.size > lead.shape[0] else 0, like.dtype)
-        nans = 0
+        a, b, c = empty(most, like, placed), empty(most, like, placed), empty(most, like, placed)
+        total = empty(most if slabs.size > lead.shape[0] else 0, like, placed)
+        blank, nans = element(like[0], 0), 0
         for task in range(first, last):
             layer, rest = task % layers, task // layers
             column, rest = rest % across, rest // across
@@ -310,24 +346,34 @@ def doubling(kind: Kind) -> Callable[..., None]:
             y0, x0 = top * row[STRIDE] - row[BEFORE], left * columns[STRIDE] - columns[BEFORE]
             skip, stop = max(0, -x0), max(0, min(wide, columns[SIZE] - x0))
             pitch = wide * thick
-            found, size = a, 0
+            found, size, origin = a, 0, outer[0, plane]
             for slab in range(lead[depth, 0], lead[depth, 1]):
-                corner = outer[0, plane] + slabs[slab] + front
+                corner = origin + slabs[slab] + front
                 for i in range(high):
                     if y0 + i < 0 or y0 + i >= row[SIZE]:
-                        fill(a, i * pitch, like[0], pitch)
+                        fill(a, i * pitch, blank, pitch)
                         continue
-                    fill(a, i * pitch, like[0], skip * thick)
-                    fill(a, i * pitch + stop * thick, like[0], (wide - stop) * thick)
+                    fill(a, i * pitch, blank, skip * thick)
+                    fill(a, i * pitch + stop * thick, blank, (wide - stop) * thick)
                     at = corner + (y0 + i) * row[PITCH] + (x0 + skip) * channels
                     if thick == channels:
-                        copy(read, a, i * pitch + skip * thick, values, at, (stop - skip) * thick)
+                        take(
+                            read,
+                            element,
+                            a,
+                            i * pitch + skip * thick,
+                            values,
+                            at,
+                            origin,
+                            (stop - skip) * thick,
+                        )
                     else:
                         for j in range(skip, stop):
-                            copy(read, a, i * pitch + j * thick, values, at + (j - skip) * channels, thick)
+                            pixel = at + (j - skip) * channels
+                            take(read, element, a, i * pitch + j * thick, values, pixel, origin, thick)
                 size = high * pitch
                 if looks:
-                    nans += count_nans(odd, a, 0, size)
+                    nans += count_nans(odd, a[0] if placed else a, 0, size)
                 found, free, other, size = double(
                     merge, a, b, c, size, columns[WINDOW], columns[STEP] * thick
                 )
@@ -336,15 +382,22 @@ def doubling(kind: Kind) -> Callable[..., None]:
                 )
                 if lead[depth, 1] - lead[depth, 0] > 1:
                     if slab == lead[depth, 0]:
-                        copy(half.unchanged, total, 0, found, 0, size)
+                        copy(total, 0, found, 0, size)
                     else:
                         join_more(merge, total, 0, found, 0, size)
                     found = total
             for output in range(top, bottom):
                 at = outer[1, plane] + lead[depth, 2] + output * row[OUT_PITCH] + left * channels + front
                 base, weight = (output - top) * row[STRIDE] * pitch, left * channels + front
-                factor = factors[depth, output]
-                if columns[STRIDE] == 1 and thick == channels:
+                factor, whole = factors[depth, output], columns[STRIDE] == 1 and thick == channels
+                if placed:
+                    # A row at once, or cell by cell.
+                    cells = (right - left) * channels if whole else thick
+                    for j in range(1 if whole else right - left):
+                        cell, over = base + j * columns[STRIDE] * thick, j * channels
+                        put_placed(write, out, at + over, places, found, cell, channels, cells)
+                    continue
+                if whole:
                     cells = (right - left) * channels
                     put(finish, write, out, at, found, base, scales, weight, factor, cells)
                     continue
@@ -359,7 +412,7 @@ def doubling(kind: Kind) -> Callable[..., None]:
 
 
 def _label(kind: Kind) -> str:
-    careful = "_careful" if kind.careful else ""
+    careful = "_careful" if kind.careful else "_placed" if kind.placed else ""
     return f"{kind.name}{careful}_{kind.source}_{kind.line.dtype}_{kind.target}"
 
 

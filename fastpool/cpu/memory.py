@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from ..windows import Integers
@@ -81,3 +81,50 @@ def poke(typing_context, array, index, value):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, array.dtype), generate
+
+
+# Lines: arrays, or for elements that are pairs of value and place, pairs of arrays -----------------------
+
+
+def load(line, index):
+    """Element `index` of a line."""
+    raise NotImplementedError
+
+
+def store(line, index, element):
+    """Write element `index` of a line."""
+    raise NotImplementedError
+
+
+def empty(size, like, placed):
+    """A line of the dtype of `like`, with int32 places where `placed` is True."""
+    raise NotImplementedError
+
+
+@overload(load, jit_options={"forceinline": True})
+def _load(line, index):
+    if isinstance(line, types.BaseTuple):
+        return lambda line, index: (peek(line[0], index), peek(line[1], index))
+    return lambda line, index: peek(line, index)  # noqa: PLW0108  (an overload must have an implementation)
+
+
+@overload(store, jit_options={"forceinline": True})
+def _store(line, index, element):
+    if isinstance(line, types.BaseTuple):
+
+        def store_pair(line, index, element):
+            poke(line[0], index, element[0])
+            poke(line[1], index, element[1])
+
+        return store_pair
+    return lambda line, index, element: poke(line, index, element)  # noqa: PLW0108
+
+
+@overload(empty, prefer_literal=True)
+def _empty(size, like, placed):
+    if placed.literal_value:
+        return lambda size, like, placed: (  # noqa: ARG005
+            np.empty(size, like.dtype),
+            np.empty(size, np.int32),
+        )
+    return lambda size, like, placed: np.empty(size, like.dtype)  # noqa: ARG005

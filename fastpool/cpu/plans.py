@@ -15,6 +15,7 @@ from .memory import c_strides, flatten, offsets, raw, storage
 
 Array = NDArray[Any]
 
+WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton before these kernels compile
 NEAR = 6_000  # elements of merged rows that a direct block keeps in the first-level cache
 FAR = 60_000  # and at most, where fewer rows would read much of the input twice
 TILE = 60_000  # elements of a doubling tile, three of which stay in the second-level cache
@@ -143,44 +144,58 @@ class Shape(NamedTuple):
         return np.array([height, width, deep], np.int64), tiles
 
 
-def reduce_lines(row: Operator, x: Array, geometry: Geometry, divisors: Sequence[Integers], y: Array) -> bool:
-    """Reduce every window of `x` into the C-contiguous `y`.
+def _one_block(x: Array, y: Array, geometry: Geometry) -> bool:
+    """Whether a plane of the input is contiguous, so that an offset tells a place, and fits int32."""
+    first = geometry.axes[0]
+    strides = tuple(stride // x.itemsize for stride in x.strides)
+    plane = int(np.prod(x.shape[first:], dtype=np.int64))
+    return x.dtype == y.dtype and plane < 2**31 and strides[first:] == c_strides(x.shape)[first:]
+
+
+def reduce_lines(
+    row: Operator,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    y: Array,
+    places: Array | None = None,
+) -> bool:
+    """Reduce every window of `x` into the C-contiguous `y`, and the chosen elements' indices into `places`.
 
     Returns False, with nothing done, where lines do not fit the geometry, the layout or the operator.
     """
-    shape = Shape.of(x, geometry) if row.line else None
+    shape = Shape.of(x, geometry) if row.line and x.size >= WORTHWHILE else None
     if row.line is None or shape is None:
         return False
     doubled = shape.row.overlaps() or shape.columns.overlaps()
     if not doubled and max(shape.row.window, shape.columns.window) > LONGEST:
         return False
-    line = row.line(x.dtype, y.dtype, *shape.elements(doubled))
+    if places is None:
+        line = row.line(x.dtype, y.dtype, *shape.elements(doubled))
+    else:
+        line = row.placed(x.dtype) if row.placed and _one_block(x, y, geometry) else None
     if line is None or any(factor[0] < 0 for factor in divisors):
         return False
     values, origin, _ = flatten(raw(x))
     outer = shape.outer + np.array([[origin], [0]])
-    slabs, lead = shape.slabs()
     tile, tasks = shape.tile() if doubled else shape.block()
     met = np.zeros(1, np.int64)
-    arguments = (
+    arrays = (
         values,
         raw(y).reshape(-1),
+        np.empty(0, np.int32) if places is None else places.reshape(-1),
         np.array([line.neutral], line.dtype),
         met,
-        outer,
-        slabs,
-        lead,
-        np.array(shape.row, np.int64),
-        np.array(shape.columns, np.int64),
-        shape.weights(divisors, line),
-        shape.channels,
-        tile,
     )
-    tasks *= outer.shape[1] * lead.shape[0]
-    fixed = shape.columns.stride if shape.columns.stride <= 4 and not doubled else 0
-    kind = lines.Kind(
-        row.name, line, False, storage(x), storage(y), fixed, int(shape.columns.step == 1 and not doubled)
-    )
+    numbers = (np.array(shape.row, np.int64), np.array(shape.columns, np.int64), tile)
+    tables = (outer, *shape.slabs())
+    arguments = (arrays, tables, numbers, shape.weights(divisors, line), shape.channels)
+    tasks *= outer.shape[1] * tables[2].shape[0]
+    fixed, step = 0, 0
+    if not doubled:  # with channels a pass is at stride 1 always, and its taps a run-time number apart
+        fixed = 1 if shape.channels > 1 else shape.columns.stride if shape.columns.stride <= 4 else 0
+        step = int(shape.columns.step == 1 and shape.channels == 1)
+    kind = lines.Kind(row.name, line, False, storage(x), storage(y), fixed, step, places is not None)
     plan = lines.doubling if doubled else lines.direct
     threads.run(plan(kind), arguments, tasks, x.size)
     if met[0]:

@@ -1,0 +1,192 @@
+"""The passes over lines: the oracle's results, on geometries that reach every branch of the plans."""
+
+import cases
+import ml_dtypes
+import numpy as np
+import pytest
+import reference
+
+import fastpool as fp
+from fastpool.cpu import plans, spread
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+# Shape, axes, and per axis window, stride, (before, after), dilation.
+GEOMETRIES = {
+    "cells": ((3, 6, 8), (1, 2), [(2, 2, (0, 0), 1)] * 2),
+    "cells with a rest": ((3, 7, 9), (1, 2), [(2, 2, (0, 0), 1)] * 2),
+    "cells with gaps": ((3, 9, 12), (1, 2), [(2, 3, (0, 0), 1)] * 2),
+    "one long line": ((3, 9, 20), (1, 2), [(3, 1, (1, 1), 1)] * 2),
+    "one long line, lopsided": ((3, 9, 20), (1, 2), [(4, 1, (3, 0), 1), (2, 1, (0, 1), 1)]),
+    "stride 1, no padding": ((3, 9, 20), (1, 2), [(3, 1, (0, 0), 1)] * 2),
+    "stride 2, overlapping": ((3, 9, 37), (1, 2), [(3, 2, (1, 1), 1)] * 2),
+    "stride 4": ((3, 66), (1,), [(4, 4, (0, 0), 1)]),
+    "stride 5 and six elements": ((3, 70), (1,), [(6, 5, (2, 2), 1)]),
+    "dilated": ((3, 12, 18), (1, 2), [(3, 1, (2, 2), 2), (2, 2, (1, 0), 3)]),
+    "one row of windows": ((3, 1, 40), (1, 2), [(1, 1, (0, 0), 1), (3, 2, (1, 1), 1)]),
+    "stride across rows": ((3, 9, 20), (1, 2), [(1, 2, (0, 0), 1), (3, 1, (1, 1), 1)]),
+    "channels behind": ((3, 9, 10, 5), (1, 2), [(3, 2, (1, 1), 1)] * 2),
+    "channels behind, stride 1": ((3, 9, 10, 5), (1, 2), [(3, 1, (1, 1), 1)] * 2),
+    "volume": ((2, 6, 6, 8), (1, 2, 3), [(2, 2, (0, 0), 1)] * 3),
+    "volume, overlapping": ((2, 5, 6, 8), (1, 2, 3), [(3, 1, (1, 1), 1)] * 3),
+    "four axes": ((4, 4, 4, 6), (0, 1, 2, 3), [(2, 2, (0, 0), 1)] * 4),
+    "doubling": ((3, 14, 15), (1, 2), [(7, 1, (3, 3), 1)] * 2),
+    "doubling, lopsided": ((3, 14, 20), (1, 2), [(13, 1, (12, 6), 1), (5, 1, (0, 4), 1)]),
+    "doubling, stride 2 and dilated": ((2, 30, 31), (1, 2), [(9, 2, (4, 5), 1), (6, 2, (5, 3), 2)]),
+    "doubling, channels behind": ((2, 12, 13, 70), (1, 2), [(6, 1, (2, 2), 1)] * 2),
+    "doubling, volume": (
+        (1, 4, 12, 13),
+        (1, 2, 3),
+        [(2, 1, (0, 0), 1), (6, 1, (3, 2), 1), (7, 1, (3, 3), 1)],
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    """Lines even for small inputs, and small blocks and tiles, so that both are cut."""
+    monkeypatch.setattr(plans, "WORTHWHILE", 0)
+    monkeypatch.setattr(plans, "NEAR", 200)
+    monkeypatch.setattr(plans, "FAR", 400)
+    monkeypatch.setattr(plans, "TILE", 900)
+    monkeypatch.setattr(spread, "FEW_PLANES", 0)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """Counts the calls that lines served."""
+    served = []
+    original = plans.reduce_lines
+    monkeypatch.setattr(fp.cpu, "reduce_lines", lambda *a: served.append(original(*a)) or served[-1])
+    return served
+
+
+def arguments(name):
+    shape, axes, geometry = GEOMETRIES[name]
+    window, stride, padding, dilation = zip(*geometry, strict=True)
+    call = {"window": window, "stride": stride, "padding": padding, "dilation": dilation, "axes": axes}
+    each = zip(axes, geometry, strict=True)
+    tables = [reference.taps(shape[axis], k, s, *p, d, False) for axis, (k, s, p, d) in each]
+    return shape, axes, call, tables
+
+
+def numbers(shape, nan=False):
+    rng = np.random.default_rng(3)
+    x = rng.integers(-9, 9, shape) * rng.choice([0.5, -0.5], shape)  # zeros of both signs
+    return np.where(rng.random(shape) < 0.03, np.nan, x) if nan else x
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+@pytest.mark.parametrize("nan", [False, True])
+def test_max_and_places(name, nan, used):
+    shape, axes, call, tables = arguments(name)
+    x = numbers(shape, nan).astype(np.float32)
+    expected, where = reference.pool(x.astype(np.float64), "max", tables, axes)
+    y = fp.max_pool(x, **call)
+    with_places, places = fp.max_pool(x, **call, return_indices=True)
+    assert used == [True, True]
+    np.testing.assert_array_equal(places, where)
+    for found in (y, with_places):
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize("name", ["stride 2, overlapping", "doubling"])
+def test_min(name, used):
+    shape, axes, call, tables = arguments(name)
+    x = numbers(shape, nan=True).astype(np.float32)
+    expected, where = reference.pool(x.astype(np.float64), "min", tables, axes)
+    y, places = fp.min_pool(x, **call, return_indices=True)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(fp.min_pool(x, **call), expected)
+    np.testing.assert_array_equal(places, where)
+    assert used == [True, True]
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_averages_and_sums(name, used):
+    shape, axes, call, tables = arguments(name)
+    x = numbers(shape).astype(np.float32)
+    for include_pad in (True, False):
+        expected, _ = reference.pool(x, "avg", tables, axes, include_pad=include_pad)
+        y = fp.avg_pool(x, **call, count_include_pad=include_pad)
+        np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        fp.sum_pool(x, **call), reference.pool(x, "sum", tables, axes)[0], rtol=1e-6, atol=1e-5
+    )
+    assert used == [True] * 3
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, BFLOAT16, np.uint8, np.bool_], ids=str)
+@pytest.mark.parametrize("name", ["stride 2, overlapping", "doubling"])
+def test_dtypes(name, dtype, used):
+    shape, axes, call, tables = arguments(name)
+    x = np.abs(numbers(shape)).astype(dtype) if dtype is not np.bool_ else numbers(shape) > 3
+    wide = x.astype(np.float64) if x.dtype.kind not in "iub" else x
+    expected, where = reference.pool(wide, "max", tables, axes)
+    y, places = fp.max_pool(x, **call, return_indices=True)
+    assert y.dtype == x.dtype
+    np.testing.assert_array_equal(y.astype(np.float64), expected.astype(np.float64))
+    np.testing.assert_array_equal(places, where)
+    if dtype not in (np.bool_, np.float64):
+        y = fp.avg_pool(x, **call)
+        expected = reference.pool(wide, "avg", tables, axes, include_pad=True)[0]
+        assert y.dtype == x.dtype
+        tolerance = 0 if x.dtype.kind in "iu" else 1e-2
+        np.testing.assert_allclose(y.astype(np.float64), expected.astype(np.float64), rtol=tolerance)
+        assert used == [True, True]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
+def test_integer_averages_round_half_up_on_every_sum(dtype, used):
+    """All sums of windows of 2 to 7, so that each half and its neighbours are met."""
+    limits = np.iinfo(dtype)
+    rng = np.random.default_rng(1)
+    for window in (2, 3, 4, 6, 7):
+        x = rng.integers(limits.min, limits.max, (40, 60 * window), dtype, endpoint=True)
+        x[0] = limits.max
+        x[1] = limits.min
+        total = x.reshape(40, 60, window).astype(np.int64).sum(-1)
+        np.testing.assert_array_equal(fp.avg_pool(x, (window,)), (2 * total + window) // (2 * window))
+    assert used == [True] * 5
+
+
+def test_cropped_and_readonly_inputs(used):
+    shape, _, call, _ = arguments("stride 2, overlapping")
+    whole = numbers([n + 3 for n in shape]).astype(np.float32)
+    crop = whole[1:-2, 2:-1, 1:-2]
+    crop.flags.writeable = False
+    np.testing.assert_array_equal(fp.max_pool(crop, **call), fp.max_pool(crop.copy(), **call))
+    assert used == [True, True]
+    np.testing.assert_array_equal(
+        fp.max_pool(crop, **call, return_indices=True)[1],
+        fp.max_pool(crop.copy(), **call, return_indices=True)[1],
+    )
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+@pytest.mark.parametrize("op", ["max", "avg", "sum"])
+def test_gradients(name, op):
+    shape, axes, call, tables = arguments(name)
+    x = cases.distinct(np.random.default_rng(2), shape, np.float32)
+    y, pull = fp.vjp(fp.pool, x, op, **call)
+    gy = np.random.default_rng(4).integers(-9, 9, y.shape).astype(np.float32)
+    options = {"include_pad": True} if op == "avg" else {}
+    expected = reference.pull(gy, x, op, tables, axes, **options)
+    gx = pull(gy)
+    assert gx.dtype == np.float32
+    np.testing.assert_allclose(gx, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("op", ["max", "avg"])
+@pytest.mark.parametrize("name", ["cells", "stride 2, overlapping", "one long line", "doubling"])
+def test_bit_equal_for_every_number_of_threads(name, op, threads, monkeypatch):
+    monkeypatch.setattr(fp.threads, "SERIAL_WORK", 0)
+    shape, _, call, _ = arguments(name)
+    x = np.random.default_rng(5).standard_normal((9, *shape[1:])).astype(np.float32)
+    results = []
+    for n in (1, 2, 3):
+        threads(n)
+        y, pull = fp.vjp(fp.pool, x, op, **call)
+        results.append((y.tobytes(), pull(y).tobytes()))
+    assert results[0] == results[1] == results[2]
