@@ -1,5 +1,6 @@
 """Whose array is this? Views in, results out, and the backend that computes on them."""
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,13 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 GROUPS = {"all": (*FLOATS, *INTEGERS, "bool"), "numbers": (*FLOATS, *INTEGERS), "floats": FLOATS}
 
 
-def take(name: str, array: object) -> Array:
+@cache
+def name(dtype: np.dtype[Any]) -> str:
+    """A dtype's name; NumPy makes it anew at each question."""
+    return dtype.name
+
+
+def take(argument: str, array: object) -> Array:
     """A user's array as a plain, native, aligned ndarray: a view wherever that is possible.
 
     Raises
@@ -26,10 +33,12 @@ def take(name: str, array: object) -> Array:
     """
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         kind = f"{type(array).__module__}.{type(array).__qualname__}"
-        raise TypeError(f"{name} must be a NumPy array (numpy.ndarray, without a mask), got {kind}")
+        raise TypeError(f"{argument} must be a NumPy array (numpy.ndarray, without a mask), got {kind}")
     plain = array.view(np.ndarray)
-    if plain.dtype.name not in GROUPS["all"]:
-        raise TypeError(f"{name} must have one of the dtypes {', '.join(GROUPS['all'])}, got {plain.dtype}")
+    if name(plain.dtype) not in GROUPS["all"]:
+        raise TypeError(
+            f"{argument} must have one of the dtypes {', '.join(GROUPS['all'])}, got {plain.dtype}"
+        )
     if not plain.dtype.isnative:
         plain = plain.astype(plain.dtype.newbyteorder("="))
     itemsize = plain.itemsize
@@ -44,24 +53,26 @@ def backend(array: Array) -> ModuleType:
 
 def check_dtype(row: Operator, dtype: np.dtype[Any]) -> None:
     """TypeError where an operator does not take a dtype."""
-    if dtype.name not in GROUPS[row.dtypes]:
+    if name(dtype) not in GROUPS[row.dtypes]:
         raise TypeError(f"{row.name} pooling takes {', '.join(GROUPS[row.dtypes])}, got x of {dtype}")
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether a dtype is one of `FLOATS` (bfloat16 has no kind of its own)."""
-    return dtype.name in FLOATS
+    return name(dtype) in FLOATS
 
 
 def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[Any]:
     """Dtype of an operator's result: as the input, or promoted as in `numpy.sum`, or `wanted`."""
     if wanted is None:
+        if not row.promotes or is_float(source):
+            return source
         promoted: np.dtype[Any] = np.sum(np.empty(0, source)).dtype
-        return promoted if row.promotes and not is_float(source) else source
+        return promoted
     dtype: np.dtype[Any] = np.dtype(wanted)
     allowed = FLOATS if is_float(source) else GROUPS["numbers"]
     allowed = (*allowed, "bool") if source == np.bool_ else allowed
-    if dtype.name not in allowed or not dtype.isnative:
+    if name(dtype) not in allowed or not dtype.isnative:
         raise TypeError(f"dtype must be one of {', '.join(allowed)} for x of {source}, got {dtype}")
     return dtype
 

@@ -8,7 +8,7 @@ covered by the outputs ``lo[i], lo[i] + step, ...``. Pure NumPy, no compiler.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,12 +66,12 @@ class Geometry:
     axes: tuple[int, ...]
     tables: tuple[Axis, ...]
 
-    @property
+    @cached_property
     def plane(self) -> tuple[int, ...]:
         """Lengths of the pooled axes."""
         return tuple(table.size for table in self.tables)
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the result: every pooled axis replaced by its number of windows."""
         lengths = dict(zip(self.axes, map(len, self.tables), strict=True))

@@ -5,6 +5,7 @@ the inverse tables. Both are one loop nest over flat arrays, so that any number 
 and any layout take the same compiled kernel: one for each operator and dtype.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -179,7 +180,7 @@ def _run(
     )
     lengths = [len(t) for t in geometry.tables]
     segments = -(-lengths[-1] // SEGMENT)
-    tasks = outer.shape[1] * int(np.prod(lengths[:-1], dtype=np.int64)) * segments
+    tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments
     taps = [int(t.count.sum()) for t in geometry.tables]
-    work = outer.shape[1] * inner.shape[1] * int(np.prod(taps, dtype=np.float64))
+    work = outer.shape[1] * inner.shape[1] * math.prod(taps)
     threads.run(walk, (arrays, extra, table, axes, outer, inner, params, segments), tasks, work)

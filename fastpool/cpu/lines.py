@@ -109,7 +109,14 @@ def put_uniform(finish, write, out, o, line, a, scale, count):
 def along(merge, read, element, out, o, x, a, base, window, stride, step, count):
     """Windows at a regular distance, all of them within the values from `a` on."""
     done = min(window, 3)
-    if window == 1:
+    if stride > 4:  # too far apart for vectors: one window after the other
+        done = window
+        for j in range(count):
+            cell = lifted(read, element, x, a + j * stride, base)
+            for tap in range(1, window):
+                cell = merge(cell, lifted(read, element, x, a + j * stride + tap * step, base))
+            store(out, o + j, cell)
+    elif window == 1:
         for j in range(count):
             store(out, o + j, lifted(read, element, x, a + j * stride, base))
     elif window == 3:
@@ -129,18 +136,19 @@ def along(merge, read, element, out, o, x, a, base, window, stride, step, count)
             store(out, o + j, merge(load(out, o + j), more))
 
 
-def at_the_edge(merge, read, element, out, o, x, a, base, output, axis, channels):
-    """One window of a row that reaches into the padding."""
+def at_the_edge(merge, read, element, out, o, x, a, base, rows, pitch, output, axis, channels):
+    """One window of each row, that reaches into the padding; `o` and `a` are where the rows begin."""
     start = output * axis[STRIDE] - axis[BEFORE]
     first = max(0, -(start // axis[STEP]))
-    last = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP]))
+    taps = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP])) - first
     step = axis[STEP] * channels
-    at = a + start * channels + first * step
-    take(read, element, out, o, x, at, base, channels)
-    for _ in range(first + 1, last):
-        at += step
+    for i in range(rows):
+        at = a + i * pitch + start * channels + first * step
         for c in range(channels):
-            store(out, o + c, merge(load(out, o + c), lifted(read, element, x, at + c, base)))
+            cell = lifted(read, element, x, at + c, base)
+            for tap in range(1, taps):
+                cell = merge(cell, lifted(read, element, x, at + c + tap * step, base))
+            store(out, o + (i * axis[OUTPUTS] + output) * channels + c, cell)
 
 
 def reduce_rows(merge, read, element, out, o, x, a, base, rows, pitch, axis, channels, stride, step):
@@ -170,9 +178,7 @@ def reduce_rows(merge, read, element, out, o, x, a, base, rows, pitch, axis, cha
             along(merge, read, element, out, at, x, near, base, axis[WINDOW], stride, step, count)
     for output in range(outputs):
         if output < axis[BEGIN] or output >= axis[END]:
-            for i in range(rows):
-                cell = o + (i * outputs + output) * channels
-                at_the_edge(merge, read, element, out, cell, x, a + i * pitch, base, output, axis, channels)
+            at_the_edge(merge, read, element, out, o, x, a, base, rows, pitch, output, axis, channels)
 
 
 def merge_rows(merge, out, o, rows, top, bottom, width, axis, first):

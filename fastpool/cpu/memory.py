@@ -1,6 +1,7 @@
 """Arrays as flat memory: what every kernel reads and writes."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,14 @@ from . import half
 Array = NDArray[Any]
 
 
+@cache
+def _storage(dtype: np.dtype[Any]) -> str:
+    return dtype.name if dtype.name in half.READ else "native"
+
+
 def storage(array: Array) -> str:
     """How elements are stored: "float16", "bfloat16" or "native"."""
-    return array.dtype.name if array.dtype.name in half.READ else "native"
+    return _storage(array.dtype)
 
 
 def raw(array: Array) -> Array:
@@ -44,7 +50,10 @@ def flatten(array: Array) -> tuple[Array, int, tuple[int, ...]]:
 
 def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
     """Strides of a C-contiguous array, in elements."""
-    return tuple(int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape)))
+    strides = [1]
+    for n in reversed(shape[1:]):
+        strides.append(strides[-1] * n)
+    return tuple(reversed(strides[: len(shape)]))
 
 
 def offsets(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequence[int]) -> Integers:

@@ -1,5 +1,6 @@
 """Which kernel reduces a geometry, and the numbers that it needs."""
 
+import math
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ FAR = 60_000  # and at most, where fewer rows would read much of the input twice
 TILE = 60_000  # elements of a doubling tile, three of which stay in the second-level cache
 DIRECT = 4  # longest window that is merged element by element where windows overlap much
 LONGEST = 16  # longest window that is merged element by element at all
+WHOLE = 1024  # and where the window is the whole line
 
 
 class Regular(NamedTuple):
@@ -48,6 +50,10 @@ class Regular(NamedTuple):
         end = max(begin, min(len(table), end))
         return cls(table.size, len(table), window, stride, before, table.step, pitch, out_pitch, begin, end)
 
+    def whole(self) -> bool:
+        """Whether there is one window, of every element."""
+        return self.outputs == 1 and self.window == self.size and self.before == 0
+
     def overlaps(self) -> bool:
         """Whether doubling is cheaper than merging each window's elements."""
         return self.window > DIRECT and self.stride * 3 <= self.window
@@ -72,13 +78,25 @@ class Shape(NamedTuple):
         if not together or strides[last:] != c_strides(x.shape)[last:] or min(strides) < 0:
             return None
         out_strides = c_strides(geometry.output_shape)
-        channels = int(np.prod(x.shape[last + 1 :], dtype=np.int64))
+        channels = math.prod(x.shape[last + 1 :])
         columns = Regular.of(tables[-1], channels, channels)
         row: Regular | None = Regular(1, 1, 1, 1, 0, 1, 0, 0, 0, 1)
         if len(axes) > 1:
             row = Regular.of(tables[-2], strides[last - 1], out_strides[last - 1])
         if columns is None or row is None:
             return None
+        if (
+            len(axes) <= 2
+            and channels == 1
+            and strides == c_strides(x.shape)
+            and row.whole()
+            and columns.whole()
+        ):
+            # Whole planes: a row each, of one window.
+            planes, size = x.size // (row.size * columns.size), row.size * columns.size
+            row = Regular(planes, planes, 1, 1, 0, 1, size, 1, 0, planes)
+            columns = Regular(size, 1, size, size, 0, 1, 1, 1, 0, 1)
+            return cls(np.zeros((2, 1), np.int64), 1, row, columns, ())
         outer = offsets(geometry.output_shape, (strides, out_strides), range(axes[0]))
         leading = zip(tables[:-2], strides[axes[0] :], out_strides[axes[0] :], strict=False)
         return cls(outer, channels, row, columns, tuple(leading))
@@ -133,7 +151,8 @@ class Shape(NamedTuple):
         deep = min(self.channels, 64)
         room = max(1, TILE // deep)
         sides = []
-        for axis, share in ((self.columns, int(room**0.5) * 2), (self.row, room)):
+        wide = int(room**0.5) * (1 if self.row.window > 16 else 2)  # square, or wide for low windows
+        for axis, share in ((self.columns, wide), (self.row, room)):
             span = (axis.window - 1) * axis.step
             most = max(min(share, room) - span, span // 2, 1) // axis.stride
             side = max(1, min(axis.outputs, most))
@@ -148,7 +167,7 @@ def _one_block(x: Array, y: Array, geometry: Geometry) -> bool:
     """Whether a plane of the input is contiguous, so that an offset tells a place, and fits int32."""
     first = geometry.axes[0]
     strides = tuple(stride // x.itemsize for stride in x.strides)
-    plane = int(np.prod(x.shape[first:], dtype=np.int64))
+    plane = math.prod(x.shape[first:])
     return x.dtype == y.dtype and plane < 2**31 and strides[first:] == c_strides(x.shape)[first:]
 
 
@@ -168,7 +187,8 @@ def reduce_lines(
     if row.line is None or shape is None:
         return False
     doubled = shape.row.overlaps() or shape.columns.overlaps()
-    if not doubled and max(shape.row.window, shape.columns.window) > LONGEST:
+    longest = WHOLE if shape.columns.whole() and shape.row.window == 1 else LONGEST
+    if not doubled and max(shape.row.window, shape.columns.window) > longest:
         return False
     if places is None:
         line = row.line(x.dtype, y.dtype, *shape.elements(doubled))

@@ -5,6 +5,7 @@ element, or no windows overlap, each gradient's place is known, and reading it o
 to one task, and its gradients are added in their order, so the bits do not depend on the number of threads.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -71,8 +72,8 @@ def send_shares(gy: Array, geometry: Geometry, divisors: Sequence[Integers], gx:
 def _planes(geometry: Geometry) -> tuple[int, int]:
     """How many planes of consecutive pooled axes there are (-1 where they are not), and the channels."""
     first, last = geometry.axes[0], geometry.axes[-1]
-    channels = int(np.prod(geometry.shape[last + 1 :], dtype=np.int64))
-    planes = int(np.prod(geometry.shape[:first], dtype=np.int64))
+    channels = math.prod(geometry.shape[last + 1 :])
+    planes = math.prod(geometry.shape[:first])
     return (planes if geometry.axes == tuple(range(first, last + 1)) else -1), channels
 
 
