@@ -76,8 +76,12 @@ def numbers(shape, nan=False):
     return np.where(rng.random(shape) < 0.03, np.nan, x) if nan else x
 
 
-@pytest.mark.parametrize("name", GEOMETRIES)
-@pytest.mark.parametrize("nan", [False, True])
+WITH_NAN = ("cells", "stride 2, overlapping", "channels behind", "doubling", "doubling, volume")
+
+
+@pytest.mark.parametrize(
+    ("name", "nan"), [(name, False) for name in GEOMETRIES] + [(name, True) for name in WITH_NAN]
+)
 def test_max_and_places(name, nan, used):
     shape, axes, call, tables = arguments(name)
     x = numbers(shape, nan).astype(np.float32)
@@ -91,7 +95,7 @@ def test_max_and_places(name, nan, used):
         np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
 
 
-@pytest.mark.parametrize("name", ["stride 2, overlapping", "doubling"])
+@pytest.mark.parametrize("name", ["doubling"])
 def test_min(name, used):
     shape, axes, call, tables = arguments(name)
     x = numbers(shape, nan=True).astype(np.float32)
@@ -111,14 +115,22 @@ def test_averages_and_sums(name, used):
         expected, _ = reference.pool(x, "avg", tables, axes, include_pad=include_pad)
         y = fp.avg_pool(x, **call, count_include_pad=include_pad)
         np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(
-        fp.sum_pool(x, **call), reference.pool(x, "sum", tables, axes)[0], rtol=1e-6, atol=1e-5
-    )
-    assert used == [True] * 3
+    if name in WITH_NAN:  # each kind of kernel once: compiling is what takes the time
+        expected, _ = reference.pool(x, "sum", tables, axes)
+        np.testing.assert_allclose(fp.sum_pool(x, **call), expected, rtol=1e-6, atol=1e-5)
+    assert all(used)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float16, BFLOAT16, np.uint8, np.bool_], ids=str)
-@pytest.mark.parametrize("name", ["stride 2, overlapping", "doubling"])
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("stride 2, overlapping", np.float16),
+        ("stride 2, overlapping", np.uint8),
+        ("doubling", BFLOAT16),
+        ("doubling", np.float64),
+        ("doubling", np.bool_),
+    ],
+)
 def test_dtypes(name, dtype, used):
     shape, axes, call, tables = arguments(name)
     x = np.abs(numbers(shape)).astype(dtype) if dtype is not np.bool_ else numbers(shape) > 3
@@ -142,13 +154,13 @@ def test_integer_averages_round_half_up_on_every_sum(dtype, used):
     """Random sums, so that halves and their neighbours are met; and the extremes."""
     limits = np.iinfo(dtype)
     rng = np.random.default_rng(1)
-    for window in (2, 6, 7):
+    for window in (6, 7):
         x = rng.integers(limits.min, limits.max, (40, 60 * window), dtype, endpoint=True)
         x[0] = limits.max
         x[1] = limits.min
         total = x.reshape(40, 60, window).astype(np.int64).sum(-1)
         np.testing.assert_array_equal(fp.avg_pool(x, (window,)), (2 * total + window) // (2 * window))
-    assert used == [True] * 3
+    assert used == [True] * 2
 
 
 def test_cropped_and_readonly_inputs(used):
@@ -165,7 +177,7 @@ def test_cropped_and_readonly_inputs(used):
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
-@pytest.mark.parametrize("op", ["max", "avg", "sum"])
+@pytest.mark.parametrize("op", ["max", "avg"])
 def test_gradients(name, op):
     shape, axes, call, tables = arguments(name)
     x = cases.distinct(np.random.default_rng(2), shape, np.float32)

@@ -28,6 +28,9 @@ from .memory import empty, load, peek, poke, store
 SIZE, OUTPUTS, WINDOW, STRIDE, BEFORE, STEP, PITCH, OUT_PITCH, BEGIN, END = range(10)
 
 
+INLINED = ("along", "reduce_rows")  # by numba: what carries a constant stride
+
+
 class Kind(NamedTuple):
     """What a kernel is compiled for; a stride or step of 0 is a run-time number.
 
@@ -106,6 +109,12 @@ def put_uniform(finish, write, out, o, line, a, scale, count):
         poke(out, o + j, write(finish(load(line, a + j), scale)))
 
 
+def join_apart(merge, read, element, out, o, x, a, base, stride, count):
+    """One more element of each window; not among `INLINED`: with a constant stride this would be a gather."""
+    for j in range(count):
+        store(out, o + j, merge(load(out, o + j), lifted(read, element, x, a + j * stride, base)))
+
+
 def along(merge, read, element, out, o, x, a, base, window, stride, step, count):
     """Windows at a regular distance, all of them within the values from `a` on."""
     done = min(window, 3)
@@ -119,11 +128,19 @@ def along(merge, read, element, out, o, x, a, base, window, stride, step, count)
     elif window == 1:
         for j in range(count):
             store(out, o + j, lifted(read, element, x, a + j * stride, base))
-    elif window == 3:
+    elif window == 3 and stride == 1:  # at other strides the third load would be a gather
         for j in range(count):
             at = a + j * stride
             pair = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
             store(out, o + j, merge(pair, lifted(read, element, x, at + 2 * step, base)))
+    elif window == 4:
+        done = 4
+        for j in range(count):
+            at = a + j * stride
+            pair = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
+            at += 2 * step
+            last = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
+            store(out, o + j, merge(pair, last))
     else:
         done = 2
         for j in range(count):
@@ -131,9 +148,7 @@ def along(merge, read, element, out, o, x, a, base, window, stride, step, count)
             left, right = lifted(read, element, x, at, base), lifted(read, element, x, at + step, base)
             store(out, o + j, merge(left, right))
     for tap in range(done, window):
-        for j in range(count):
-            more = lifted(read, element, x, a + j * stride + tap * step, base)
-            store(out, o + j, merge(load(out, o + j), more))
+        join_apart(merge, read, element, out, o, x, a + tap * step, base, stride, count)
 
 
 def at_the_edge(merge, read, element, out, o, x, a, base, rows, pitch, output, axis, channels):

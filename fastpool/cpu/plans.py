@@ -56,7 +56,7 @@ class Regular(NamedTuple):
 
     def overlaps(self) -> bool:
         """Whether doubling is cheaper than merging each window's elements."""
-        return self.window > DIRECT and self.stride * 3 <= self.window
+        return self.outputs > 1 and self.window > DIRECT and self.stride * 3 <= self.window
 
 
 class Shape(NamedTuple):
