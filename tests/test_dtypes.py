@@ -86,7 +86,7 @@ def test_integer_sums_promote_as_numpy(rng, dtype):
     np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.parametrize("dtype", INTEGERS, ids=str)
+@pytest.mark.parametrize("dtype", [np.dtype(name) for name in ("int8", "uint32", "int64", "uint64")], ids=str)
 def test_integers_to_floats_are_not_rounded_on_the_way(rng, dtype):
     x = anything(rng, dtype, (4, 6))
     for op, scale in [("avg", 3), ("sum", 1)]:
