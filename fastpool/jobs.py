@@ -172,7 +172,7 @@ def forward(
         y[...] = direct
     if tape is not None:
         tape.append(partial(pull, job, x, indices))
-    return (y if out is None else out, indices) if indexed else y if out is None else out
+    return (y, indices) if indexed else y
 
 
 def _reduce(job: Job, x: Array, y: Array, indices: Array | None) -> None:

@@ -3,7 +3,7 @@
 Kernels are serial and release the GIL; a call cuts its tasks into ranges that the calling thread and the
 pool's threads take one after the other. numba's own parallel layers were measured and left aside: GNU
 OpenMP stalls for 1 to 8 ms after 20 ms of idleness on two cores and kills forked children, the workqueue
-layer aborts the process when two Python threads enter it, and a parallel kernel takes four times as long
+layer aborts the process when two Python threads enter it, and a parallel kernel takes longer
 to compile (docs/architecture.md).
 """
 
