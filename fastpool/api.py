@@ -78,17 +78,7 @@ def pool(
     array([[ 4,  6,  8, 10],
            [ 8,  9, 10, 11]])
     """
-    array, job = jobs.sliding(
-        x,
-        op,
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        op_params=op_params,
-    )
+    array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
     return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
 
 
@@ -344,7 +334,7 @@ def adaptive_pool(
     >>> fp.adaptive_pool(np.arange(7.0), "avg", (3,))
     array([1., 3., 5.])
     """
-    array, job = jobs.adaptive(x, op, output_size, axes=axes, op_params=op_params)
+    array, job = jobs.adaptive(x, op, output_size, axes, op_params)
     return jobs.forward(job, array, return_indices=return_indices, out=out)
 
 
@@ -406,7 +396,7 @@ def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **
     >>> fp.global_pool(np.arange(12.0).reshape(1, 2, 2, 3), "avg")
     array([[2.5, 8.5]])
     """
-    array, job = jobs.whole(x, op, axes=axes, keepdims=keepdims, op_params=op_params)
+    array, job = jobs.whole(x, op, axes, keepdims, op_params)
     return jobs.forward(job, array)
 
 

@@ -105,17 +105,7 @@ def pool_backward(
     >>> fp.pool_backward(np.array([4.0, 8.0]), np.zeros(4), "avg", (2,))
     array([2., 2., 4., 4.])
     """
-    array, job = jobs.sliding(
-        x,
-        op,
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        op_params=op_params,
-    )
+    array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
     return _backward(job, gy, array, indices)
 
 
@@ -137,7 +127,7 @@ def adaptive_pool_backward(
     >>> fp.adaptive_pool_backward(np.array([3.0, 2.0]), np.zeros(5), "sum", (2,))
     array([3., 3., 5., 2., 2.])
     """
-    array, job = jobs.adaptive(x, op, output_size, axes=axes, op_params=op_params)
+    array, job = jobs.adaptive(x, op, output_size, axes, op_params)
     return _backward(job, gy, array, indices)
 
 
@@ -159,7 +149,7 @@ def global_pool_backward(
     >>> fp.global_pool_backward(np.array(6.0), np.array([1.0, 3.0, 2.0]), "max", axes=0)
     array([0., 6., 0.])
     """
-    array, job = jobs.whole(x, op, axes=axes, keepdims=keepdims, op_params=op_params)
+    array, job = jobs.whole(x, op, axes, keepdims, op_params)
     return _backward(job, gy, array, indices)
 
 

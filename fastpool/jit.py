@@ -28,17 +28,12 @@ def source_digest() -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 
-def register(module: ModuleType | str) -> None:
-    """Let kernels call the plain Python functions that a module defines.
-
-    LLVM inlines them. Those in the module's ``INLINED`` are inlined before LLVM sees them: it optimises a
-    function before it inlines it, and unrolls a loop whose stride would have become a constant.
-    """
+def register(module: ModuleType | str, **options: bool) -> None:
+    """Let kernels call the plain functions that a module defines; they are inlined, unless told else."""
     found = sys.modules[module] if isinstance(module, str) else module
     for function in vars(found).values():
         if isinstance(function, FunctionType) and function.__module__ == found.__name__:
-            first = function.__name__ in getattr(found, "INLINED", ())
-            register_jitable(**({"inline": "always"} if first else {"forceinline": True}))(function)
+            register_jitable(**(options or {"forceinline": True}))(function)
 
 
 def kernel(function: Callable[..., None], name: str) -> Callable[..., None]:

@@ -4,10 +4,11 @@ The public functions turn their arguments into a `Job` here; `forward` and `back
 of the array. `vjp` listens on `TAPE`, where `forward` leaves the way back.
 """
 
+import marshal
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ class Job:
         The operator's parameters, in the table's order; one 0 where it has none.
     shape : tuple of int
         Shape of the result, which may lack the pooled axes.
+    plans : dict
+        What backends prepared for it: the next call on a like array starts from there.
     """
 
     operator: Operator
@@ -44,16 +47,61 @@ class Job:
     divisors: tuple[Integers, ...]
     params: NDArray[np.float64]
     shape: tuple[int, ...]
+    plans: dict[Any, Any] = field(default_factory=dict, compare=False)
+
+
+# Jobs are kept: the same call on an array of the same shape, strides and dtype finds its own again ----------
+
+SCALARS = frozenset((int, bool, float, str, type(None)))
+KEPT = 512  # jobs, after which all are forgotten
+_jobs: dict[Any, Job] = {}
+
+Form = Callable[..., tuple[Array, Job]]
+
+
+def _remembered(form: Form) -> Form:
+    """The form, which checks nothing again that it has checked already.
+
+    Arguments other than plain Python values are checked at each call.
+    """
+
+    @wraps(form)
+    def remembered(x: Any, *arguments: Any) -> tuple[Array, Job]:
+        *given, op_params = arguments
+        if op_params:
+            given += op_params.items()
+        if type(x) is not np.ndarray or not _plain(given):
+            return form(x, *arguments)
+        # Bytes, since True, 1 and 1.0 are equal, and the same key.
+        key = (form, x.shape, x.strides, x.dtype, x.flags.aligned, marshal.dumps(given, 2))
+        job = _jobs.get(key)
+        if job is not None:
+            return x, job
+        array, job = form(x, *arguments)
+        if array.base is x and array.strides == x.strides and array.dtype == x.dtype:
+            if len(_jobs) >= KEPT:
+                _jobs.clear()
+            _jobs[key] = job
+        return array, job
+
+    return remembered
+
+
+def _plain(values: Sequence[Any]) -> bool:
+    """Whether all values are exactly Python's own."""
+    return SCALARS.issuperset(map(type, values)) or all(
+        type(value) in SCALARS or (type(value) in (tuple, list) and _plain(value)) for value in values
+    )
 
 
 # Forms ---------------------------------------------------------------------------------------------------
 
 
+@_remembered
 def sliding(
     x: object,
     op: object,
     window: Any,
-    *,
     stride: Any,
     padding: Any,
     dilation: Any,
@@ -90,8 +138,9 @@ def sliding(
     return array, _job(row, array, tables, op_params)
 
 
+@_remembered
 def adaptive(
-    x: object, op: object, output_size: Any, *, axes: Any, op_params: dict[str, Any]
+    x: object, op: object, output_size: Any, axes: Any, op_params: dict[str, Any]
 ) -> tuple[Array, Job]:
     """The input and the job of a call with adaptive bins."""
     row, array = _operands(op, x)
@@ -105,9 +154,8 @@ def adaptive(
     return array, _job(row, array, tables, op_params)
 
 
-def whole(
-    x: object, op: object, *, axes: Any, keepdims: object, op_params: dict[str, Any]
-) -> tuple[Array, Job]:
+@_remembered
+def whole(x: object, op: object, axes: Any, keepdims: object, op_params: dict[str, Any]) -> tuple[Array, Job]:
     """The input and the job of a call over whole axes."""
     row, array = _operands(op, x)
     keep = checks.boolean("keepdims", keepdims)
@@ -156,18 +204,20 @@ def forward(
 ) -> Any:
     """The job's result, or the pair of result and indices."""
     row = job.operator
-    indexed = checks.boolean("return_indices", return_indices)
+    indexed = return_indices is not False and checks.boolean("return_indices", return_indices)
     if indexed and row.backward != "chosen":
         raise ValueError(f"return_indices is for operators that choose an element, got op={row.name!r}")
-    target = arrays.result_dtype(row, x.dtype, dtype)
-    y = arrays.result(out, job.shape, target, x)
+    target = x.dtype
+    if dtype is not None or row.promotes:
+        target = arrays.result_dtype(row, x.dtype, dtype)
+    y = np.empty(job.shape, target) if out is None else arrays.result(out, job.shape, target, x)
     tape = TAPE.get()
     indices = None
     if indexed or (tape is not None and row.backward == "chosen"):
         indices = np.empty(job.shape, index_dtype(job.geometry))
-    direct = y if y.flags.c_contiguous and y.flags.aligned else np.empty(job.shape, target)
+    direct = y if out is None or y.flags.carray else np.empty(job.shape, target)
     if y.size:
-        _reduce(job, x, direct.reshape(job.geometry.output_shape), indices)
+        _plan(job, x, direct, indices).run(x, direct, indices)
     if direct is not y:
         y[...] = direct
     if tape is not None:
@@ -175,13 +225,16 @@ def forward(
     return (y, indices) if indexed else y
 
 
-def _reduce(job: Job, x: Array, y: Array, indices: Array | None) -> None:
-    """The windows of `x` into the C-contiguous `y`: by lines where they fit, else by the general skeleton."""
-    row, geometry, backend = job.operator, job.geometry, arrays.backend(x)
-    if backend.reduce_lines(row, x, geometry, job.divisors, y, indices):
-        return
-    fold = row.fold(x.dtype, y.dtype)
-    backend.reduce(row.name, fold, x, geometry, job.divisors, job.params, y, indices)
+def _plan(job: Job, x: Array, y: Array, indices: Array | None) -> Any:
+    """How the backend reduces the windows of arrays like these."""
+    key = (x.strides, y.dtype, indices is None)
+    plan = job.plans.get(key)
+    if plan is None:
+        plan = arrays.backend(x).plan(
+            job.operator, x, job.geometry, job.divisors, job.params, y.dtype, indices
+        )
+        job.plans[key] = plan
+    return plan
 
 
 def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
@@ -241,10 +294,12 @@ def _gather_shares(job: Job, gy: Array, inverse: Geometry, gx: Array) -> None:
     if job.operator.averages:
         grid = windows.divisor_grid(job.divisors, job.geometry.axes, gy.ndim)
         gy = gy / grid.astype(gy.dtype)
-    row, counts = OPERATORS["sum"], windows.divisors(inverse.tables)
-    backend = arrays.backend(gy)
-    if not backend.reduce_lines(row, gy, inverse, counts, gx):
-        backend.reduce("sum", row.fold(gy.dtype, gx.dtype), gy, inverse, counts, job.params, gx)
+    key = (gy.strides, gx.dtype)
+    if key not in job.plans:
+        row, counts = OPERATORS["sum"], windows.divisors(inverse.tables)
+        plan = arrays.backend(gy).plan(row, gy, inverse, counts, job.params, gx.dtype, None)
+        job.plans[key] = plan
+    job.plans[key].run(gy, gx, None)
 
 
 def forward_indices(job: Job, x: Array) -> Array:

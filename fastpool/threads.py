@@ -108,10 +108,10 @@ def run(kernel: Callable[..., None], arguments: tuple[Any, ...], tasks: int, wor
     work : int
         Elements that all of them read, to tell small work.
     """
-    team = _Current.team
-    if team.size == 1 or work <= SERIAL_WORK or tasks == 1:
+    if work <= SERIAL_WORK or tasks == 1 or _Current.team.size == 1:
         kernel(*arguments, 0, tasks)
         return
+    team = _Current.team
     ranges = min(tasks, team.size * RANGES_PER_THREAD)
     numbers = count()
 

@@ -7,6 +7,7 @@ import pytest
 import reference
 
 import fastpool as fp
+from fastpool import jobs
 from fastpool.cpu import plans, spread
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -50,14 +51,21 @@ def always(monkeypatch):
     monkeypatch.setattr(plans, "FAR", 400)
     monkeypatch.setattr(plans, "TILE", 900)
     monkeypatch.setattr(spread, "FEW_PLANES", 0)
+    monkeypatch.setattr(jobs, "_jobs", {})
 
 
 @pytest.fixture
 def used(monkeypatch):
-    """Counts the calls that lines served."""
+    """Whether lines serve, a plan at a time."""
     served = []
-    original = plans.reduce_lines
-    monkeypatch.setattr(fp.cpu, "reduce_lines", lambda *a: served.append(original(*a)) or served[-1])
+    original = plans.plan
+
+    def plan(*arguments):
+        found = original(*arguments)
+        served.append(isinstance(found, plans.Plan))
+        return found
+
+    monkeypatch.setattr(fp.cpu, "plan", plan)
     return served
 
 

@@ -1,7 +1,7 @@
 """Pooling on the CPU: the backend that `fastpool.arrays` hands out for NumPy arrays."""
 
 from .fold import gather, reduce
-from .plans import reduce_lines
+from .plans import plan
 from .spread import send_chosen, send_shares
 
-__all__ = ["gather", "reduce", "reduce_lines", "send_chosen", "send_shares"]
+__all__ = ["gather", "plan", "reduce", "send_chosen", "send_shares"]

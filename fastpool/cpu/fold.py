@@ -8,7 +8,7 @@ and any layout take the same compiled kernel: one for each operator and dtype.
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,53 @@ from .. import jit, operators, threads
 from ..operators import GATHER, Expression, Fold
 from ..windows import Geometry, Integers
 from . import half
-from .memory import c_strides, flatten, offsets, raw, storage
+from .memory import c_strides, flatten, offsets, raw, steps, storage
 
 jit.register(operators)
 jit.register(half)
 
 Array = NDArray[Any]
+NOWHERE = np.empty(0, np.int32)
 
 SEGMENT = 1024  # outputs along the last pooled axis that one task computes
+
+
+class Plan(NamedTuple):
+    """A kernel and its arguments but for the arrays of a call."""
+
+    walk: Callable[..., None]
+    outer: Integers
+    tables: tuple[Any, ...]
+    tasks: int
+    work: int
+
+    def run(self, x: Array, y: Array, second: Array | None = None) -> None:
+        """Reduce every window of `x` into `y`, and the second results into `second`; both C-contiguous."""
+        flat, origin = flatten(raw(x))
+        extra = NOWHERE if second is None else second.ravel()
+        arrays = flat, raw(y).ravel(), extra
+        outer = self.outer + np.array([[origin], [0]]) if origin else self.outer
+        threads.run(self.walk, (arrays, outer, *self.tables), self.tasks, self.work)
+
+    def gather(self, gy: Array, x: Array, first: Array, second: Array, gx: Array) -> None:
+        """Sum into each `gx` what its windows send; every array C-contiguous."""
+        own, saved = raw(x).reshape(-1), (first.reshape(-1), second.reshape(-1))
+        arrays = flatten(raw(gy))[0], raw(gx).reshape(-1), NOWHERE, own, *saved
+        threads.run(self.walk, (arrays, self.outer, *self.tables), self.tasks, self.work)
+
+
+def plan(
+    name: str,
+    operator: Fold,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+) -> Plan:
+    """How to reduce the windows of arrays like `x` to results of the dtype `target`."""
+    walk = _walk(name, operator, None, storage(x.dtype), storage(target))
+    return _plan(walk, steps(x), geometry, divisors, params)
 
 
 def reduce(
@@ -38,18 +77,7 @@ def reduce(
     second: Array | None = None,
 ) -> None:
     """Reduce every window of `x` into `y`, and the second results into `second`; both C-contiguous."""
-    walk = _walk(name, operator, None, storage(x), storage(y))
-    flat, origin, strides = flatten(raw(x))
-    nowhere = np.empty(0, np.int32)
-    _run(
-        walk,
-        (flat, flat, nowhere, nowhere, raw(y).reshape(-1)),
-        nowhere if second is None else second.reshape(-1),
-        (origin, strides),
-        geometry,
-        divisors,
-        params,
-    )
+    plan(name, operator, x, geometry, divisors, params, y.dtype).run(x, y, second)
 
 
 def gather(
@@ -67,11 +95,9 @@ def gather(
 
     `geometry` is the inverse one. `first` and `second` have the shape of `gy`, `x` that of `gx`.
     """
-    walk = _walk(name, GATHER, pull, storage(gy), storage(gx))
-    flat, origin, strides = flatten(raw(gy))
+    walk = _walk(name, GATHER, pull, storage(gy.dtype), storage(gx.dtype))
     counts = [table.count for table in geometry.tables]
-    arrays = (flat, raw(x).reshape(-1), first.reshape(-1), second.reshape(-1), raw(gx).reshape(-1))
-    _run(walk, arrays, np.empty(0, np.int32), (origin, strides), geometry, counts, params)
+    _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, first, second, gx)
 
 
 @cache
@@ -82,11 +108,13 @@ def _walk(
     start, lift, combine, finish, second = operator
     read, write, send = half.READ[source], half.WRITE[target], pull or lift
     backward = pull is not None
+    mine, one, two = (3, 4, 5) if backward else (0, 0, 0)  # where arrays are that only backward reads
     digest = jit.source_digest()
 
-    def walk(arrays, extra, table, axes, outer, inner, params, segments, first, last):
+    def walk(arrays, outer, table, axes, inner, params, segments, first, last):
         _ = digest  # captured, and so part of the cache key
-        values, local, saved, scale, out = arrays
+        values, out, extra = arrays[0], arrays[1], arrays[2]
+        local, saved, scale = arrays[mine], arrays[one], arrays[two]
         rank = axes.shape[0]
         length, begin = axes[rank - 1, 0], axes[rank - 1, 1]
         stride, place_stride, out_stride = axes[rank - 1, 2], axes[rank - 1, 3], axes[rank - 1, 4]
@@ -138,23 +166,19 @@ def _walk(
     return jit.kernel(walk, f"{direction}_{name}_{source}_{target}")
 
 
-def _run(
+def _plan(
     walk: Callable[..., None],
-    arrays: tuple[Array, ...],
-    extra: Array,
-    layout: tuple[int, tuple[int, ...]],
+    strides: tuple[int, ...],
     geometry: Geometry,
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
-) -> None:
-    origin, strides = layout
+) -> Plan:
     pooled = geometry.axes
     out_shape = geometry.output_shape
     out_strides = c_strides(out_shape)
     outer_axes = [axis for axis in range(pooled[-1]) if axis not in pooled]
     inner_axes = range(pooled[-1] + 1, len(out_shape))
     outer = offsets(out_shape, (strides, out_strides), outer_axes)
-    outer[0] += origin
     inner = offsets(out_shape, (strides, out_strides), inner_axes)
     place_strides = c_strides(geometry.plane)
     own_strides = c_strides([out_shape[axis] for axis in pooled])
@@ -183,4 +207,4 @@ def _run(
     tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments
     taps = [int(t.count.sum()) for t in geometry.tables]
     work = outer.shape[1] * inner.shape[1] * math.prod(taps)
-    threads.run(walk, (arrays, extra, table, axes, outer, inner, params, segments), tasks, work)
+    return Plan(walk, outer, (table, axes, inner, params, segments), tasks, work)

@@ -1,16 +1,13 @@
 """Regular windows as passes over contiguous lines: what makes pooling as fast as reading its input.
 
-A window is reduced along the last axis first and then over its rows, so that of equal elements the first in
-row-major order wins. Every pass is a loop over contiguous memory that the compiler turns into vector code.
-Two plans:
+`program` writes, for every shape of block, a short list of steps; the kernel here carries it out for each
+block. A step is one pass: a loop over contiguous memory that the compiler turns into vector code. Input is
+read in blocks that fit the first-level cache, so every pass after the first works in cache. Windows are
+reduced along the last axis first and then over rows and slabs, so that of equal elements the first in
+row-major order wins.
 
-direct    each row's windows, a few elements apiece, go to a line in cache; lines merge into a row of outputs
-doubling  a tile is copied with its padding, and its windows double: 1, 2, 4, ... elements, or one more.
-          Cost grows with the logarithm of the window.
-
-Both leave further pooled axes (depth) as a loop over slabs, and treat the channels behind the last pooled
-axis as part of the line. Kernels merge by expressions that may lose a NaN and say whether they met one; if so
-the call is made once more by expressions that keep it.
+Kernels merge by expressions that may lose a NaN and say whether they met one; if so the call is made once
+more by expressions that keep it.
 """
 
 from collections.abc import Callable
@@ -22,420 +19,282 @@ import numpy as np
 from .. import jit
 from ..operators import Line
 from . import half
-from .memory import empty, load, peek, poke, store
+from .memory import ahead, apart, choose, empty, keep, load, peek, pointer, pointers, poke, store
 
-# Fields of an axis in numbers, as `plans.Regular` lists them.
-SIZE, OUTPUTS, WINDOW, STRIDE, BEFORE, STEP, PITCH, OUT_PITCH, BEGIN, END = range(10)
+# Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
+# the pitches apart. `FROM` tells where sources are: scratch memory, the input, or the input but for `A`.
+SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
+JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3 = range(9, 15)
+OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
+FIELDS = 14
+# `SPLIT` writes phases `B` apart. `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
 
-
-INLINED = ("along", "reduce_rows")  # by numba: what carries a constant stride
+# A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
+BEGIN, END, X, Y, ROW, COLUMN = range(6)
+BLOCK = 6
 
 
 class Kind(NamedTuple):
-    """What a kernel is compiled for; a stride or step of 0 is a run-time number.
-
-    Keyed kernels merge keys of value and place, and write both.
-    """
+    """What a kernel is compiled for; `placed` kernels carry the places of chosen elements with their values."""
 
     name: str
     line: Line
     careful: bool
     source: str
     target: str
-    stride: int
-    step: int
     placed: bool
 
 
-# Passes over lines: `count` values of an array from an offset --------------------------------------------
+# Passes over lines ---------------------------------------------------------------------------------------
 
 
-def lifted(read, element, x, at, base):
-    """What lines hold of an element: its value, or the pair of it and its offset in the plane."""
-    return element(read(peek(x, at)), at - base)
-
-
-def join(merge, out, o, x, a, b, count):
-    for j in range(count):
-        store(out, o + j, merge(load(x, a + j), load(x, b + j)))
-
-
-def join_more(merge, out, o, x, a, count):
-    for j in range(count):
-        store(out, o + j, merge(load(out, o + j), load(x, a + j)))
-
-
-def join_three(merge, out, o, x, a, b, z, c, count):
-    for j in range(count):
-        store(out, o + j, merge(merge(load(x, a + j), load(x, b + j)), load(z, c + j)))
-
-
-def copy(out, o, x, a, count):
-    for j in range(count):
-        store(out, o + j, load(x, a + j))
-
-
-def take(read, element, out, o, x, a, base, count):
-    for j in range(count):
-        store(out, o + j, lifted(read, element, x, a + j, base))
-
-
-def fill(out, o, value, count):
-    for j in range(count):
-        store(out, o + j, value)
-
-
-def count_nans(odd, x, a, count):
-    found = np.int32(0)
-    for j in range(count):
-        found += np.int32(1) if odd(peek(x, a + j)) else np.int32(0)
+def scan(odd, x, count, repeat, pitch):
+    apart()
+    found = False
+    for r in range(repeat):
+        for j in range(count):
+            found = bool(found | odd(peek(x, r * pitch + j)))
     return found
 
 
-def put(finish, write, out, o, line, a, scales, s, factor, count):
+def take(read, element, out, x, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            store(out, r * out_pitch + j, element(read(peek(x, r * pitch + j)), 0))
+
+
+def fill(out, blank, count, repeat, out_pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            store(out, r * out_pitch + j, blank)
+
+
+def copy(out, a, shift, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            store(out, r * out_pitch + j, load(a, r * pitch + j, shift))
+
+
+def sample(out, a, shift, count, repeat, out_pitch, pitch):
+    apart()
     for j in range(count):
-        poke(out, o + j, write(finish(load(line, a + j), peek(scales, s + j) * factor)))
+        for r in range(repeat):
+            store(out, r * out_pitch + j, load(a, r * pitch + j, shift))
 
 
-def put_placed(write, out, o, places, line, a, channels, count):
+def join(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            later = load(b, r * pitch + j, b_shift)
+            store(out, r * out_pitch + j, merge(load(a, r * a_pitch + j, a_shift), later))
+
+
+def join_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch):
+    apart()
     for j in range(count):
-        value, offset = load(line, a + j)
-        poke(out, o + j, write(value))
-        poke(places, o + j, offset if channels == 1 else offset // channels)
+        for r in range(repeat):
+            later = load(b, r * pitch + j, b_shift)
+            store(out, r * out_pitch + j, merge(load(a, r * a_pitch + j, a_shift), later))
 
 
-def put_uniform(finish, write, out, o, line, a, scale, count):
-    for j in range(count):
-        poke(out, o + j, write(finish(load(line, a + j), scale)))
-
-
-def join_apart(merge, read, element, out, o, x, a, base, stride, count):
-    """One more element of each window; not among `INLINED`: with a constant stride this would be a gather."""
-    for j in range(count):
-        store(out, o + j, merge(load(out, o + j), lifted(read, element, x, a + j * stride, base)))
-
-
-def along(merge, read, element, out, o, x, a, base, window, stride, step, count):
-    """Windows at a regular distance, all of them within the values from `a` on."""
-    done = min(window, 3)
-    if stride > 4:  # too far apart for vectors: one window after the other
-        done = window
+def join_three(merge, out, a, b, c, shifts, count, repeat, pitches):
+    apart()
+    out_pitch, a_pitch, pitch = pitches
+    for r in range(repeat):
         for j in range(count):
-            cell = lifted(read, element, x, a + j * stride, base)
-            for tap in range(1, window):
-                cell = merge(cell, lifted(read, element, x, a + j * stride + tap * step, base))
-            store(out, o + j, cell)
-    elif window == 1:
+            first = merge(load(a, r * a_pitch + j, shifts[0]), load(b, r * pitch + j, shifts[1]))
+            store(out, r * out_pitch + j, merge(first, load(c, r * pitch + j, shifts[2])))
+
+
+def pair(merge, out, a, shift, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
         for j in range(count):
-            store(out, o + j, lifted(read, element, x, a + j * stride, base))
-    elif window == 3 and stride == 1:  # at other strides the third load would be a gather
+            at = r * pitch + 2 * j
+            store(out, r * out_pitch + j, merge(load(a, at, 0), load(a, at + 1, shift)))
+
+
+def split_2(out, other, a, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
         for j in range(count):
-            at = a + j * stride
-            pair = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
-            store(out, o + j, merge(pair, lifted(read, element, x, at + 2 * step, base)))
-    elif window == 4:
-        done = 4
+            at = r * pitch + 2 * j
+            store(out, r * out_pitch + j, load(a, at, 0))
+            store(other, r * out_pitch + j, load(a, at + 1, 0))
+
+
+def split_3(out, second, third, a, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
         for j in range(count):
-            at = a + j * stride
-            pair = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
-            at += 2 * step
-            last = merge(lifted(read, element, x, at, base), lifted(read, element, x, at + step, base))
-            store(out, o + j, merge(pair, last))
-    else:
-        done = 2
+            at = r * pitch + 3 * j
+            store(out, r * out_pitch + j, load(a, at, 0))
+            store(second, r * out_pitch + j, load(a, at + 1, 0))
+            store(third, r * out_pitch + j, load(a, at + 2, 0))
+
+
+def split_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
         for j in range(count):
-            at = a + j * stride
-            left, right = lifted(read, element, x, at, base), lifted(read, element, x, at + step, base)
-            store(out, o + j, merge(left, right))
-    for tap in range(done, window):
-        join_apart(merge, read, element, out, o, x, a + tap * step, base, stride, count)
+            at = r * pitch + 4 * j
+            store(out, r * out_pitch + j, load(a, at, 0))
+            store(second, r * out_pitch + j, load(a, at + 1, 0))
+            store(third, r * out_pitch + j, load(a, at + 2, 0))
+            store(fourth, r * out_pitch + j, load(a, at + 3, 0))
 
 
-def at_the_edge(merge, read, element, out, o, x, a, base, rows, pitch, output, axis, channels):
-    """One window of each row, that reaches into the padding; `o` and `a` are where the rows begin."""
-    start = output * axis[STRIDE] - axis[BEFORE]
-    first = max(0, -(start // axis[STEP]))
-    taps = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP])) - first
-    step = axis[STEP] * channels
-    for i in range(rows):
-        at = a + i * pitch + start * channels + first * step
-        for c in range(channels):
-            cell = lifted(read, element, x, at + c, base)
-            for tap in range(1, taps):
-                cell = merge(cell, lifted(read, element, x, at + c + tap * step, base))
-            store(out, o + (i * axis[OUTPUTS] + output) * channels + c, cell)
+def put(finish, write, out, places, a, scales, factors, count, repeat, pitches):
+    """Finished values; there are no `places`."""
+    apart()
+    out_pitch, pitch, scale_pitch, factor_pitch, _ = pitches
+    for r in range(repeat):
+        factor = peek(factors, r * factor_pitch)
+        for j in range(count):
+            value = finish(load(a, r * pitch + j, 0), peek(scales, r * scale_pitch + j) * factor)
+            poke(out, r * out_pitch + j, write(value))
 
 
-def reduce_rows(merge, read, element, out, o, x, a, base, rows, pitch, axis, channels, stride, step):
-    """Every window along `rows` rows that are `pitch` apart, the results one row after the other.
-
-    Rows are cut into runs of windows that one pass serves: cells of channels, rows, or all rows at once where
-    no window leaves its cell, or at stride 1, where those across two rows are replaced by the edges' own.
-    """
-    outputs, begin = axis[OUTPUTS], axis[BEGIN]
-    inside = max(0, axis[END] - begin)
-    contiguous = pitch == axis[SIZE] * channels
-    cells = contiguous and inside == outputs and axis[SIZE] == outputs * axis[STRIDE]
-    lines, pieces = rows, 1
-    count, advance = inside * channels, channels
-    if contiguous and axis[STRIDE] == 1 and outputs == axis[SIZE]:
-        lines, count = 1, max(0, (rows * outputs - (axis[WINDOW] - 1) * axis[STEP]) * channels)
-        begin = axis[BEFORE]
-    elif cells and channels == 1:
-        lines, count = 1, rows * outputs
-    elif channels > 1 and axis[STRIDE] > 1:
-        pieces, count = inside, channels
-    for i in range(lines):
-        into = o + (i * outputs + begin) * channels
-        corner = a + i * pitch + (begin * axis[STRIDE] - axis[BEFORE]) * channels
-        for j in range(pieces):
-            at, near = into + j * advance, corner + j * axis[STRIDE] * channels
-            along(merge, read, element, out, at, x, near, base, axis[WINDOW], stride, step, count)
-    for output in range(outputs):
-        if output < axis[BEGIN] or output >= axis[END]:
-            at_the_edge(merge, read, element, out, o, x, a, base, rows, pitch, output, axis, channels)
+def put_placed(finish, write, out, places, a, corners, rows, count, repeat, pitches):
+    """Values, and their places: the corner of the window and where in the window the element is."""
+    apart()
+    out_pitch, pitch, corner_pitch, row_pitch, further = pitches
+    for r in range(repeat):
+        row = peek(rows, r * row_pitch) + further
+        for j in range(count):
+            value, shift = load(a, r * pitch + j, 0)
+            poke(out, r * out_pitch + j, write(value))
+            poke(places, r * out_pitch + j, np.int32(peek(corners, r * corner_pitch + j) + shift + row))
 
 
-def merge_rows(merge, out, o, rows, top, bottom, width, axis, first):
-    """Output rows top..bottom from lines of input rows, the first of them input row `first`."""
-    output = top
-    while output < bottom:
-        start = output * axis[STRIDE] - axis[BEFORE]
-        tap = max(0, -(start // axis[STEP]))
-        last = min(axis[WINDOW], -((start - axis[SIZE]) // axis[STEP]))
-        a = (start + tap * axis[STEP] - first) * width
-        step = axis[STEP] * width
-        together = 1
-        if axis[STRIDE] == 1 and axis[BEGIN] <= output < axis[END]:
-            together = min(bottom, axis[END]) - output  # whole windows at stride 1 are one long line
-        count, into = together * width, o + (output - top) * width
-        if last - tap == 1:
-            copy(out, into, rows, a, count)
-        else:
-            join(merge, out, into, rows, a, a + step, count)
-            for more in range(2, last - tap):
-                join_more(merge, out, into, rows, a + more * step, count)
-        output += together
+def put_2(merge, finish, write, out, a, b, scale, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + j
+            value = merge(load(a, at, 0), load(b, at, 0))
+            poke(out, r * out_pitch + j, write(finish(value, scale)))
 
 
-def double(merge, x, a, b, size, window, step):
-    """Windows of `window` values `step` apart, by doubling: 1, 2 or 3, ... as the bits of `window` say.
-
-    Returns the buffer that holds them, two that are free, and how many values are valid.
-    """
-    bits = 0
-    while window >> bits > 1:
-        bits += 1
-    found, target, spare = x, a, b
-    for bit in range(bits - 1, -1, -1):
-        have, more = window >> (bit + 1), window >> bit
-        size -= (more - have) * step
-        if more == 2 * have:
-            join(merge, target, 0, found, 0, have * step, size)
-        else:
-            join_three(merge, target, 0, found, 0, have * step, x, 2 * have * step, size)
-        found, target, spare = target, spare, target
-    return found, target, x if bits else b, size
+def put_3(merge, finish, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + j
+            value = merge(merge(load(a, at, 0), load(b, at, 0)), load(c, at, 0))
+            poke(out, r * out_pitch + j, write(finish(value, scale)))
 
 
-# Kernels -------------------------------------------------------------------------------------------------
+def put_none(merge, finish, write, out, a, b, scale, count, repeat, out_pitch, pitch):
+    """In place of `put_2` for pairs of value and place, which are joined first."""
+
+
+def put_none_3(merge, finish, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
+    """In place of `put_3`."""
+
+
+# The kernel ----------------------------------------------------------------------------------------------
 
 
 @cache
-def direct(kind: Kind) -> Callable[..., None]:
-    """The kernel of the direct plan."""
-    line = kind.line
+def kernel(kind: Kind) -> Callable[..., None]:
+    """The kernel that carries out programs on lines of one kind."""
+    line, placed, digest = kind.line, kind.placed, jit.source_digest()
     merge = line.careful if kind.careful and line.careful else line.merge
     finish, read, write, element = line.finish, half.READ[kind.source], half.WRITE[kind.target], line.element
-    odd, looks = half.IS_NAN[kind.source], line.careful is not None and not kind.careful
-    fixed_stride, fixed_step, digest = kind.stride, kind.step, jit.source_digest()
-    placed = kind.placed
+    odd = half.IS_NAN[kind.source]
+    deliver, deliver_2, deliver_3 = (put_placed, put_none, put_none_3) if placed else (put, put_2, put_3)
 
-    def walk(arrays, tables, numbers, weights, channels, first, last):
+    def walk(arrays, program, weights, sizes, first, last):
         _ = digest  # captured, and so part of the cache key
-        values, out, places, like, met = arrays
-        outer, slabs, lead = tables
-        row, columns, tile = numbers
-        scales, factors, uniform = weights
-        stride = fixed_stride if fixed_stride else columns[STRIDE]
-        step = fixed_step if fixed_step else columns[STEP] * channels
-        height, width, length = tile[0], columns[OUTPUTS] * channels, columns[SIZE] * channels
-        blocks = (row[OUTPUTS] + height - 1) // height
-        alone = row[WINDOW] == 1 and row[STRIDE] == 1
-        lines = empty(((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * width, like, placed)
-        block, total = empty(height * width, like, placed), empty(height * width, like, placed)
-        nans = 0
+        x_all, y_all, places_all, like, met = arrays
+        steps, blocks, outer = program
+        scales, factors = weights
+        scratch, zeros = empty(sizes[0], like, placed), np.zeros(sizes[1], np.int32)
+        lines, zero = pointers(scratch), pointer(zeros)
+        scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
+        found = False
         for task in range(first, last):
-            number, rest = task % blocks, task // blocks
-            depth, plane = rest % lead.shape[0], rest // lead.shape[0]
-            top = number * height
-            bottom = min(top + height, row[OUTPUTS])
-            above = top * row[STRIDE] - row[BEFORE]
-            low = max(0, above)
-            reach = (bottom - 1 - top) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP]
-            count, size = min(row[SIZE], above + reach + 1) - low, (bottom - top) * width
-            done, base = block, outer[0, plane]
-            for slab in range(lead[depth, 0], lead[depth, 1]):
-                corner = base + slabs[slab] + low * row[PITCH]
-                if looks:
-                    pieces = 1 if row[PITCH] == length else count
-                    for i in range(pieces):
-                        nans += count_nans(odd, values, corner + i * row[PITCH], count * length // pieces)
-                if alone:
-                    done = lines
-                pitch = row[PITCH]
-                reduce_rows(
-                    merge,
-                    read,
-                    element,
-                    lines,
-                    0,
-                    values,
-                    corner,
-                    base,
-                    count,
-                    pitch,
-                    columns,
-                    channels,
-                    stride,
-                    step,
+            unit, block = task // blocks.shape[0], ahead(pointer(blocks), task % blocks.shape[0] * BLOCK)
+            x, at = ahead(pointer(x_all), outer[0, unit] + peek(block, X)), outer[1, unit] + peek(block, Y)
+            y, places = ahead(pointer(y_all), at), ahead(pointer(places_all), at if placed else 0)
+            for number in range(peek(block, BEGIN), peek(block, END)):
+                step = ahead(pointer(steps), number * FIELDS)
+                op, where, count, repeat = (
+                    peek(step, OP),
+                    peek(step, FROM),
+                    peek(step, COUNT),
+                    peek(step, REPEAT),
                 )
-                if not alone:
-                    merge_rows(merge, block, 0, lines, top, bottom, width, row, low)
-                if lead[depth, 1] - lead[depth, 0] > 1:
-                    if slab == lead[depth, 0]:
-                        copy(total, 0, done, 0, size)
+                out_pitch, a_pitch, pitch = peek(step, OUT_PITCH), peek(step, A_PITCH), peek(step, PITCH)
+                a = ahead(choose(where & 1, x, zero, lines), peek(step, A))
+                b = ahead(choose(where & 2, x, zero, lines), peek(step, B))
+                c = ahead(choose(where & 4, x, zero, lines), peek(step, C))
+                out = ahead(lines, peek(step, OUT))
+                a_shift, b_shift = peek(step, A_SHIFT), peek(step, B_SHIFT)
+                if op == JOIN:
+                    join(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                elif op == JOIN_THREE:
+                    shifts, pitches = (a_shift, b_shift, peek(step, C_SHIFT)), (out_pitch, a_pitch, pitch)
+                    join_three(merge, out, a, b, c, shifts, count, repeat, pitches)
+                elif op == JOIN_DOWN:
+                    join_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                elif op == PAIR:
+                    pair(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
+                elif op == PUT_2:
+                    to = ahead(y, peek(step, OUT))
+                    deliver_2(merge, finish, write, to, a, b, scale, count, repeat, out_pitch, pitch)
+                elif op == PUT_3:
+                    to = ahead(y, peek(step, OUT))
+                    deliver_3(merge, finish, write, to, a, b, c, scale, count, repeat, out_pitch, pitch)
+                elif op == PUT:
+                    to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
+                    along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
+                    down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
+                    rest = (out_pitch, pitch, a_shift, b_shift, peek(step, C_SHIFT))
+                    deliver(
+                        finish,
+                        write,
+                        to,
+                        chosen,
+                        a,
+                        along,
+                        down,
+                        count,
+                        repeat,
+                        rest,
+                    )
+                elif op == SCAN:
+                    found = bool(found | scan(odd, ahead(x, peek(step, A)), count, repeat, pitch))
+                elif op == TAKE:
+                    take(read, element, out, ahead(x, peek(step, A)), count, repeat, out_pitch, pitch)
+                elif op == FILL:
+                    fill(out, element(like[0], 0), count, repeat, out_pitch)
+                elif op == COPY:
+                    copy(out, a, a_shift, count, repeat, out_pitch, pitch)
+                elif op == SAMPLE:
+                    sample(out, a, a_shift, count, repeat, out_pitch, pitch)
+                else:
+                    apart = peek(step, B)
+                    second, third, fourth = ahead(out, apart), ahead(out, 2 * apart), ahead(out, 3 * apart)
+                    if op == SPLIT_2:
+                        split_2(out, second, a, count, repeat, out_pitch, pitch)
+                    elif op == SPLIT_3:
+                        split_3(out, second, third, a, count, repeat, out_pitch, pitch)
                     else:
-                        join_more(merge, total, 0, done, 0, size)
-            if lead[depth, 1] - lead[depth, 0] > 1:
-                done = total
-            start = outer[1, plane] + lead[depth, 2]
-            if placed:
-                at = start + top * width
-                put_placed(write, out, at, places, done, 0, channels, size)
-                continue
-            if uniform and row[OUT_PITCH] == width:
-                at = start + top * width
-                put_uniform(finish, write, out, at, done, 0, scales[0] * factors[depth, 0], size)
-                continue
-            for output in range(top, bottom):
-                at, a, factor = (
-                    start + output * row[OUT_PITCH],
-                    (output - top) * width,
-                    factors[depth, output],
-                )
-                put(finish, write, out, at, done, a, scales, 0, factor, width)
-        if nans:
+                        split_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch)
+        if found:
             met[0] = 1
+        keep(scratch, zeros)
 
-    return jit.kernel(walk, f"direct_{_label(kind)}_s{kind.stride}_d{kind.step}")
-
-
-@cache
-def doubling(kind: Kind) -> Callable[..., None]:
-    """The kernel of the doubling plan."""
-    line = kind.line
-    merge = line.careful if kind.careful and line.careful else line.merge
-    finish, read, write, element = line.finish, half.READ[kind.source], half.WRITE[kind.target], line.element
-    odd, looks = half.IS_NAN["native"], line.careful is not None and not kind.careful
-    placed, digest = kind.placed, jit.source_digest()
-
-    def walk(arrays, tables, numbers, weights, channels, first, last):
-        _ = digest  # captured, and so part of the cache key
-        values, out, places, like, met = arrays
-        outer, slabs, lead = tables
-        row, columns, tile = numbers
-        scales, factors, _ = weights
-        height, width, deep = tile[0], tile[1], tile[2]
-        down, across = (row[OUTPUTS] + height - 1) // height, (columns[OUTPUTS] + width - 1) // width
-        layers = (channels + deep - 1) // deep
-        most = ((height - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1) * deep
-        most *= (width - 1) * columns[STRIDE] + (columns[WINDOW] - 1) * columns[STEP] + 1
-        a, b, c = empty(most, like, placed), empty(most, like, placed), empty(most, like, placed)
-        total = empty(most if slabs.size > lead.shape[0] else 0, like, placed)
-        blank, nans = element(like[0], 0), 0
-        for task in range(first, last):
-            layer, rest = task % layers, task // layers
-            column, rest = rest % across, rest // across
-            line, rest = rest % down, rest // down
-            depth, plane = rest % lead.shape[0], rest // lead.shape[0]
-            top, left, front = line * height, column * width, layer * deep
-            bottom, right = min(top + height, row[OUTPUTS]), min(left + width, columns[OUTPUTS])
-            thick = min(deep, channels - front)
-            high = (bottom - top - 1) * row[STRIDE] + (row[WINDOW] - 1) * row[STEP] + 1
-            wide = (right - left - 1) * columns[STRIDE] + (columns[WINDOW] - 1) * columns[STEP] + 1
-            y0, x0 = top * row[STRIDE] - row[BEFORE], left * columns[STRIDE] - columns[BEFORE]
-            skip, stop = max(0, -x0), max(0, min(wide, columns[SIZE] - x0))
-            pitch = wide * thick
-            found, size, origin = a, 0, outer[0, plane]
-            for slab in range(lead[depth, 0], lead[depth, 1]):
-                corner = origin + slabs[slab] + front
-                for i in range(high):
-                    if y0 + i < 0 or y0 + i >= row[SIZE]:
-                        fill(a, i * pitch, blank, pitch)
-                        continue
-                    fill(a, i * pitch, blank, skip * thick)
-                    fill(a, i * pitch + stop * thick, blank, (wide - stop) * thick)
-                    at = corner + (y0 + i) * row[PITCH] + (x0 + skip) * channels
-                    if thick == channels:
-                        take(
-                            read,
-                            element,
-                            a,
-                            i * pitch + skip * thick,
-                            values,
-                            at,
-                            origin,
-                            (stop - skip) * thick,
-                        )
-                    else:
-                        for j in range(skip, stop):
-                            pixel = at + (j - skip) * channels
-                            take(read, element, a, i * pitch + j * thick, values, pixel, origin, thick)
-                size = high * pitch
-                if looks:
-                    nans += count_nans(odd, a[0] if placed else a, 0, size)
-                found, free, other, size = double(
-                    merge, a, b, c, size, columns[WINDOW], columns[STEP] * thick
-                )
-                found, free, other, size = double(
-                    merge, found, free, other, size, row[WINDOW], row[STEP] * pitch
-                )
-                if lead[depth, 1] - lead[depth, 0] > 1:
-                    if slab == lead[depth, 0]:
-                        copy(total, 0, found, 0, size)
-                    else:
-                        join_more(merge, total, 0, found, 0, size)
-                    found = total
-            for output in range(top, bottom):
-                at = outer[1, plane] + lead[depth, 2] + output * row[OUT_PITCH] + left * channels + front
-                base, weight = (output - top) * row[STRIDE] * pitch, left * channels + front
-                factor, whole = factors[depth, output], columns[STRIDE] == 1 and thick == channels
-                if placed:
-                    # A row at once, or cell by cell.
-                    cells = (right - left) * channels if whole else thick
-                    for j in range(1 if whole else right - left):
-                        cell, over = base + j * columns[STRIDE] * thick, j * channels
-                        put_placed(write, out, at + over, places, found, cell, channels, cells)
-                    continue
-                if whole:
-                    cells = (right - left) * channels
-                    put(finish, write, out, at, found, base, scales, weight, factor, cells)
-                    continue
-                for j in range(right - left):
-                    cell = base + j * columns[STRIDE] * thick
-                    over = j * channels
-                    put(finish, write, out, at + over, found, cell, scales, weight + over, factor, thick)
-        if nans:
-            met[0] = 1
-
-    return jit.kernel(walk, f"doubling_{_label(kind)}")
-
-
-def _label(kind: Kind) -> str:
-    careful = "_careful" if kind.careful else "_placed" if kind.placed else ""
-    return f"{kind.name}{careful}_{kind.source}_{kind.line.dtype}_{kind.target}"
+    careful = "_careful" if kind.careful else ""
+    form = "lines_placed" if placed else "lines"
+    return jit.kernel(walk, f"{form}_{kind.name}{careful}_{kind.source}_{line.dtype}_{kind.target}")
 
 
 jit.register(half)
-jit.register(__name__)
+jit.register(__name__, forceinline=False)

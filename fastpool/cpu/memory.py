@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
@@ -16,36 +17,53 @@ Array = NDArray[Any]
 
 
 @cache
-def _storage(dtype: np.dtype[Any]) -> str:
+def storage(dtype: np.dtype[Any]) -> str:
+    """How elements are stored: "float16", "bfloat16" or "native"."""
     return dtype.name if dtype.name in half.READ else "native"
 
 
-def storage(array: Array) -> str:
-    """How elements are stored: "float16", "bfloat16" or "native"."""
-    return _storage(array.dtype)
+@cache
+def _bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype == np.bool_:
+        return np.dtype(np.uint8)
+    return dtype if storage(dtype) == "native" else np.dtype(np.uint16)
 
 
 def raw(array: Array) -> Array:
     """The array as a dtype that numba knows: float16, bfloat16 and bool by their bits."""
-    if array.dtype == np.bool_:
-        return array.view(np.uint8)
-    return array if storage(array) == "native" else array.view(np.uint16)
+    bits = _bits(array.dtype)
+    return array if array.dtype is bits else array.view(bits)
 
 
-def flatten(array: Array) -> tuple[Array, int, tuple[int, ...]]:
-    """Read-only 1-D view of the memory an array spans, the offset of its first element, its strides."""
-    strides = tuple(stride // array.itemsize for stride in array.strides)
+def flatten(array: Array) -> tuple[Array, int]:
+    """1-D view of the memory an array spans, and the offset of its first element.
+
+    It counts as writeable, so that one compiled kernel serves all; kernels do not write to their input.
+    """
     if array.flags.c_contiguous:
-        flat, origin = array.reshape(-1), 0
+        flat, origin = array.ravel(), 0
     else:
+        strides = steps(array)
         upward = array[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in strides)]
         reach = [(n - 1) * stride for n, stride in zip(array.shape, strides, strict=True)]
         span = 1 + sum(map(abs, reach))
         origin = -sum(way for way in reach if way < 0)
-        flat = np.lib.stride_tricks.as_strided(upward, (span,), (array.itemsize,), writeable=False)
-    flat = flat.view()
-    flat.flags.writeable = False  # one compiled kernel for writeable and read-only input
-    return flat, origin, strides
+        flat = np.lib.stride_tricks.as_strided(upward, (span,), (array.itemsize,))
+    return (flat if flat.flags.writeable else np.asarray(_Writeable(flat))), origin
+
+
+class _Writeable:
+    """A read-only array as one that is not, at the same address."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+
+
+def steps(array: Array) -> tuple[int, ...]:
+    """An array's strides, in elements."""
+    return tuple(stride // array.itemsize for stride in array.strides)
 
 
 def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
@@ -65,14 +83,20 @@ def offsets(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequen
     return found
 
 
+def _data(context, builder, kind, value):
+    """The first element's address of an array, or of a pointer itself."""
+    if isinstance(kind, types.CPointer):
+        return value
+    return context.make_array(kind)(context, builder, value).data
+
+
 @intrinsic
 def peek(typing_context, array, index):
     """``array[index]`` without NumPy's negative indices, whose test keeps loops from being vectorised."""
 
     def generate(context, builder, signature, arguments):
         kind = signature.args[0]
-        data = context.make_array(kind)(context, builder, arguments[0]).data
-        place = builder.gep(data, [arguments[1]], inbounds=True)
+        place = builder.gep(_data(context, builder, kind, arguments[0]), [arguments[1]], inbounds=True)
         return context.unpack_value(builder, kind.dtype, place)
 
     return array.dtype(array, types.intp), generate
@@ -84,19 +108,52 @@ def poke(typing_context, array, index, value):
 
     def generate(context, builder, signature, arguments):
         kind = signature.args[0]
-        data = context.make_array(kind)(context, builder, arguments[0]).data
-        place = builder.gep(data, [arguments[1]], inbounds=True)
+        place = builder.gep(_data(context, builder, kind, arguments[0]), [arguments[1]], inbounds=True)
         context.pack_value(builder, kind.dtype, arguments[2], place)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, array.dtype), generate
 
 
-# Lines: arrays, or for elements that are pairs of value and place, pairs of arrays -----------------------
+@intrinsic
+def pointer(typing_context, array):
+    """Where an array begins: no reference is counted, and whoever takes it keeps the array alive."""
+
+    def generate(context, builder, signature, arguments):
+        return _data(context, builder, signature.args[0], arguments[0])
+
+    return types.CPointer(array.dtype)(array), generate
 
 
-def load(line, index):
-    """Element `index` of a line."""
+@intrinsic
+def apart(typing_context):
+    """Tell the compiler that what the calling function writes is nowhere that it reads.
+
+    Loops then need no tests for overlapping memory, which LLVM gives up on where they are many.
+    """
+
+    def generate(context, builder, signature, arguments):
+        for argument in builder.function.args:
+            if isinstance(argument.type, ir.PointerType):
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def _further(typing_context, start, count):
+    def generate(context, builder, signature, arguments):
+        return builder.gep(arguments[0], [arguments[1]], inbounds=True)
+
+    return start(start, types.intp), generate
+
+
+# Lines: pointers, or for elements that are pairs of value and place, pairs of pointers -------------------
+
+
+def load(line, index, shift):
+    """Element `index` of a line, its place `shift` further on."""
     raise NotImplementedError
 
 
@@ -105,16 +162,36 @@ def store(line, index, element):
     raise NotImplementedError
 
 
+def ahead(line, count):
+    """The line from element `count` on."""
+    raise NotImplementedError
+
+
 def empty(size, like, placed):
-    """A line of the dtype of `like`, with int32 places where `placed` is True."""
+    """Arrays for a line of the dtype of `like`, with int32 places where `placed` is True."""
+    raise NotImplementedError
+
+
+def pointers(arrays):
+    """The line that begins with `arrays`."""
+    raise NotImplementedError
+
+
+def keep(arrays, more):
+    """Called last, keeps alive the arrays whose pointers are in use."""
+    raise NotImplementedError
+
+
+def choose(inputs, x, zeros, line):
+    """The input as a line where `inputs`, its places from `zeros`; where its dtype is not the line's, the line."""
     raise NotImplementedError
 
 
 @overload(load, jit_options={"forceinline": True})
-def _load(line, index):
+def _load(line, index, shift):
     if isinstance(line, types.BaseTuple):
-        return lambda line, index: (peek(line[0], index), peek(line[1], index))
-    return lambda line, index: peek(line, index)  # noqa: PLW0108  (an overload must have an implementation)
+        return lambda line, index, shift: (peek(line[0], index), np.int32(peek(line[1], index) + shift))
+    return lambda line, index, shift: peek(line, index)  # noqa: ARG005
 
 
 @overload(store, jit_options={"forceinline": True})
@@ -129,6 +206,13 @@ def _store(line, index, element):
     return lambda line, index, element: poke(line, index, element)  # noqa: PLW0108
 
 
+@overload(ahead)
+def _ahead(line, count):
+    if isinstance(line, types.BaseTuple):
+        return lambda line, count: (_further(line[0], count), _further(line[1], count))
+    return lambda line, count: _further(line, count)  # noqa: PLW0108
+
+
 @overload(empty, prefer_literal=True)
 def _empty(size, like, placed):
     if placed.literal_value:
@@ -137,3 +221,25 @@ def _empty(size, like, placed):
             np.empty(size, np.int32),
         )
     return lambda size, like, placed: np.empty(size, like.dtype)  # noqa: ARG005
+
+
+@overload(pointers)
+def _pointers(arrays):
+    if isinstance(arrays, types.BaseTuple):
+        return lambda arrays: (pointer(arrays[0]), pointer(arrays[1]))
+    return lambda arrays: pointer(arrays)  # noqa: PLW0108
+
+
+@overload(keep)
+def _keep(arrays, more):
+    return lambda arrays, more: None  # noqa: ARG005
+
+
+@overload(choose)
+def _choose(inputs, x, zeros, line):
+    placed = isinstance(line, types.BaseTuple)
+    if x != (line[0] if placed else line):
+        return lambda inputs, x, zeros, line: line  # noqa: ARG005
+    if placed:
+        return lambda inputs, x, zeros, line: (x, zeros) if inputs else line
+    return lambda inputs, x, zeros, line: x if inputs else line  # noqa: ARG005

@@ -1,4 +1,4 @@
-"""Which kernel reduces a geometry, and the numbers that it needs."""
+"""Which programs reduce a geometry, and the blocks that they are for."""
 
 import math
 from collections.abc import Sequence
@@ -11,52 +11,27 @@ from numpy.typing import NDArray
 from .. import operators, threads
 from ..operators import Line, Operator
 from ..windows import Axis, Geometry, Integers
-from . import lines
+from . import fold, lines, program
 from .memory import c_strides, flatten, offsets, raw, storage
+from .program import LONGEST, Frame, Regular
 
 Array = NDArray[Any]
+NOWHERE = np.empty(0, np.int32)
 
 WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton before these kernels compile
-NEAR = 6_000  # elements of merged rows that a direct block keeps in the first-level cache
-FAR = 60_000  # and at most, where fewer rows would read much of the input twice
+NEAR = 1_000  # elements of a block, which is read, and read again from the first-level cache
+FAR = 32_000  # and at most, where fewer rows would be reduced twice
+REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
+WIDE = 256  # elements along a doubling tile
 TILE = 60_000  # elements of a doubling tile, three of which stay in the second-level cache
-DIRECT = 4  # longest window that is merged element by element where windows overlap much
-LONGEST = 16  # longest window that is merged element by element at all
-WHOLE = 1024  # and where the window is the whole line
 
 
-class Regular(NamedTuple):
-    """A regular axis in numbers; the pitches are distances between its elements in input and output."""
-
-    size: int
-    outputs: int
-    window: int
-    stride: int
-    before: int
-    step: int
-    pitch: int
-    out_pitch: int
-    begin: int  # outputs from here on ...
-    end: int  # ... to here have whole windows
-
-    @classmethod
-    def of(cls, table: Axis, pitch: int, out_pitch: int) -> "Regular | None":
-        """None where the table is not regular."""
-        if table.regular is None:
-            return None
-        window, stride, before = table.regular
-        begin = min(len(table), -(-before // stride))
-        end = (table.size - 1 - (window - 1) * table.step + before) // stride + 1
-        end = max(begin, min(len(table), end))
-        return cls(table.size, len(table), window, stride, before, table.step, pitch, out_pitch, begin, end)
-
-    def whole(self) -> bool:
-        """Whether there is one window, of every element."""
-        return self.outputs == 1 and self.window == self.size and self.before == 0
-
-    def overlaps(self) -> bool:
-        """Whether doubling is cheaper than merging each window's elements."""
-        return self.outputs > 1 and self.window > DIRECT and self.stride * 3 <= self.window
+def regular(table: Axis, pitch: int, out_pitch: int) -> Regular | None:
+    """An axis in numbers, or None where it is not regular."""
+    if table.regular is None:
+        return None
+    window, stride, before = table.regular
+    return Regular(table.size, len(table), window, stride, before, table.step, pitch, out_pitch)
 
 
 class Shape(NamedTuple):
@@ -67,157 +42,281 @@ class Shape(NamedTuple):
     row: Regular
     columns: Regular
     leading: tuple[tuple[Axis, int, int], ...]
+    plane: tuple[int, ...]
 
     @classmethod
-    def of(cls, x: Array, geometry: Geometry) -> "Shape | None":
+    def of(cls, x: Array, geometry: Geometry, *, placed: bool) -> "Shape | None":
         """None where rows are not contiguous, or an axis is not regular."""
-        axes, tables = geometry.axes, geometry.tables
+        axes, tables, plane = geometry.axes, geometry.tables, geometry.plane
         strides = tuple(stride // x.itemsize for stride in x.strides)
-        last = axes[-1]
-        together = axes == tuple(range(axes[0], last + 1))
-        if not together or strides[last:] != c_strides(x.shape)[last:] or min(strides) < 0:
+        first, last = axes[0], axes[-1]
+        if axes != tuple(range(first, last + 1)) or strides[last:] != c_strides(x.shape)[last:]:
             return None
-        out_strides = c_strides(geometry.output_shape)
-        channels = math.prod(x.shape[last + 1 :])
-        columns = Regular.of(tables[-1], channels, channels)
-        row: Regular | None = Regular(1, 1, 1, 1, 0, 1, 0, 0, 0, 1)
+        if min(strides) < 0:
+            return None
+        out_strides, channels = c_strides(geometry.output_shape), math.prod(x.shape[last + 1 :])
+        columns = regular(tables[-1], channels, channels)
+        row: Regular | None = Regular(1, 1, 1, 1, 0, 1, plane[-1] * channels, len(tables[-1]) * channels)
         if len(axes) > 1:
-            row = Regular.of(tables[-2], strides[last - 1], out_strides[last - 1])
+            row = regular(tables[-2], strides[last - 1], out_strides[last - 1])
         if columns is None or row is None:
             return None
-        if (
-            len(axes) <= 2
-            and channels == 1
-            and strides == c_strides(x.shape)
-            and row.whole()
-            and columns.whole()
-        ):
-            # Whole planes: a row each, of one window.
-            planes, size = x.size // (row.size * columns.size), row.size * columns.size
-            row = Regular(planes, planes, 1, 1, 0, 1, size, 1, 0, planes)
-            columns = Regular(size, 1, size, size, 0, 1, 1, 1, 0, 1)
-            return cls(np.zeros((2, 1), np.int64), 1, row, columns, ())
-        outer = offsets(geometry.output_shape, (strides, out_strides), range(axes[0]))
-        leading = zip(tables[:-2], strides[axes[0] :], out_strides[axes[0] :], strict=False)
-        return cls(outer, channels, row, columns, tuple(leading))
-
-    def elements(self, doubled: bool) -> tuple[int, int]:
-        """Elements of the largest window, and the longest chain of merges that one of them goes through."""
-        slabs = int(np.prod([table.count.max() for table, _, _ in self.leading], dtype=np.int64))
-        sizes = self.row.window, self.columns.window
-        lengths = [size.bit_length() * 2 if doubled else size for size in sizes]
-        return sizes[0] * sizes[1] * slabs, sum(lengths) + slabs
-
-    def slabs(self) -> tuple[Integers, Integers]:
-        """Offsets of every leading window's slabs; per leading output their begin, end, output offset."""
-        found: list[int] = []
-        lead = []
-        for outputs in product(*(range(len(table)) for table, _, _ in self.leading)):
-            begin, out, taps = len(found), 0, []
-            for (table, stride, out_stride), o in zip(self.leading, outputs, strict=True):
-                taps.append([(int(table.lo[o]) + t * table.step) * stride for t in range(table.count[o])])
-                out += o * out_stride
-            found += map(sum, product(*taps))
-            lead.append((begin, len(found), out))
-        return np.array(found, np.int64), np.array(lead, np.int64)
-
-    def weights(self, divisors: Sequence[Integers], line: Line) -> tuple[Array, Array, bool]:
-        """Scales along an output row (channels included), a factor a leading output and row, all the same?"""
-        dtype = np.float64 if line.dtype in ("float64", "int32") else np.float32
-        columns, *others = [factor.astype(np.float64) for factor in reversed(divisors)]
-        if line.finish is not operators.divided:
-            columns, others = 1 / columns, [1 / factor for factor in others]
-        rows = others[0] if others else np.ones(1)
-        lead = np.ones(1)
-        for factor in others[1:]:
-            lead = np.multiply.outer(factor, lead).reshape(-1)
-        scales = np.repeat(columns, self.channels).astype(dtype)
-        factors = np.multiply.outer(lead, rows).astype(dtype)
-        uniform = line.finish is operators.as_it_is or bool(
-            (scales == scales[0]).all() and (factors == factors[0, 0]).all()
+        if not placed and all(table.regular == (1, 1, 0) for table in tables[:-2]):
+            first = max(first, last - 1)  # one slab a window: no more than another plane
+        outer = offsets(geometry.output_shape, (strides, out_strides), range(first))
+        leading = tuple(
+            zip(tables[: max(0, last - 1 - first)], strides[first:], out_strides[first:], strict=False)
         )
-        return scales, factors, uniform
+        if not leading and strides == c_strides(x.shape):
+            if channels == 1 and row.whole() and columns.whole() and row.size > 1:
+                size = row.size * columns.size  # a plane is one window: a row
+                columns = Regular(size, 1, size, size, 0, 1, 1, 1)
+                row = Regular(1, 1, 1, 1, 0, 1, size, 1)
+            if row.cells():  # windows stay within their plane: all planes are one
+                planes = outer.shape[1]
+                row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
+                outer = np.zeros((2, 1), np.int64)
+        return cls(outer, channels, row, columns, leading, plane)
 
-    def block(self) -> tuple[Integers, int]:
-        """Output rows a direct block makes, and how many blocks a plane has."""
-        width = self.columns.outputs * self.channels
-        rows = max(NEAR // width - self.row.window, min(8 * self.row.window, FAR // width))
-        height = max(1, rows // self.row.stride)
-        height = min(height, self.row.outputs)
-        return np.array([height], np.int64), -(-self.row.outputs // height)
+    def elements(self) -> tuple[int, int]:
+        """Elements of the largest window, and the longest chain of merges that one of them goes through."""
+        slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
+        chain = slabs
+        for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
+            chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
+        return self.row.window * self.columns.window * slabs, chain
 
-    def tile(self) -> tuple[Integers, int]:
-        """Output rows, columns and channels of a doubling tile, and how many tiles a plane has."""
-        deep = min(self.channels, 64)
-        room = max(1, TILE // deep)
-        sides = []
-        wide = int(room**0.5) * (1 if self.row.window > 16 else 2)  # square, or wide for low windows
-        for axis, share in ((self.columns, wide), (self.row, room)):
-            span = (axis.window - 1) * axis.step
-            most = max(min(share, room) - span, span // 2, 1) // axis.stride
-            side = max(1, min(axis.outputs, most))
-            room = max(1, room // ((side - 1) * axis.stride + span + 1))
-            sides.append(side)
-        width, height = sides
-        tiles = -(-self.row.outputs // height) * -(-self.columns.outputs // width) * -(-self.channels // deep)
-        return np.array([height, width, deep], np.int64), tiles
+    def leads(self) -> "list[Lead]":
+        """The slabs that each leading output covers."""
+        found = []
+        pitches = [math.prod(self.plane[axis + 1 :]) for axis in range(len(self.leading))]
+        for outputs in product(*(range(len(table)) for table, _, _ in self.leading)):
+            axes, out = [], 0
+            for (table, stride, out_stride), pitch, o in zip(self.leading, pitches, outputs, strict=True):
+                steps = [t * table.step for t in range(table.count[o])]
+                axes.append([((int(table.lo[o]) + step) * stride, step * pitch) for step in steps])
+                out += o * out_stride
+            taps = [tuple(map(sum, zip((0, 0), *tap, strict=True))) for tap in product(*axes)]
+            first = taps[0][0]
+            found.append(Lead(first, out, tuple((at - first, place) for at, place in taps)))
+        return found
+
+    def block(self) -> tuple[int, int, int]:
+        """Output rows, columns and channels of a block."""
+        row, columns = self.row, self.columns
+        if row.doubles(narrow=False) or columns.doubles(narrow=self.channels == 1):
+            return self.tile()
+        length, halo = columns.size * self.channels, max(0, row.span - row.stride)
+        least = max(1, 4 * halo // row.stride)  # so that little is reduced along the columns twice
+        height = min(row.outputs, max(least, (self.near // length - halo) // row.stride))
+        most = FAR if halo else self.near
+        width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
+        return height, columns.outputs if width * 2 > columns.outputs else width, self.channels
+
+    @property
+    def near(self) -> int:
+        """Elements that are read at a time: more where slabs alternate, which stops the processor's read-ahead."""
+        return NEAR * 4 if self.leading else NEAR
+
+    def tile(self) -> tuple[int, int, int]:
+        """Of a block whose windows double: most of its rows in the second-level cache, and a halo around it."""
+        row, columns, deep = self.row, self.columns, min(self.channels, 64)
+        across, down = columns.span - columns.stride, row.span - row.stride
+        width = max(WIDE, across) // deep // columns.stride
+        width = min(columns.outputs, max(1, width))
+        height = max(1, (TILE // (width * deep) - max(down, 0)) // row.stride, 3 * down // row.stride)
+        return min(row.outputs, height), width, deep
 
 
-def _one_block(x: Array, y: Array, geometry: Geometry) -> bool:
+class Lead(NamedTuple):
+    """A leading output: offsets of its first slab and of the output, and of its slabs and their places."""
+
+    first: int
+    out: int
+    slabs: tuple[tuple[int, int], ...]
+
+
+class Plan(NamedTuple):
+    """A kernel of `lines` and its arguments but for the arrays of a call."""
+
+    kind: lines.Kind
+    program: tuple[Integers, Integers, Integers]
+    weights: tuple[Array, Array]
+    sizes: tuple[int, int]
+    like: Array
+    work: int
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """Reduce every window of `x` into the C-contiguous `y`, and the indices into `places`."""
+        values, origin = flatten(raw(x))
+        steps, blocks, outer = self.program
+        if origin:
+            outer = outer + np.array([[origin], [0]])
+        met = np.zeros(1, np.int64)
+        chosen = NOWHERE if places is None else places.ravel()
+        arrays = (values, raw(y).ravel(), chosen, self.like, met)
+        arguments = (arrays, (steps, blocks, outer), self.weights, self.sizes)
+        tasks = blocks.shape[0] * outer.shape[1]
+        threads.run(lines.kernel(self.kind), arguments, tasks, self.work)
+        if met[0] and self.kind.line.careful:
+            threads.run(lines.kernel(self.kind._replace(careful=True)), arguments, tasks, self.work)
+
+
+def plan(
+    operator: Operator,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+    places: Array | None,
+) -> "Plan | fold.Plan":
+    """How to reduce arrays like `x` to the dtype `target`: by lines where they fit, else by the skeleton."""
+    if x.size >= WORTHWHILE:
+        found = _by_lines(operator, x, geometry, divisors, target, placed=places is not None)
+        if found:
+            return found
+    return fold.plan(operator.name, operator.fold(x.dtype, target), x, geometry, divisors, params, target)
+
+
+def _by_lines(
+    operator: Operator,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    target: np.dtype[Any],
+    *,
+    placed: bool,
+) -> Plan | None:
+    """None where lines do not fit geometry, layout or operator."""
+    shape = Shape.of(x, geometry, placed=placed) if operator.line else None
+    if operator.line is None or shape is None or any(factor[0] < 0 for factor in divisors):
+        return None
+    if placed:
+        shape = shape._replace(row=_unpadded(shape.row), columns=_unpadded(shape.columns))
+        fits = operator.placed and _one_block(x, geometry) and x.dtype == target
+        line = operator.placed(x.dtype) if fits and operator.placed else None
+    else:
+        line = operator.line(x.dtype, target, *shape.elements())
+    if line is None or any(axis.chained and axis.window > LONGEST for axis in (shape.row, shape.columns)):
+        return None
+    scales, factors, uniform = _weights(shape, divisors, line)
+    if placed:
+        scales, factors = _corners(shape, geometry)
+    frame = Frame(
+        shape.row,
+        shape.channels,
+        (shape.row.step * geometry.plane[-1], shape.columns.step),
+        converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype,
+        fused=uniform and not placed,
+        near=shape.near,
+    )
+    steps, blocks, size = _blocks(shape, frame)
+    reach = _reach(steps) if placed else 0
+    if reach > REACH:
+        steps, blocks, size = _blocks(shape, frame._replace(converts=True))
+        reach = 0
+    if frame.fused:
+        scales = np.repeat(scales, steps[steps[:, lines.OP] == lines.PUT, lines.COUNT].max(initial=1))
+    kind = lines.Kind(operator.name, line, False, storage(x.dtype), storage(target), placed)
+    like = np.array([line.neutral], line.dtype)
+    return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, x.size)
+
+
+def _reach(steps: Integers) -> int:
+    """How far into the input of a block steps read, which is how many places of 0 they need beside it."""
+    where, length = steps[:, lines.FROM], (steps[:, lines.COUNT] + 1) * 4
+    repeat = steps[:, lines.REPEAT]
+    reach = 0
+    for bit, source in ((1, lines.A), (2, lines.B), (4, lines.C)):
+        pitch = np.maximum(steps[:, lines.PITCH], steps[:, lines.A_PITCH] * (bit == 1))
+        reads = where & bit > 0
+        reach = max(reach, int((steps[:, source] + repeat * pitch + length)[reads].max(initial=0)))
+    return reach
+
+
+def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int]:
+    """The steps of all programs, the blocks that they are for, and the scratch memory that they need."""
+    row, columns, channels = shape.row, shape.columns, shape.channels
+    height, width, deep = shape.block()
+    leads, layers = shape.leads(), np.arange(0, channels, deep)
+    downs, down, top, low = row.parts(height)
+    acrosses, across, left, near = columns.parts(width, narrow=channels == 1)
+    thick, layer = [deep, (channels - 1) % deep + 1], (layers + deep > channels).astype(np.int64)
+    slabs = list(dict.fromkeys(lead.slabs for lead in leads))
+    steps: list[tuple[int, ...]] = []
+    ends, size = [0], 0
+    for key in product(slabs, downs, acrosses, thick):
+        writer = program.block(frame, *key)
+        steps += writer.steps
+        ends.append(len(steps))
+        size = max(size, writer.size)
+    lead = np.array([slabs.index(lead.slabs) for lead in leads])
+    grid = np.ix_(lead, down, across, layer)
+    number = np.ravel_multi_index(np.broadcast_arrays(*grid), (len(slabs), len(downs), len(acrosses), 2))
+    first, out = np.array([(lead.first, lead.out) for lead in leads]).T
+    fields = [
+        np.array(ends)[number],
+        np.array(ends)[number + 1],
+        _sums(first, low * row.pitch, near * channels, layers),
+        _sums(out, top * row.out_pitch, left * channels, layers),
+        _sums(np.arange(len(leads)) * row.outputs, top, 0 * left, 0 * layers) * (not frame.fused),
+        _sums(0 * first, 0 * top, left * channels, layers) * (not frame.fused),
+    ]
+    return np.array(steps, np.int64), np.stack(fields, -1).reshape(-1, lines.BLOCK), size
+
+
+def _sums(*terms: Integers) -> Integers:
+    """The sums of one term an axis."""
+    return sum(np.ix_(*terms), np.zeros((), np.int64))
+
+
+def _weights(shape: Shape, divisors: Sequence[Integers], line: Line) -> tuple[Array, Array, bool]:
+    """Scales along an output row (channels included), a factor a leading output and row, all the same?"""
+    dtype = np.float64 if line.dtype in ("float64", "int32") else np.float32
+    if line.finish is operators.as_it_is:
+        return np.ones(1, dtype), np.ones(1, dtype), True
+    *others, columns = (factor.astype(np.float64) for factor in divisors)
+    rows = np.ones(1)
+    for factor in others if shape.leading else [factor[:1] for factor in others[:-1]] + others[-1:]:
+        rows = np.multiply.outer(rows, factor).reshape(-1)
+    if line.finish is not operators.divided:
+        columns, rows = 1 / columns, 1 / rows
+    columns, rows = columns.astype(dtype), rows.astype(dtype)
+    if (columns == columns[0]).all() and (rows == rows[0]).all():
+        return columns[:1], rows[:1], True
+    planes = shape.row.outputs * len(shape.leads()) // rows.size
+    return np.repeat(columns, shape.channels), np.tile(rows, planes), False
+
+
+def _corners(shape: Shape, geometry: Geometry) -> tuple[Array, Array]:
+    """Places where windows begin, in the padding too: along an output row, and of each leading output and row.
+
+    Along the leading axes they are the first elements that windows cover.
+    """
+    *others, last = geometry.tables
+    rows, pitch = np.zeros(1, np.int64), geometry.plane[-1]
+    for number, table in enumerate(reversed(others)):
+        rows = np.add.outer((table.lo if number else _starts(table)) * pitch, rows).reshape(-1)
+        pitch *= table.size
+    columns = np.repeat(_starts(last), shape.channels)
+    planes = shape.row.outputs * len(shape.leads()) // rows.size
+    return columns.astype(np.int32), np.tile(rows, planes).astype(np.int32)
+
+
+def _starts(table: Axis) -> Integers:
+    _, stride, before = table.regular or (0, 0, 0)
+    return np.arange(len(table)) * stride - before
+
+
+def _unpadded(axis: Regular) -> Regular:
+    """The axis, not to be padded where it would be for doubling: padding has no place."""
+    return axis._replace(chained=axis.padded())
+
+
+def _one_block(x: Array, geometry: Geometry) -> bool:
     """Whether a plane of the input is contiguous, so that an offset tells a place, and fits int32."""
     first = geometry.axes[0]
     strides = tuple(stride // x.itemsize for stride in x.strides)
     plane = math.prod(x.shape[first:])
-    return x.dtype == y.dtype and plane < 2**31 and strides[first:] == c_strides(x.shape)[first:]
-
-
-def reduce_lines(
-    row: Operator,
-    x: Array,
-    geometry: Geometry,
-    divisors: Sequence[Integers],
-    y: Array,
-    places: Array | None = None,
-) -> bool:
-    """Reduce every window of `x` into the C-contiguous `y`, and the chosen elements' indices into `places`.
-
-    Returns False, with nothing done, where lines do not fit the geometry, the layout or the operator.
-    """
-    shape = Shape.of(x, geometry) if row.line and x.size >= WORTHWHILE else None
-    if row.line is None or shape is None:
-        return False
-    doubled = shape.row.overlaps() or shape.columns.overlaps()
-    longest = WHOLE if shape.columns.whole() and shape.row.window == 1 else LONGEST
-    if not doubled and max(shape.row.window, shape.columns.window) > longest:
-        return False
-    if places is None:
-        line = row.line(x.dtype, y.dtype, *shape.elements(doubled))
-    else:
-        line = row.placed(x.dtype) if row.placed and _one_block(x, y, geometry) else None
-    if line is None or any(factor[0] < 0 for factor in divisors):
-        return False
-    values, origin, _ = flatten(raw(x))
-    outer = shape.outer + np.array([[origin], [0]])
-    tile, tasks = shape.tile() if doubled else shape.block()
-    met = np.zeros(1, np.int64)
-    arrays = (
-        values,
-        raw(y).reshape(-1),
-        np.empty(0, np.int32) if places is None else places.reshape(-1),
-        np.array([line.neutral], line.dtype),
-        met,
-    )
-    numbers = (np.array(shape.row, np.int64), np.array(shape.columns, np.int64), tile)
-    tables = (outer, *shape.slabs())
-    arguments = (arrays, tables, numbers, shape.weights(divisors, line), shape.channels)
-    tasks *= outer.shape[1] * tables[2].shape[0]
-    fixed, step = 0, 0
-    if not doubled:  # with channels a pass is at stride 1 always, and its taps a run-time number apart
-        fixed = 1 if shape.channels > 1 else shape.columns.stride if shape.columns.stride <= 4 else 0
-        step = int(shape.columns.step == 1 and shape.channels == 1)
-    kind = lines.Kind(row.name, line, False, storage(x), storage(y), fixed, step, places is not None)
-    plan = lines.doubling if doubled else lines.direct
-    threads.run(plan(kind), arguments, tasks, x.size)
-    if met[0]:
-        threads.run(plan(kind._replace(careful=True)), arguments, tasks, x.size)
-    return True
+    return plane < 2**31 and strides[first:] == c_strides(x.shape)[first:]

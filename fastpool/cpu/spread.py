@@ -65,7 +65,7 @@ def send_shares(gy: Array, geometry: Geometry, divisors: Sequence[Integers], gx:
         len(geometry.tables[-1]) * channels,
         channels,
     )
-    threads.run(_expand(storage(gx)), arguments, planes * rows.size, gx.size)
+    threads.run(_expand(storage(gx.dtype)), arguments, planes * rows.size, gx.size)
     return True
 
 

@@ -1,0 +1,479 @@
+"""What a kernel of `lines` does to one block: its steps, written once for every shape of block."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..windows import Integers
+from . import lines
+from .lines import FIELDS
+
+CHAIN = 4  # taps that are merged one after the other where windows overlap much
+LONGEST = 16  # and at all, along an axis
+SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
+NARROW = 8  # elements below which a pass runs down the rows in place of along them
+
+SCRATCH, INPUT = 0, 1
+
+
+class Regular(NamedTuple):
+    """A regular axis in numbers; the pitches are distances between its elements in input and output."""
+
+    size: int
+    outputs: int
+    window: int
+    stride: int
+    before: int
+    step: int
+    pitch: int
+    out_pitch: int
+    chained: bool = False  # never to double
+
+    def whole(self) -> bool:
+        """Whether there is one window, of every element."""
+        return self.outputs == 1 and self.window == self.size and self.before == 0
+
+    def padded(self) -> bool:
+        """Whether a window reaches out of the axis."""
+        return (
+            self.before > 0 or (self.outputs - 1) * self.stride + (self.window - 1) * self.step >= self.size
+        )
+
+    def cells(self) -> bool:
+        """Whether windows lie side by side and cover the axis."""
+        return self.window == self.stride and self.step == 1 and self.outputs * self.stride == self.size
+
+    def doubles(self, narrow: bool) -> bool:
+        """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
+        if self.chained:
+            return False
+        overlaps = self.outputs > 1 and self.stride * 3 <= self.window
+        return self.window > CHAIN and (overlaps or self.window > LONGEST or (narrow and self.stride > CHAIN))
+
+    def parts(
+        self, height: int, *, narrow: bool = False
+    ) -> "tuple[list[Part], Integers, Integers, Integers]":
+        """The outputs in runs of `height`: one of each shape, and each run's shape, first output, first input."""
+        first = np.arange(0, self.outputs, height)
+        last = np.minimum(first + height, self.outputs)
+        start, stop = first * self.stride - self.before, (last - 1) * self.stride - self.before + self.span
+        low, high = np.maximum(start, 0), np.minimum(stop, self.size)
+        shapes = np.stack([last - first, start - low, high - low, stop - high], 1)
+        usual = shapes[len(first) // 2]
+        kinds: dict[Any, int] = {tuple(usual.tolist()): 0}
+        kind = np.zeros(len(first), np.int64)
+        for run in np.flatnonzero((shapes != usual).any(1)):
+            kind[run] = kinds.setdefault(tuple(shapes[run].tolist()), len(kinds))
+        parts = [Part(self, count, start, inputs, after, narrow) for count, start, inputs, after in kinds]
+        return parts, kind, first, low
+
+    @property
+    def span(self) -> int:
+        """Distance from a window's first element to behind its last."""
+        return (self.window - 1) * self.step + 1
+
+
+class Part(NamedTuple):
+    """A run of outputs along an axis and the inputs that they cover."""
+
+    axis: Regular
+    outputs: int
+    start: int  # where the first window begins, from the first input; below 0 in the padding
+    inputs: int
+    after: int  # elements of padding behind the inputs
+    narrow: bool = False  # whether elements are single, not channels
+
+    def taps(self, output: int) -> list[tuple[int, int]]:
+        """The inputs that a window covers, from the first input on, and which of its elements they are."""
+        begin, step = self.start + output * self.axis.stride, self.axis.step
+        places = ((begin + tap * step, tap) for tap in range(self.axis.window))
+        return [(place, tap) for place, tap in places if 0 <= place < self.inputs]
+
+    def doubles(self) -> bool:
+        """Whether windows along this axis double."""
+        return self.axis.doubles(narrow=self.narrow)
+
+    def pairs(self) -> bool:
+        """Whether windows lie side by side and have two or four elements."""
+        axis, (first, last) = self.axis, self.inside()
+        return (
+            self.narrow
+            and axis.step == 1
+            and axis.window == axis.stride in (2, 4)
+            and last - first == self.outputs
+        )
+
+    def inside(self) -> tuple[int, int]:
+        """The first output with a whole window, and the one after the last."""
+        first = -(min(self.start, 0) // self.axis.stride)
+        last = min(self.outputs, (self.inputs - self.axis.span - self.start) // self.axis.stride + 1)
+        return (first, last) if first < last else (0, 0)
+
+
+class Span(NamedTuple):
+    """Rows of elements: where they are, from which offset, how far apart; `shift` is added to their places."""
+
+    where: int
+    at: int
+    pitch: int
+    shift: int = 0
+
+    def on(self, elements: int, shift: int = 0) -> "Span":
+        """The span from `elements` on, its places `shift` further."""
+        return self._replace(at=self.at + elements, shift=self.shift + shift)
+
+
+class Writer:
+    """Writes steps, and counts the scratch memory that they need."""
+
+    def __init__(self, *, fused: bool) -> None:
+        self.fused = fused
+        self.steps: list[tuple[int, ...]] = []
+        self.size = 0
+        self.spare: dict[str, tuple[int, int]] = {}
+
+    def step(self, op: int, **fields: int) -> None:
+        """One step; what is not named is 0."""
+        row = [0] * FIELDS
+        row[lines.OP] = op
+        for name, value in fields.items():
+            row[getattr(lines, name.upper())] = value
+        self.steps.append(tuple(row))
+
+    def region(self, elements: int, pitch: int) -> Span:
+        """Scratch memory of its own."""
+        at = self.size
+        self.size += -(-elements // 16) * 16
+        return Span(SCRATCH, at, pitch)
+
+    def temporary(self, name: str, elements: int, pitch: int) -> Span:
+        """Scratch memory that others of that name, and no longer, overwrite."""
+        if self.spare.get(name, (0, 0))[1] < elements:
+            self.spare[name] = (self.region(elements, pitch).at, elements)
+        return Span(SCRATCH, self.spare[name][0], pitch)
+
+    def join(self, taps: list[Span], count: int, repeat: int, out: Span) -> Span:
+        """Merge the taps, first to last, into `out`; one tap alone stays where it is."""
+        first, rest, turn = taps[0], taps[1:], 0
+        down = count < NARROW and repeat > count
+        while rest:
+            more = rest[: 1 if down else 2]
+            rest = rest[len(more) :]
+            to = out
+            if rest:
+                to, turn = self.temporary(f"merge {turn}", repeat * out.pitch + count, out.pitch), 1 - turn
+            op = lines.JOIN_DOWN if down else lines.JOIN if len(more) == 1 else lines.JOIN_THREE
+            self._merge(op, first, more, to, count=count, repeat=repeat)
+            first = to
+        return first
+
+    def _merge(self, op: int, first: Span, more: list[Span], out: Span, **fields: int) -> None:
+        b, c = more[0], more[-1]
+        self.step(
+            op,
+            **{"from": first.where + 2 * b.where + 4 * c.where},
+            out=out.at,
+            a=first.at,
+            b=b.at,
+            c=c.at,
+            out_pitch=out.pitch,
+            a_pitch=first.pitch,
+            pitch=b.pitch,
+            a_shift=first.shift,
+            b_shift=b.shift,
+            c_shift=c.shift,
+            **fields,
+        )
+
+    def windows(self, name: str, line: Span, size: int, window: int, step: int, shift: int) -> list[Span]:
+        """Windows along one long line by doubling: 1, 2 or 3, ... elements, as the bits of `window` say.
+
+        Returns what the last doubling merges. `step` is the distance of a window's elements.
+        """
+        found, taps = line, [line]
+        for bit in range(window.bit_length() - 2, -1, -1):
+            have, more = window >> (bit + 1), window >> bit
+            if found != taps[0] or len(taps) > 1:
+                found = self.temporary(f"{name} {bit % 2}", size, line.pitch)
+                self.join(taps, size, 1, found)
+            taps = [found, found.on(have * step, have * shift)]
+            if more > 2 * have:
+                taps.append(line.on(2 * have * step, 2 * have * shift))
+            size -= (more - have) * step
+        return taps
+
+    def look(self, source: Span, count: int, repeat: int) -> None:
+        """Scan for NaNs, which also brings the input into cache in the order of its addresses."""
+        count, repeat = (count * repeat, 1) if source.pitch == count else (count, repeat)
+        self.step(lines.SCAN, a=source.at, count=count, repeat=repeat, pitch=source.pitch)
+
+    def pair(self, source: Span, out: Span, count: int, repeat: int, shift: int) -> None:
+        """Merge each two neighbours."""
+        at = {"from": source.where, "a": source.at, "out": out.at}
+        pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
+        self.step(lines.PAIR, **at, **pitches, b_shift=shift, count=count, repeat=repeat)
+
+    def split(self, op: int, source: Span, out: Span, apart: int, count: int, repeat: int) -> None:
+        """Every second, third or fourth element of the source to a line of its own, `apart` from the next."""
+        at = {"from": source.where, "a": source.at, "b": apart, "out": out.at}
+        pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
+        self.step(op, **at, **pitches, count=count, repeat=repeat)
+
+    def take(self, source: Span, out: Span, count: int, repeat: int) -> None:
+        """Copy rows of the input into scratch memory."""
+        if source.pitch == out.pitch == count:
+            count, repeat = count * repeat, 1
+        pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
+        self.step(lines.TAKE, a=source.at, out=out.at, count=count, repeat=repeat, **pitches)
+
+    def fill(self, out: Span, count: int, repeat: int) -> None:
+        """Fill rows with what changes nothing."""
+        if count:
+            self.step(lines.FILL, out=out.at, count=count, repeat=repeat, out_pitch=out.pitch)
+
+    def copy(self, source: Span, out: Span, count: int, repeat: int) -> None:
+        """Copy columns, where they are not in place already."""
+        if source != out:
+            at = {"from": source.where, "a": source.at, "out": out.at}
+            pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
+            op = lines.SAMPLE if count < NARROW else lines.COPY
+            self.step(op, **at, **pitches, a_shift=source.shift, count=count, repeat=repeat)
+
+    def put(self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int = 0) -> None:
+        """Merge the taps, finish and write rows of output, the first of them the block's row `row`."""
+        flat = repeat == 1 or taps[0].pitch == count
+        if self.fused and flat and out_pitch == count:
+            count, repeat = count * repeat, 1
+        if self.fused and len(taps) > 1:
+            head = max(1, len(taps) - 2)
+            taps = [self._gather(taps[:head], count, repeat, flat=flat), *taps[head:]]
+            if repeat == 1 or taps[0].pitch == taps[1].pitch:
+                op = lines.PUT_2 if len(taps) == 2 else lines.PUT_3
+                self._merge(op, taps[0], taps[1:], Span(SCRATCH, out, out_pitch), count=count, repeat=repeat)
+                return
+        line = self._gather(taps, count, repeat, flat=flat)
+        self._put(line, count, repeat, out, out_pitch, c=row, b_shift=1)
+
+    def put_cells(
+        self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int
+    ) -> None:
+        """As `put`, for the cells of one row, which are `out_pitch` apart in output and scales."""
+        line = self._gather(taps, count, repeat, flat=taps[0].pitch == count)
+        self._put(line, count, repeat, out, out_pitch, c=row, a_shift=out_pitch)
+
+    def _put(self, line: Span, count: int, repeat: int, out: int, out_pitch: int, **fields: int) -> None:
+        at = {"from": line.where, "a": line.at, "out": out}
+        pitches = {"out_pitch": out_pitch, "pitch": line.pitch}
+        fields = {} if self.fused else {**fields, "c_shift": line.shift}
+        self.step(lines.PUT, **at, **pitches, count=count, repeat=repeat, **fields)
+
+    def _gather(self, taps: list[Span], count: int, repeat: int, *, flat: bool) -> Span:
+        if len(taps) == 1:
+            return taps[0]
+        out = self.temporary("gathered", count * repeat, count)
+        if flat:
+            self.join(taps, count * repeat, 1, out)
+        else:
+            self.join(taps, count, repeat, out)
+        return out
+
+
+# Blocks --------------------------------------------------------------------------------------------------
+
+
+class Frame(NamedTuple):
+    """What all blocks of a call have in common."""
+
+    row: Regular
+    channels: int
+    units: tuple[int, int]  # what a window's next row and next column add to places
+    converts: bool  # input to another dtype
+    fused: bool  # results are values, all scaled alike
+    near: int  # elements that are read at a time
+
+
+def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: Part, deep: int) -> Writer:
+    """A block of `deep` channels; `slabs` are offsets of input and place.
+
+    Its rows are read and reduced along the columns a few at a time, then over rows and slabs.
+    """
+    writer, row, channels = Writer(fused=frame.fused), rows.axis, frame.channels
+    doubles = row.doubles(narrow=False)
+    above, below = (-min(rows.start, 0), rows.after) if doubles else (0, 0)
+    pitch = line_pitch(columns, deep)
+    high, width = above + rows.inputs + below, columns.outputs * deep
+    few = max(1, frame.near // (columns.inputs * deep))
+    found: list[Span] = []
+    for offset, shift in slabs:
+        line = writer.region(high * pitch, pitch)
+        writer.fill(line, above * pitch, 1)
+        writer.fill(line.on((above + rows.inputs) * pitch), below * pitch, 1)
+        for top in range(0, rows.inputs, few):
+            count = min(few, rows.inputs - top)
+            source = Span(INPUT, offset + top * row.pitch, row.pitch)
+            along(writer, frame, source, count, columns, deep, line.on((above + top) * pitch))
+        taps = [line]
+        if doubles:
+            down = row.step * pitch, frame.units[0]
+            taps = writer.windows(f"rows {len(found)}", line, high * pitch, row.window, *down)
+        found += [tap._replace(shift=tap.shift + shift) for tap in taps]
+    first, last = (0, rows.outputs) if doubles else rows.inside()
+    output = 0
+    while output < rows.outputs:
+        together = last - output if first <= output < last else 1
+        places = [(output * row.stride, 0)] if doubles else rows.taps(output)
+        taps = [
+            span.on(at * pitch, tap * frame.units[0])._replace(pitch=row.stride * pitch)
+            for span in found
+            for at, tap in places
+        ]
+        out = output * row.out_pitch
+        if deep == channels:
+            writer.put(taps, width, together, out, row.out_pitch, output)
+        else:
+            for i in range(together):
+                at = [tap.on(i * tap.pitch)._replace(pitch=deep) for tap in taps]
+                writer.put_cells(at, deep, columns.outputs, out + i * row.out_pitch, channels, output + i)
+        output += together
+    return writer
+
+
+def line_pitch(columns: Part, channels: int) -> int:
+    """Distance of the rows that `along` writes."""
+    if channels == 1 and columns.axis.stride > 1 and not columns.pairs() and not columns.doubles():
+        return max(columns.outputs, -(-columns.inputs // columns.axis.stride))
+    return columns.outputs * channels
+
+
+def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, deep: int, out: Span) -> None:
+    """Every window along a few rows of the input."""
+    inputs, axis = columns.inputs, columns.axis
+    width, wide = inputs * deep, (columns.outputs - 1) * axis.stride + axis.span
+    padded = columns.doubles() and wide != inputs
+    apart = deep < frame.channels
+    if apart:
+        for i in range(rows):
+            writer.look(source.on(i * source.pitch)._replace(pitch=frame.channels), deep, inputs)
+    else:
+        writer.look(source, width, rows)
+    if padded or frame.converts or apart or (columns.doubles() and source.pitch != width):
+        left = -min(columns.start, 0) if padded else 0
+        right = wide - left - inputs if padded else 0
+        taken = writer.temporary(
+            "taken", rows * (left + inputs + right) * deep, (left + inputs + right) * deep
+        )
+        writer.fill(taken, left * deep, rows)
+        writer.fill(taken.on((left + inputs) * deep), right * deep, rows)
+        inner = taken.on(left * deep)
+        if apart:
+            for i in range(rows):
+                cells = source.on(i * source.pitch)._replace(pitch=frame.channels)
+                writer.take(cells, inner.on(i * inner.pitch)._replace(pitch=deep), deep, inputs)
+        else:
+            writer.take(source, inner, width, rows)
+        source = taken
+    unit = frame.units[1]
+    if columns.doubles():
+        doubled(writer, source, rows, columns, deep, unit, out)
+    elif columns.pairs():
+        paired(writer, source, rows, columns, unit, out)
+    elif deep == 1 and axis.stride > 1:
+        phased(writer, source, rows, columns, unit, out)
+    else:
+        chained(writer, source, rows, columns, deep, unit, out)
+
+
+def doubled(
+    writer: Writer, source: Span, rows: int, columns: Part, channels: int, unit: int, out: Span
+) -> None:
+    """Windows by doubling, out of which those at the stride are outputs; rows run on, and none is clipped."""
+    axis, outputs = columns.axis, columns.outputs
+    size = rows * source.pitch
+    taps = writer.windows("columns", source, size, axis.window, axis.step * channels, unit)
+    if outputs == 1 or axis.stride == 1:
+        writer.join(taps, outputs * channels, rows, out)
+        return
+    for i in range(rows):
+        cells = [tap.on(i * source.pitch)._replace(pitch=axis.stride * channels) for tap in taps]
+        writer.join(cells, channels, outputs, out.on(i * out.pitch)._replace(pitch=channels))
+
+
+def paired(writer: Writer, source: Span, rows: int, columns: Part, unit: int, out: Span) -> None:
+    """Windows of two at stride 2, or of four at stride 4, as pairs and pairs of pairs."""
+    outputs, source = columns.outputs, source.on(columns.start)
+    every = source.pitch == outputs * columns.axis.stride
+    count, repeat = (rows * outputs, 1) if every else (outputs, rows)
+    if columns.axis.window == 4:
+        pairs = writer.temporary("pairs", 2 * rows * outputs, 2 * outputs)
+        writer.pair(source, pairs, 2 * count, repeat, unit)
+        source = pairs
+    writer.pair(source, out, count, repeat, columns.axis.window // 2 * unit)
+
+
+def phased(writer: Writer, source: Span, rows: int, columns: Part, unit: int, out: Span) -> None:
+    """Windows at a stride: the elements of each phase of it become a line, and windows merge lines."""
+    axis, (first, last), length = columns.axis, columns.inside(), out.pitch
+    stride, inputs = axis.stride, columns.inputs
+    every = source.pitch == length * stride
+    size = -(-rows * length // 16) * 16 + 16
+    base = writer.temporary("phases", stride * size, length)
+    whole = inputs // stride
+    if stride in SPLITS:
+        count, repeat = (rows * length, 1) if every else (whole, rows)
+        writer.split(SPLITS[stride], source, base, size, count, repeat)
+        for phase in range(inputs % stride):
+            to = base.on(phase * size + whole)
+            writer.copy(source.on(whole * stride + phase), to, 1, rows)
+    else:
+        for phase in sorted({(columns.start + tap * axis.step) % stride for tap in range(axis.window)}):
+            for i in range(1 if every else rows):
+                count = rows * length if every else -(-(inputs - phase) // stride)
+                cells = source.on(i * source.pitch + phase)._replace(pitch=stride)
+                writer.copy(cells, base.on(phase * size + i * length)._replace(pitch=1), 1, count)
+    if last > first:
+        begin, taps = columns.start + first * stride, []
+        for tap in range(axis.window):
+            turn, phase = divmod(begin + tap * axis.step, stride)
+            taps.append(base.on(phase * size + turn, tap * unit))
+        to, count = out.on(first), (rows - 1) * length + last - first
+        writer.copy(writer.join(taps, count, 1, to), to, count, 1)
+    at_the_edges(writer, source, rows, columns, 1, unit, out)
+
+
+def chained(
+    writer: Writer, source: Span, rows: int, columns: Part, channels: int, unit: int, out: Span
+) -> None:
+    """Windows at stride 1, or of channels: elements merge as they lie."""
+    axis, (first, last) = columns.axis, columns.inside()
+    inputs, outputs, stride = columns.inputs, columns.outputs, columns.axis.stride
+    begin = columns.start + first * stride
+    taps = [source.on((begin + tap * axis.step) * channels, tap * unit) for tap in range(axis.window)]
+    every = source.pitch == inputs * channels and inputs == outputs * stride  # rows run on, and so do outputs
+    to = out.on(first * channels)
+    if last > first and stride == 1:
+        count, repeat = (last - first) * channels, rows
+        if every:
+            count, repeat = (rows * outputs - (first + outputs - last)) * channels, 1
+        writer.copy(writer.join(taps, count, repeat, to), to, count, repeat)
+    elif last > first:
+        together = every and last - first == outputs
+        for i in range(1 if together else rows):
+            cells = [tap.on(i * source.pitch)._replace(pitch=stride * channels) for tap in taps]
+            into, repeat = (
+                to.on(i * out.pitch)._replace(pitch=channels),
+                (rows if together else 1) * (last - first),
+            )
+            writer.copy(writer.join(cells, channels, repeat, into), into, channels, repeat)
+    at_the_edges(writer, source, rows, columns, channels, unit, out)
+
+
+def at_the_edges(
+    writer: Writer, source: Span, rows: int, columns: Part, channels: int, unit: int, out: Span
+) -> None:
+    """The windows that reach into the padding, one of each row at a time."""
+    first, last = columns.inside()
+    for output in (*range(first), *range(last, columns.outputs)):
+        taps = [source.on(at * channels, tap * unit) for at, tap in columns.taps(output)]
+        to = out.on(output * channels)
+        writer.copy(writer.join(taps, channels, rows, to), to, channels, rows)
