@@ -212,12 +212,15 @@ def forward(
         target = arrays.result_dtype(row, x.dtype, dtype)
     y = np.empty(job.shape, target) if out is None else arrays.result(out, job.shape, target, x)
     tape = TAPE.get()
+    chosen = "places" if indexed else ""
+    if tape is not None and row.backward == "chosen" and not indexed:
+        chosen = "taps" if _plan(job, x, target, "taps") else "places"
     indices = None
-    if indexed or (tape is not None and row.backward == "chosen"):
-        indices = np.empty(job.shape, index_dtype(job.geometry))
+    if chosen:
+        indices = np.empty(job.shape, np.uint8 if chosen == "taps" else index_dtype(job.geometry))
     direct = y if out is None or y.flags.carray else np.empty(job.shape, target)
     if y.size:
-        _plan(job, x, direct, indices).run(x, direct, indices)
+        _plan(job, x, target, chosen).run(x, direct, indices)
     if direct is not y:
         y[...] = direct
     if tape is not None:
@@ -225,16 +228,13 @@ def forward(
     return (y, indices) if indexed else y
 
 
-def _plan(job: Job, x: Array, y: Array, indices: Array | None) -> Any:
-    """How the backend reduces the windows of arrays like these."""
-    key = (x.strides, y.dtype, indices is None)
-    plan = job.plans.get(key)
-    if plan is None:
-        plan = arrays.backend(x).plan(
-            job.operator, x, job.geometry, job.divisors, job.params, y.dtype, indices
-        )
-        job.plans[key] = plan
-    return plan
+def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
+    """How the backend reduces the windows of arrays like `x`."""
+    key = (x.strides, target, chosen)
+    if key not in job.plans:
+        backend = arrays.backend(x)
+        job.plans[key] = backend.plan(job.operator, x, job.geometry, job.divisors, job.params, target, chosen)
+    return job.plans[key]
 
 
 def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
@@ -257,7 +257,7 @@ def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool 
 
 
 def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
-    """The gradient for `x`; `indices` are those of the forward call, for operators that choose."""
+    """The gradient for `x`; `indices` (or, uint8, taps) are those of the forward call, if it chose."""
     row, geometry = job.operator, job.geometry
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
     gx = np.zeros(x.shape, floating) if gy.size == 0 else np.empty(x.shape, floating)
@@ -265,8 +265,12 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
         return gx
     backend, inverse = arrays.backend(x), geometry.inverse()
     g = np.ascontiguousarray(gy.reshape(geometry.output_shape), floating)
+    if indices is not None and indices.dtype == np.uint8:
+        backend.send_taps(g, indices, geometry, gx)
+        return gx
     if row.backward == "spread":
-        if not backend.send_shares(g, geometry, _divisors(job), gx):
+        shares = g, geometry, _divisors(job), gx
+        if not (backend.share_taps(*shares) or backend.send_shares(*shares)):
             _gather_shares(job, g, inverse, gx)
         return gx
     if row.backward == "chosen":
@@ -297,7 +301,7 @@ def _gather_shares(job: Job, gy: Array, inverse: Geometry, gx: Array) -> None:
     key = (gy.strides, gx.dtype)
     if key not in job.plans:
         row, counts = OPERATORS["sum"], windows.divisors(inverse.tables)
-        plan = arrays.backend(gy).plan(row, gy, inverse, counts, job.params, gx.dtype, None)
+        plan = arrays.backend(gy).plan(row, gy, inverse, counts, job.params, gx.dtype, "")
         job.plans[key] = plan
     job.plans[key].run(gy, gx, None)
 

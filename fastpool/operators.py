@@ -392,7 +392,7 @@ def rounded(value, scale):
 def rounded_narrow(value, scale):
     """As `rounded` for 16-bit values, which float32 holds exactly."""
     half = np.float32(0.5) + np.float32(0.25) * scale
-    return np.floor(np.float32(value) * scale + half)
+    return np.floor(np.float32(np.int32(value)) * scale + half)
 
 
 def max_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int) -> Line | None:

@@ -47,7 +47,7 @@ GEOMETRIES = {
 def always(monkeypatch):
     """Lines even for small inputs, and small blocks and tiles, so that both are cut."""
     monkeypatch.setattr(plans, "WORTHWHILE", 0)
-    monkeypatch.setattr(plans, "NEAR", 200)
+    monkeypatch.setattr(plans, "NEAR", dict.fromkeys(plans.NEAR, 200))
     monkeypatch.setattr(plans, "FAR", 400)
     monkeypatch.setattr(plans, "TILE", 900)
     monkeypatch.setattr(spread, "FEW_PLANES", 0)

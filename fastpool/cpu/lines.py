@@ -24,7 +24,7 @@ from .memory import ahead, apart, choose, empty, keep, load, peek, pointer, poin
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
 # the pitches apart. `FROM` tells where sources are: scratch memory, the input, or the input but for `A`.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
-JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3 = range(9, 15)
+JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN = range(9, 16)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 FIELDS = 14
 # `SPLIT` writes phases `B` apart. `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
@@ -57,11 +57,16 @@ def scan(odd, x, count, repeat, pitch):
     return found
 
 
-def take(read, element, out, x, count, repeat, out_pitch, pitch):
+def take(odd, read, element, out, x, count, repeat, out_pitch, pitch):
+    """Input to scratch memory, and whether there is a NaN."""
     apart()
+    found = False
     for r in range(repeat):
         for j in range(count):
-            store(out, r * out_pitch + j, element(read(peek(x, r * pitch + j)), 0))
+            value = peek(x, r * pitch + j)
+            found = bool(found | odd(value))
+            store(out, r * out_pitch + j, element(read(value), 0))
+    return found
 
 
 def fill(out, blank, count, repeat, out_pitch):
@@ -118,6 +123,16 @@ def pair(merge, out, a, shift, count, repeat, out_pitch, pitch):
             store(out, r * out_pitch + j, merge(load(a, at, 0), load(a, at + 1, shift)))
 
 
+def pair_in(merge, read, element, out, x, shift, count, repeat, out_pitch, pitch):
+    """As `pair`, of input in another dtype."""
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + 2 * j
+            first, second = read(peek(x, at)), read(peek(x, at + 1))
+            store(out, r * out_pitch + j, merge(element(first, 0), element(second, shift)))
+
+
 def split_2(out, other, a, count, repeat, out_pitch, pitch):
     apart()
     for r in range(repeat):
@@ -164,11 +179,12 @@ def put_placed(finish, write, out, places, a, corners, rows, count, repeat, pitc
     apart()
     out_pitch, pitch, corner_pitch, row_pitch, further = pitches
     for r in range(repeat):
-        row = peek(rows, r * row_pitch) + further
+        row = np.int32(peek(rows, r * row_pitch) + further)
         for j in range(count):
             value, shift = load(a, r * pitch + j, 0)
             poke(out, r * out_pitch + j, write(value))
-            poke(places, r * out_pitch + j, np.int32(peek(corners, r * corner_pitch + j) + shift + row))
+            corner = np.int32(peek(corners, r * corner_pitch + j) + row)
+            poke(places, r * out_pitch + j, np.int32(corner + shift))
 
 
 def put_2(merge, finish, write, out, a, b, scale, count, repeat, out_pitch, pitch):
@@ -271,7 +287,11 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif op == SCAN:
                     found = bool(found | scan(odd, ahead(x, peek(step, A)), count, repeat, pitch))
                 elif op == TAKE:
-                    take(read, element, out, ahead(x, peek(step, A)), count, repeat, out_pitch, pitch)
+                    x_at = ahead(x, peek(step, A))
+                    found = bool(found | take(odd, read, element, out, x_at, count, repeat, out_pitch, pitch))
+                elif op == PAIR_IN:
+                    x_at = ahead(x, peek(step, A))
+                    pair_in(merge, read, element, out, x_at, b_shift, count, repeat, out_pitch, pitch)
                 elif op == FILL:
                     fill(out, element(like[0], 0), count, repeat, out_pitch)
                 elif op == COPY:

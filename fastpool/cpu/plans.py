@@ -13,14 +13,15 @@ from ..operators import Line, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program
 from .memory import c_strides, flatten, offsets, raw, storage
-from .program import LONGEST, Frame, Regular
+from .program import CHAIN, LONGEST, Frame, Regular
 
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
 
 WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton before these kernels compile
-NEAR = 1_000  # elements of a block, which is read, and read again from the first-level cache
-FAR = 32_000  # and at most, where fewer rows would be reduced twice
+NEAR = {1: 8_000, 2: 3_000, 4: 1_000, 8: 500}  # by itemsize, elements that are read at a time
+FAR = 64_000  # and at most, where fewer rows would be reduced twice
+TAPS = 25  # largest window whose gradients are gathered tap by tap
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
 WIDE = 256  # elements along a doubling tile
 TILE = 60_000  # elements of a doubling tile, three of which stay in the second-level cache
@@ -43,6 +44,7 @@ class Shape(NamedTuple):
     columns: Regular
     leading: tuple[tuple[Axis, int, int], ...]
     plane: tuple[int, ...]
+    near: int  # elements that are read at a time
 
     @classmethod
     def of(cls, x: Array, geometry: Geometry, *, placed: bool) -> "Shape | None":
@@ -61,6 +63,8 @@ class Shape(NamedTuple):
             row = regular(tables[-2], strides[last - 1], out_strides[last - 1])
         if columns is None or row is None:
             return None
+        if channels > 1:
+            row, columns = row._replace(few=2 * CHAIN), columns._replace(few=2 * CHAIN)
         if not placed and all(table.regular == (1, 1, 0) for table in tables[:-2]):
             first = max(first, last - 1)  # one slab a window: no more than another plane
         outer = offsets(geometry.output_shape, (strides, out_strides), range(first))
@@ -76,7 +80,8 @@ class Shape(NamedTuple):
                 planes = outer.shape[1]
                 row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
                 outer = np.zeros((2, 1), np.int64)
-        return cls(outer, channels, row, columns, leading, plane)
+        near = NEAR[x.itemsize] * (4 if leading else 1)  # slabs that take turns stop the read-ahead
+        return cls(outer, channels, row, columns, leading, plane, near)
 
     def elements(self) -> tuple[int, int]:
         """Elements of the largest window, and the longest chain of merges that one of them goes through."""
@@ -107,16 +112,11 @@ class Shape(NamedTuple):
         if row.doubles(narrow=False) or columns.doubles(narrow=self.channels == 1):
             return self.tile()
         length, halo = columns.size * self.channels, max(0, row.span - row.stride)
-        least = max(1, 4 * halo // row.stride)  # so that little is reduced along the columns twice
+        least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
         height = min(row.outputs, max(least, (self.near // length - halo) // row.stride))
         most = FAR if halo else self.near
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
         return height, columns.outputs if width * 2 > columns.outputs else width, self.channels
-
-    @property
-    def near(self) -> int:
-        """Elements that are read at a time: more where slabs alternate, which stops the processor's read-ahead."""
-        return NEAR * 4 if self.leading else NEAR
 
     def tile(self) -> tuple[int, int, int]:
         """Of a block whose windows double: most of its rows in the second-level cache, and a halo around it."""
@@ -147,7 +147,7 @@ class Plan(NamedTuple):
     work: int
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
-        """Reduce every window of `x` into the C-contiguous `y`, and the indices into `places`."""
+        """Reduce every window of `x` into the C-contiguous `y`, and the indices (or taps) into `places`."""
         values, origin = flatten(raw(x))
         steps, blocks, outer = self.program
         if origin:
@@ -169,13 +169,19 @@ def plan(
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
-    places: Array | None,
-) -> "Plan | fold.Plan":
-    """How to reduce arrays like `x` to the dtype `target`: by lines where they fit, else by the skeleton."""
+    chosen: str,
+) -> "Plan | fold.Plan | None":
+    """How to reduce arrays like `x` to the dtype `target`: by lines where they fit, else by the skeleton.
+
+    `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds which
+    elements of their windows they are, as uint8; that only by lines, and None where they do not fit.
+    """
     if x.size >= WORTHWHILE:
-        found = _by_lines(operator, x, geometry, divisors, target, placed=places is not None)
+        found = _by_lines(operator, x, geometry, divisors, target, chosen)
         if found:
             return found
+    if chosen == "taps":
+        return None
     return fold.plan(operator.name, operator.fold(x.dtype, target), x, geometry, divisors, params, target)
 
 
@@ -185,10 +191,10 @@ def _by_lines(
     geometry: Geometry,
     divisors: Sequence[Integers],
     target: np.dtype[Any],
-    *,
-    placed: bool,
+    chosen: str,
 ) -> Plan | None:
     """None where lines do not fit geometry, layout or operator."""
+    placed = bool(chosen)
     shape = Shape.of(x, geometry, placed=placed) if operator.line else None
     if operator.line is None or shape is None or any(factor[0] < 0 for factor in divisors):
         return None
@@ -201,12 +207,18 @@ def _by_lines(
     if line is None or any(axis.chained and axis.window > LONGEST for axis in (shape.row, shape.columns)):
         return None
     scales, factors, uniform = _weights(shape, divisors, line)
+    units = shape.row.step * geometry.plane[-1], shape.columns.step
     if placed:
         scales, factors = _corners(shape, geometry)
+    if chosen == "taps":
+        if shape.leading or shape.row.window * shape.columns.window > TAPS:
+            return None
+        units, scales, factors = (shape.columns.window, 1), 0 * scales, 0 * factors
     frame = Frame(
         shape.row,
         shape.channels,
-        (shape.row.step * geometry.plane[-1], shape.columns.step),
+        units,
+        scans=line.careful is not None,
         converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype,
         fused=uniform and not placed,
         near=shape.near,

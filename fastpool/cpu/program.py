@@ -9,7 +9,7 @@ from ..windows import Integers
 from . import lines
 from .lines import FIELDS
 
-CHAIN = 4  # taps that are merged one after the other where windows overlap much
+CHAIN = 4  # taps that are merged one after the other where windows overlap much; twice that for channels
 LONGEST = 16  # and at all, along an axis
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
 NARROW = 8  # elements below which a pass runs down the rows in place of along them
@@ -28,6 +28,7 @@ class Regular(NamedTuple):
     step: int
     pitch: int
     out_pitch: int
+    few: int = CHAIN  # taps that are merged one after the other where windows overlap much
     chained: bool = False  # never to double
 
     def whole(self) -> bool:
@@ -49,7 +50,9 @@ class Regular(NamedTuple):
         if self.chained:
             return False
         overlaps = self.outputs > 1 and self.stride * 3 <= self.window
-        return self.window > CHAIN and (overlaps or self.window > LONGEST or (narrow and self.stride > CHAIN))
+        return self.window > self.few and (
+            overlaps or self.window > LONGEST or (narrow and self.stride > CHAIN)
+        )
 
     def parts(
         self, height: int, *, narrow: bool = False
@@ -208,11 +211,11 @@ class Writer:
         count, repeat = (count * repeat, 1) if source.pitch == count else (count, repeat)
         self.step(lines.SCAN, a=source.at, count=count, repeat=repeat, pitch=source.pitch)
 
-    def pair(self, source: Span, out: Span, count: int, repeat: int, shift: int) -> None:
+    def pair(self, op: int, source: Span, out: Span, count: int, repeat: int, shift: int) -> None:
         """Merge each two neighbours."""
         at = {"from": source.where, "a": source.at, "out": out.at}
         pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
-        self.step(lines.PAIR, **at, **pitches, b_shift=shift, count=count, repeat=repeat)
+        self.step(op, **at, **pitches, b_shift=shift, count=count, repeat=repeat)
 
     def split(self, op: int, source: Span, out: Span, apart: int, count: int, repeat: int) -> None:
         """Every second, third or fourth element of the source to a line of its own, `apart` from the next."""
@@ -288,6 +291,7 @@ class Frame(NamedTuple):
     row: Regular
     channels: int
     units: tuple[int, int]  # what a window's next row and next column add to places
+    scans: bool  # for NaNs; else only to read in order what is used out of order
     converts: bool  # input to another dtype
     fused: bool  # results are values, all scaled alike
     near: int  # elements that are read at a time
@@ -352,12 +356,13 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     width, wide = inputs * deep, (columns.outputs - 1) * axis.stride + axis.span
     padded = columns.doubles() and wide != inputs
     apart = deep < frame.channels
-    if apart:
-        for i in range(rows):
-            writer.look(source.on(i * source.pitch)._replace(pitch=frame.channels), deep, inputs)
-    else:
+    direct = frame.converts and columns.pairs() and not apart
+    copied = (
+        padded or (frame.converts and not direct) or apart or (columns.doubles() and source.pitch != width)
+    )
+    if not copied and (frame.scans or width * rows <= 4 * frame.near):  # or it is out of cache before its use
         writer.look(source, width, rows)
-    if padded or frame.converts or apart or (columns.doubles() and source.pitch != width):
+    if copied:
         left = -min(columns.start, 0) if padded else 0
         right = wide - left - inputs if padded else 0
         taken = writer.temporary(
@@ -377,7 +382,7 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     if columns.doubles():
         doubled(writer, source, rows, columns, deep, unit, out)
     elif columns.pairs():
-        paired(writer, source, rows, columns, unit, out)
+        paired(writer, source, rows, columns, unit, out, lines.PAIR_IN if direct else lines.PAIR)
     elif deep == 1 and axis.stride > 1:
         phased(writer, source, rows, columns, unit, out)
     else:
@@ -399,16 +404,16 @@ def doubled(
         writer.join(cells, channels, outputs, out.on(i * out.pitch)._replace(pitch=channels))
 
 
-def paired(writer: Writer, source: Span, rows: int, columns: Part, unit: int, out: Span) -> None:
+def paired(writer: Writer, source: Span, rows: int, columns: Part, unit: int, out: Span, op: int) -> None:
     """Windows of two at stride 2, or of four at stride 4, as pairs and pairs of pairs."""
     outputs, source = columns.outputs, source.on(columns.start)
     every = source.pitch == outputs * columns.axis.stride
     count, repeat = (rows * outputs, 1) if every else (outputs, rows)
     if columns.axis.window == 4:
         pairs = writer.temporary("pairs", 2 * rows * outputs, 2 * outputs)
-        writer.pair(source, pairs, 2 * count, repeat, unit)
-        source = pairs
-    writer.pair(source, out, count, repeat, columns.axis.window // 2 * unit)
+        writer.pair(op, source, pairs, 2 * count, repeat, unit)
+        source, op = pairs, lines.PAIR
+    writer.pair(op, source, out, count, repeat, columns.axis.window // 2 * unit)
 
 
 def phased(writer: Writer, source: Span, rows: int, columns: Part, unit: int, out: Span) -> None:
