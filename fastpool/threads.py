@@ -98,8 +98,14 @@ def set_num_threads(n: int) -> None:
     _Current.team = _Team(checks.integer("n", n, minimum=1))
 
 
-def run(kernel: Callable[..., None], arguments: tuple[Any, ...], tasks: int, work: int) -> None:
-    """Call ``kernel(*arguments, first, last)`` so that every task is in exactly one range.
+def run(
+    kernel: Callable[..., None],
+    arguments: tuple[Any, ...],
+    tasks: int,
+    work: int,
+    scratch: Callable[[], tuple[Any, ...]] = tuple,
+) -> None:
+    """Call ``kernel(*arguments, *scratch(), first, last)`` so that every task is in exactly one range.
 
     Parameters
     ----------
@@ -107,17 +113,20 @@ def run(kernel: Callable[..., None], arguments: tuple[Any, ...], tasks: int, wor
         Independent tasks: which range a task is in does not change its result.
     work : int
         Elements that all of them read, to tell small work.
+    scratch : callable
+        Makes the memory that a thread works in.
     """
     if work <= SERIAL_WORK or tasks == 1 or _Current.team.size == 1:
-        kernel(*arguments, 0, tasks)
+        kernel(*arguments, *scratch(), 0, tasks)
         return
     team = _Current.team
     ranges = min(tasks, team.size * RANGES_PER_THREAD)
     numbers = count()
 
     def take() -> None:
+        own = scratch()
         while (number := next(numbers)) < ranges:
-            kernel(*arguments, number * tasks // ranges, (number + 1) * tasks // ranges)
+            kernel(*arguments, *own, number * tasks // ranges, (number + 1) * tasks // ranges)
 
     try:
         helpers = [team.helpers().submit(take) for _ in range(min(team.size, ranges) - 1)]

@@ -19,7 +19,7 @@ import numpy as np
 from .. import jit
 from ..operators import Line
 from . import half
-from .memory import ahead, apart, choose, empty, keep, load, peek, pointer, pointers, poke, store
+from .memory import ahead, apart, choose, load, peek, pointer, pointers, poke, store
 
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
 # the pitches apart. `FROM` tells where sources are: scratch memory, the input, or the input but for `A`.
@@ -225,12 +225,11 @@ def kernel(kind: Kind) -> Callable[..., None]:
     odd = half.IS_NAN[kind.source]
     deliver, deliver_2, deliver_3 = (put_placed, put_none, put_none_3) if placed else (put, put_2, put_3)
 
-    def walk(arrays, program, weights, sizes, first, last):
+    def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
         x_all, y_all, places_all, like, met = arrays
         steps, blocks, outer = program
         scales, factors = weights
-        scratch, zeros = empty(sizes[0], like, placed), np.zeros(sizes[1], np.int32)
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
         found = False
@@ -309,7 +308,6 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         split_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch)
         if found:
             met[0] = 1
-        keep(scratch, zeros)
 
     careful = "_careful" if kind.careful else ""
     form = "lines_placed" if placed else "lines"

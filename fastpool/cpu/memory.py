@@ -167,18 +167,8 @@ def ahead(line, count):
     raise NotImplementedError
 
 
-def empty(size, like, placed):
-    """Arrays for a line of the dtype of `like`, with int32 places where `placed` is True."""
-    raise NotImplementedError
-
-
 def pointers(arrays):
     """The line that begins with `arrays`."""
-    raise NotImplementedError
-
-
-def keep(arrays, more):
-    """Called last, keeps alive the arrays whose pointers are in use."""
     raise NotImplementedError
 
 
@@ -213,26 +203,11 @@ def _ahead(line, count):
     return lambda line, count: _further(line, count)  # noqa: PLW0108
 
 
-@overload(empty, prefer_literal=True)
-def _empty(size, like, placed):
-    if placed.literal_value:
-        return lambda size, like, placed: (  # noqa: ARG005
-            np.empty(size, like.dtype),
-            np.empty(size, np.int32),
-        )
-    return lambda size, like, placed: np.empty(size, like.dtype)  # noqa: ARG005
-
-
 @overload(pointers)
 def _pointers(arrays):
     if isinstance(arrays, types.BaseTuple):
         return lambda arrays: (pointer(arrays[0]), pointer(arrays[1]))
     return lambda arrays: pointer(arrays)  # noqa: PLW0108
-
-
-@overload(keep)
-def _keep(arrays, more):
-    return lambda arrays, more: None  # noqa: ARG005
 
 
 @overload(choose)

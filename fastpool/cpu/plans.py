@@ -155,11 +155,17 @@ class Plan(NamedTuple):
         met = np.zeros(1, np.int64)
         chosen = NOWHERE if places is None else places.ravel()
         arrays = (values, raw(y).ravel(), chosen, self.like, met)
-        arguments = (arrays, (steps, blocks, outer), self.weights, self.sizes)
-        tasks = blocks.shape[0] * outer.shape[1]
-        threads.run(lines.kernel(self.kind), arguments, tasks, self.work)
+        arguments = (arrays, (steps, blocks, outer), self.weights)
+        rest = (blocks.shape[0] * outer.shape[1], self.work, self.scratch)
+        threads.run(lines.kernel(self.kind), arguments, *rest)
         if met[0] and self.kind.line.careful:
-            threads.run(lines.kernel(self.kind._replace(careful=True)), arguments, tasks, self.work)
+            threads.run(lines.kernel(self.kind._replace(careful=True)), arguments, *rest)
+
+    def scratch(self) -> tuple[Any, Array]:
+        """Lines for one thread: values, or values and places; and the places of input."""
+        size, reach = self.sizes
+        values, zeros = np.empty(size, self.like.dtype), np.zeros(reach, np.int32)
+        return (values, np.empty(size, np.int32)) if self.kind.placed else values, zeros
 
 
 def plan(

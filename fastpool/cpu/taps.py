@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import jit, threads
 from ..windows import Axis, Geometry, Integers
 from . import half
-from .memory import ahead, apart, keep, peek, pointer, poke, raw, storage
+from .memory import ahead, apart, peek, pointer, poke, raw, storage
 
 Array = NDArray[Any]
 
@@ -82,9 +82,15 @@ def _send(gy: Array, taps: Array, geometry: Geometry, divisors: Sequence[Integer
         down = divisors[0] if len(divisors) == 2 else np.ones(1)
         scales = down.astype(computed), np.repeat(divisors[-1], channels).astype(computed)
     tables = (row.phases, row.shifts, column.phases, column.shifts)
-    arrays = (raw(gy).ravel(), taps.ravel(), raw(gx).ravel(), np.empty(0, computed))
+    arrays = (raw(gy).ravel(), taps.ravel(), raw(gx).ravel())
     kernel = _kernel(divisors is not None, storage(gx.dtype))
-    threads.run(kernel, (arrays, tables, numbers, tuple(scales)), planes * blocks, gx.size)
+    phases = row.stride * column.stride * (height * pitch * channels + 2 * margin)
+    shares = (height + int(np.ptp(row.shifts))) * pitch * channels if divisors else 0
+
+    def scratch() -> tuple[Array, Array]:
+        return np.empty(phases, computed), np.empty(shares, computed)
+
+    threads.run(kernel, (arrays, tables, numbers, tuple(scales)), planes * blocks, gx.size, scratch)
 
 
 # Passes --------------------------------------------------------------------------------------------------
@@ -148,9 +154,9 @@ def weave(write, out, acc, apart_by, stride, size, channels):
 def _kernel(shared: bool, stored: str) -> Callable[..., None]:
     read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
 
-    def walk(arrays, tables, numbers, scales, first, last):
+    def walk(arrays, tables, numbers, scales, lines, buffer, first, last):
         _ = digest  # captured, and so part of the cache key
-        gy_all, taps_all, gx_all, like = arrays
+        gy_all, taps_all, gx_all = arrays
         row_phases, row_shifts, phases, shifts = tables
         size, outputs, stride = numbers[0], numbers[1], numbers[2]
         across, windows, step, channels = numbers[3], numbers[4], numbers[5], numbers[6]
@@ -158,10 +164,8 @@ def _kernel(shared: bool, stored: str) -> Callable[..., None]:
         cells = numbers[12] != 0
         width, length = windows * channels, pitch * channels
         plane_of = height * length + 2 * margin
-        lines = np.empty(stride * step * plane_of, like.dtype)
         low, high = row_shifts.min(), row_shifts.max()
-        buffer = np.empty((height + high - low) * length if shared else 0, like.dtype)
-        acc_all, shares, zero = pointer(lines), pointer(buffer), like.dtype.type(0)
+        acc_all, shares, zero = pointer(lines), pointer(buffer), lines.dtype.type(0)
         for task in range(first, last):
             plane, top = task // blocks, task % blocks * height
             bottom = min(top + height, -(-size // stride))
@@ -196,7 +200,6 @@ def _kernel(shared: bool, stored: str) -> Callable[..., None]:
                     continue
                 acc = ahead(acc_all, i % stride * step * plane_of + margin + line * length + left * channels)
                 weave(write, out, acc, plane_of, step, across, channels)
-        keep(lines, buffer)
 
     form = "share_taps" if shared else "send_taps"
     return jit.kernel(walk, f"{form}_{stored}")
