@@ -47,7 +47,8 @@ GEOMETRIES = {
 def always(monkeypatch):
     """Lines even for small inputs, and small blocks and tiles, so that both are cut."""
     monkeypatch.setattr(plans, "WORTHWHILE", 0)
-    monkeypatch.setattr(plans, "NEAR", dict.fromkeys(plans.NEAR, 200))
+    monkeypatch.setattr(plans, "NEAR", 800)
+    monkeypatch.setattr(plans, "PIECE", 800)
     monkeypatch.setattr(plans, "FAR", 400)
     monkeypatch.setattr(plans, "TILE", 900)
     monkeypatch.setattr(spread, "FEW_PLANES", 0)
@@ -62,7 +63,7 @@ def used(monkeypatch):
 
     def plan(*arguments):
         found = original(*arguments)
-        served.append(isinstance(found, plans.Plan))
+        served.append(isinstance(found, plans.Plan | plans.Turned))
         return found
 
     monkeypatch.setattr(fp.cpu, "plan", plan)
@@ -210,3 +211,46 @@ def test_bit_equal_for_every_number_of_threads(name, op, threads, monkeypatch):
         y, pull = fp.vjp(fp.pool, x, op, **call)
         results.append((y.tobytes(), pull(y).tobytes()))
     assert results[0] == results[1] == results[2]
+
+
+def test_ties_at_the_padding_choose_an_element(used):
+    """Where all elements are as low as padding is, the first of them is chosen, not the padding."""
+    for dtype, low in ((np.uint8, 0), (np.float32, -np.inf)):
+        x = np.full((2, 9, 11), low, dtype)
+        for window, padding in (((3, 3), 1), ((7, 7), 3)):
+            options = {"window": window, "stride": 1, "padding": padding, "axes": (1, 2)}
+            _, places = fp.max_pool(x, **options, return_indices=True)
+            rows, columns = (np.maximum(np.arange(n) - padding, 0) for n in (9, 11))
+            np.testing.assert_array_equal(places, np.broadcast_to(rows[:, None] * 11 + columns, (2, 9, 11)))
+    assert used == [True] * 4
+
+
+def test_gradients_that_are_not_finite_stay_where_they_belong():
+    x = cases.distinct(np.random.default_rng(2), (2, 8, 12), np.float32)
+    y, pull = fp.vjp(fp.max_pool, x, (2, 2), stride=1)
+    gy = np.ones_like(y)
+    gy[0, 3, 4] = np.inf
+    gx = pull(gy)
+    assert np.isinf(gx).sum() == 1
+    assert not np.isnan(gx).any()
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0), (0, 2, 1), (1, 2, 0)])
+@pytest.mark.parametrize(("op", "dtype"), [("max", np.float32), ("avg", np.float32), ("avg", np.uint8)])
+def test_memory_in_another_order(op, dtype, order, used):
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 99, (9, 10, 11)).astype(dtype)
+    turned = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    for window in ((2, 3), (2, 1), (3, 2, 2)):
+        y = fp.pool(turned, op, window, padding=1 if min(window) > 1 else 0)
+        assert y.flags.c_contiguous
+        np.testing.assert_array_equal(y, fp.pool(x, op, window, padding=1 if min(window) > 1 else 0))
+    if op == "max":
+        for found, expected in zip(
+            fp.pool(turned, op, (2, 2), return_indices=True),
+            fp.pool(x, op, (2, 2), return_indices=True),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(found, expected)
+    else:
+        assert all(used)

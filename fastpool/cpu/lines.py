@@ -35,7 +35,7 @@ BLOCK = 6
 
 
 class Kind(NamedTuple):
-    """What a kernel is compiled for; `placed` kernels carry the places of chosen elements with their values."""
+    """What a kernel is compiled for; `placed` ones carry the places of chosen elements with the values."""
 
     name: str
     line: Line

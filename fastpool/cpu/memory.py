@@ -173,7 +173,7 @@ def pointers(arrays):
 
 
 def choose(inputs, x, zeros, line):
-    """The input as a line where `inputs`, its places from `zeros`; where its dtype is not the line's, the line."""
+    """The input as a line where `inputs`, its places from `zeros`; the line where dtypes differ."""
     raise NotImplementedError
 
 

@@ -19,8 +19,10 @@ Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
 
 WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton before these kernels compile
-NEAR = {1: 8_000, 2: 3_000, 4: 1_000, 8: 500}  # by itemsize, elements that are read at a time
+NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
+PIECE = 4_096  # bytes of a block whose rows have no halo
 FAR = 64_000  # and at most, where fewer rows would be reduced twice
+LINES = 1_024  # cache lines that a transposed copy goes back and forth between
 TAPS = 25  # largest window whose gradients are gathered tap by tap
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
 WIDE = 256  # elements along a doubling tile
@@ -45,9 +47,10 @@ class Shape(NamedTuple):
     leading: tuple[tuple[Axis, int, int], ...]
     plane: tuple[int, ...]
     near: int  # elements that are read at a time
+    itemsize: int
 
     @classmethod
-    def of(cls, x: Array, geometry: Geometry, *, placed: bool) -> "Shape | None":
+    def of(cls, x: Array, geometry: Geometry) -> "Shape | None":
         """None where rows are not contiguous, or an axis is not regular."""
         axes, tables, plane = geometry.axes, geometry.tables, geometry.plane
         strides = tuple(stride // x.itemsize for stride in x.strides)
@@ -65,12 +68,8 @@ class Shape(NamedTuple):
             return None
         if channels > 1:
             row, columns = row._replace(few=2 * CHAIN), columns._replace(few=2 * CHAIN)
-        if not placed and all(table.regular == (1, 1, 0) for table in tables[:-2]):
-            first = max(first, last - 1)  # one slab a window: no more than another plane
         outer = offsets(geometry.output_shape, (strides, out_strides), range(first))
-        leading = tuple(
-            zip(tables[: max(0, last - 1 - first)], strides[first:], out_strides[first:], strict=False)
-        )
+        leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
         if not leading and strides == c_strides(x.shape):
             if channels == 1 and row.whole() and columns.whole() and row.size > 1:
                 size = row.size * columns.size  # a plane is one window: a row
@@ -80,8 +79,10 @@ class Shape(NamedTuple):
                 planes = outer.shape[1]
                 row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
                 outer = np.zeros((2, 1), np.int64)
-        near = NEAR[x.itemsize] * (4 if leading else 1)  # slabs that take turns stop the read-ahead
-        return cls(outer, channels, row, columns, leading, plane, near)
+        near = min(1_000, NEAR // x.itemsize)
+        if leading:  # slabs that take turns stop the read-ahead
+            near *= min(4, x.itemsize)
+        return cls(outer, channels, row, columns, leading, plane, near, x.itemsize)
 
     def elements(self) -> tuple[int, int]:
         """Elements of the largest window, and the longest chain of merges that one of them goes through."""
@@ -114,12 +115,12 @@ class Shape(NamedTuple):
         length, halo = columns.size * self.channels, max(0, row.span - row.stride)
         least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
         height = min(row.outputs, max(least, (self.near // length - halo) // row.stride))
-        most = FAR if halo else self.near
+        most = FAR if halo else max(self.near, PIECE // self.itemsize)
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
-        return height, columns.outputs if width * 2 > columns.outputs else width, self.channels
+        return height, columns.outputs if width * 2 >= columns.outputs else width, self.channels
 
     def tile(self) -> tuple[int, int, int]:
-        """Of a block whose windows double: most of its rows in the second-level cache, and a halo around it."""
+        """Of a block whose windows double: its rows in the second-level cache, and a halo around it."""
         row, columns, deep = self.row, self.columns, min(self.channels, 64)
         across, down = columns.span - columns.stride, row.span - row.stride
         width = max(WIDE, across) // deep // columns.stride
@@ -176,19 +177,88 @@ def plan(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-) -> "Plan | fold.Plan | None":
+) -> "Plan | Turned | fold.Plan | None":
     """How to reduce arrays like `x` to the dtype `target`: by lines where they fit, else by the skeleton.
 
-    `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds which
-    elements of their windows they are, as uint8; that only by lines, and None where they do not fit.
+    `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds
+    which elements of their windows they are, as uint8; that by lines only, and None where they do not fit.
     """
-    if x.size >= WORTHWHILE:
-        found = _by_lines(operator, x, geometry, divisors, target, chosen)
-        if found:
-            return found
+    if x.size >= WORTHWHILE and operator.line and all(factor[0] > 0 for factor in divisors):
+        for form in _forms(operator, x, geometry, divisors, chosen):
+            found = _by_lines(operator, form.view(x), form.geometry, form.divisors, target, chosen)
+            if found:
+                return Turned(found, form.order) if form.order else found
     if chosen == "taps":
         return None
     return fold.plan(operator.name, operator.fold(x.dtype, target), x, geometry, divisors, params, target)
+
+
+class Form(NamedTuple):
+    """The same windows, written in another way; `order` is that of the axes, empty where they stay."""
+
+    geometry: Geometry
+    divisors: Sequence[Integers]
+    order: tuple[int, ...] = ()
+
+    def view(self, x: Array) -> Array:
+        """The array, its axes in order."""
+        return x.transpose(self.order) if self.order else x
+
+
+def _forms(
+    operator: Operator, x: Array, geometry: Geometry, divisors: Sequence[Integers], chosen: str
+) -> list[Form]:
+    """The geometry, without axes of one-element windows, and in the order of the memory."""
+    found = [Form(geometry, divisors)]
+    pooled = [n for n, table in enumerate(geometry.tables) if table.regular != (1, 1, 0)]
+    if 0 < len(pooled) < len(geometry.tables) and not chosen:
+        rest = math.prod(int(factor[0]) for n, factor in enumerate(divisors) if n not in pooled)
+        kept = [divisors[n] for n in pooled]
+        axes = tuple(geometry.axes[n] for n in pooled)
+        fewer = Geometry(geometry.shape, axes, tuple(geometry.tables[n] for n in pooled))
+        found.insert(0, Form(fewer, (kept[0] * rest, *kept[1:])))
+    order = tuple(sorted(range(x.ndim), key=lambda axis: (-x.strides[axis], axis)))
+    if not x.flags.c_contiguous and x.transpose(order).flags.c_contiguous:
+        commutes = not chosen and (operator.backward == "spread" or x.dtype.kind in "iub")
+        return [turned for form in found if (turned := _turned(form, order, commutes=commutes))]
+    return found
+
+
+def _turned(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | None:
+    """The form over the axes in another order; None where the order of a window's elements would change."""
+    axes = [order.index(axis) for axis in form.geometry.axes]
+    if axes != sorted(axes) and not commutes:
+        return None
+    along = sorted(range(len(axes)), key=axes.__getitem__)
+    shape = tuple(form.geometry.shape[axis] for axis in order)
+    tables = tuple(form.geometry.tables[n] for n in along)
+    return Form(Geometry(shape, tuple(sorted(axes)), tables), [form.divisors[n] for n in along], order)
+
+
+def _copy(into: Array, turned: Array, near: int) -> None:
+    """Copy what lies along the axis `near` in memory, in pieces whose cache lines stay until used up."""
+    axes = [axis for axis in range(into.ndim - 1) if axis != near]
+    axis = max(axes, key=into.shape.__getitem__, default=0)
+    step = max(1, LINES // into.shape[-1])
+    for start in range(0, into.shape[axis], step):
+        piece = (slice(None),) * axis + (slice(start, start + step),)
+        into[piece] = turned[piece]
+
+
+class Turned(NamedTuple):
+    """A plan for the array with its axes in the order of its memory; results are turned back."""
+
+    plan: Plan
+    order: tuple[int, ...]
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """As `Plan.run`."""
+        back = tuple(np.argsort(self.order))
+        results = [np.empty_like(a.transpose(self.order), order="C") for a in (y, places) if a is not None]
+        self.plan.run(x.transpose(self.order), results[0], results[1] if places is not None else None)
+        for into, result in zip((y, places), results, strict=False):
+            if into is not None:
+                _copy(into, result.transpose(back), self.order[-1])
 
 
 def _by_lines(
@@ -201,8 +271,8 @@ def _by_lines(
 ) -> Plan | None:
     """None where lines do not fit geometry, layout or operator."""
     placed = bool(chosen)
-    shape = Shape.of(x, geometry, placed=placed) if operator.line else None
-    if operator.line is None or shape is None or any(factor[0] < 0 for factor in divisors):
+    shape = Shape.of(x, geometry)
+    if operator.line is None or shape is None:
         return None
     if placed:
         shape = shape._replace(row=_unpadded(shape.row), columns=_unpadded(shape.columns))
@@ -308,7 +378,7 @@ def _weights(shape: Shape, divisors: Sequence[Integers], line: Line) -> tuple[Ar
 
 
 def _corners(shape: Shape, geometry: Geometry) -> tuple[Array, Array]:
-    """Places where windows begin, in the padding too: along an output row, and of each leading output and row.
+    """Places where windows begin, in the padding too: along an output row, and of all leading outputs' rows.
 
     Along the leading axes they are the first elements that windows cover.
     """

@@ -57,7 +57,7 @@ class Regular(NamedTuple):
     def parts(
         self, height: int, *, narrow: bool = False
     ) -> "tuple[list[Part], Integers, Integers, Integers]":
-        """The outputs in runs of `height`: one of each shape, and each run's shape, first output, first input."""
+        """The outputs in runs of `height`: one of each shape; each run's shape, first output, first input."""
         first = np.arange(0, self.outputs, height)
         last = np.minimum(first + height, self.outputs)
         start, stop = first * self.stride - self.before, (last - 1) * self.stride - self.before + self.span
@@ -115,7 +115,7 @@ class Part(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Rows of elements: where they are, from which offset, how far apart; `shift` is added to their places."""
+    """Rows of elements: where they are, from which offset, how far apart; `shift` is added to places."""
 
     where: int
     at: int
@@ -322,6 +322,9 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
             down = row.step * pitch, frame.units[0]
             taps = writer.windows(f"rows {len(found)}", line, high * pitch, row.window, *down)
         found += [tap._replace(shift=tap.shift + shift) for tap in taps]
+    if len(slabs) > 1 and not frame.scans and not doubles:  # what commutes merges in long lines first
+        line = writer.region(high * pitch, pitch)
+        found = [writer.join(found, high * pitch, 1, line)]
     first, last = (0, rows.outputs) if doubles else rows.inside()
     output = 0
     while output < rows.outputs:

@@ -77,10 +77,10 @@ def _send(gy: Array, taps: Array, geometry: Geometry, divisors: Sequence[Integer
     blocks, cells = -(-rows // height), row.cells() and column.cells()
     numbers = np.array([*row[:3], *column[:3], channels, pitch, left, height, margin, blocks, cells])
     computed = np.float64 if gx.dtype == np.float64 else np.float32
-    scales = np.ones((2, 1), computed)
+    down, across = np.ones((2, 1), computed)
     if divisors:
-        down = divisors[0] if len(divisors) == 2 else np.ones(1)
-        scales = down.astype(computed), np.repeat(divisors[-1], channels).astype(computed)
+        down = divisors[0].astype(computed) if len(divisors) == 2 else down
+        across = np.repeat(divisors[-1], channels).astype(computed)
     tables = (row.phases, row.shifts, column.phases, column.shifts)
     arrays = (raw(gy).ravel(), taps.ravel(), raw(gx).ravel())
     kernel = _kernel(divisors is not None, storage(gx.dtype))
@@ -90,13 +90,14 @@ def _send(gy: Array, taps: Array, geometry: Geometry, divisors: Sequence[Integer
     def scratch() -> tuple[Array, Array]:
         return np.empty(phases, computed), np.empty(shares, computed)
 
-    threads.run(kernel, (arrays, tables, numbers, tuple(scales)), planes * blocks, gx.size, scratch)
+    threads.run(kernel, (arrays, tables, numbers, (down, across)), planes * blocks, gx.size, scratch)
 
 
 # Passes --------------------------------------------------------------------------------------------------
 
 
 def clear(acc, count):
+    """Zeros."""
     for j in range(count):
         poke(acc, j, 0)
 
@@ -112,6 +113,7 @@ def add_chosen(read, acc, g, taps, tap, zero, once, count, repeat, pitch):
 
 
 def add_shares(acc, shares, count):
+    """The shares of one tap."""
     apart()
     for j in range(count):
         poke(acc, j, peek(acc, j) + peek(shares, j))
