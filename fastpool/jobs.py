@@ -20,6 +20,7 @@ from .operators import OPERATORS, Operator
 from .windows import Axis, Geometry, Integers
 
 Pull = Callable[..., Any]
+NO_TAPS = np.empty(0, np.uint8)
 TAPE: ContextVar[list[Pull] | None] = ContextVar("fastpool_tape", default=None)
 
 
@@ -263,15 +264,15 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
     gx = np.zeros(x.shape, floating) if gy.size == 0 else np.empty(x.shape, floating)
     if gy.size == 0:
         return gx
-    backend, inverse = arrays.backend(x), geometry.inverse()
+    backend = arrays.backend(x)
     g = np.ascontiguousarray(gy.reshape(geometry.output_shape), floating)
-    if indices is not None and indices.dtype == np.uint8:
-        backend.send_taps(g, indices, geometry, gx)
-        return gx
-    if row.backward == "spread":
-        shares = g, geometry, _divisors(job), gx
-        if not (backend.share_taps(*shares) or backend.send_shares(*shares)):
-            _gather_shares(job, g, inverse, gx)
+    taps = indices if indices is not None and indices.dtype == np.uint8 else NO_TAPS
+    if row.backward == "spread" or taps.size:
+        plan = _taps_plan(job, gx)
+        if plan:
+            plan.run(g, taps, gx)
+        elif not backend.send_shares(g, geometry, _divisors(job), gx):
+            _gather_shares(job, g, gx)
         return gx
     if row.backward == "chosen":
         first = second = forward_indices(job, x) if indices is None else indices
@@ -282,8 +283,18 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
         first, second = np.empty((2, *geometry.output_shape))
         backend.reduce(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, first, second)
         local = np.ascontiguousarray(x)
+    inverse = geometry.inverse()
     backend.gather(row.name, row.pull, g, local, first, second, inverse, job.params, gx)
     return gx
+
+
+def _taps_plan(job: Job, gx: Array) -> Any:
+    """How the backend sends gradients back to arrays like `gx` tap by tap; None where it does not."""
+    key = ("taps", gx.dtype)
+    if key not in job.plans:
+        divisors = _divisors(job) if job.operator.backward == "spread" else None
+        job.plans[key] = arrays.backend(gx).plan_taps(job.geometry, divisors, gx.dtype)
+    return job.plans[key]
 
 
 def _divisors(job: Job) -> tuple[Integers, ...]:
@@ -293,8 +304,9 @@ def _divisors(job: Job) -> tuple[Integers, ...]:
     return tuple(np.ones_like(factor) for factor in job.divisors)
 
 
-def _gather_shares(job: Job, gy: Array, inverse: Geometry, gx: Array) -> None:
+def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
     """The sum of the shares of all windows that cover an element: a sum pooling of the gradient."""
+    inverse = job.geometry.inverse()
     if job.operator.averages:
         grid = windows.divisor_grid(job.divisors, job.geometry.axes, gy.ndim)
         gy = gy / grid.astype(gy.dtype)

@@ -3,6 +3,6 @@
 from .fold import gather, reduce
 from .plans import plan
 from .spread import send_chosen, send_shares
-from .taps import send_taps, share_taps
+from .taps import plan as plan_taps
 
-__all__ = ["gather", "plan", "reduce", "send_chosen", "send_shares", "send_taps", "share_taps"]
+__all__ = ["gather", "plan", "plan_taps", "reduce", "send_chosen", "send_shares"]

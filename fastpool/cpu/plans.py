@@ -14,6 +14,7 @@ from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program
 from .memory import c_strides, flatten, offsets, raw, storage
 from .program import CHAIN, LONGEST, Frame, Regular
+from .taps import TAPS
 
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
@@ -23,10 +24,9 @@ NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
 FAR = 64_000  # and at most, where fewer rows would be reduced twice
 LINES = 1_024  # cache lines that a transposed copy goes back and forth between
-TAPS = 25  # largest window whose gradients are gathered tap by tap
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
-WIDE = 256  # elements along a doubling tile
-TILE = 60_000  # elements of a doubling tile, three of which stay in the second-level cache
+WIDE = 2_048  # elements along a doubling tile
+TILE = 120_000  # elements of it, most of which stay in the second-level cache
 
 
 def regular(table: Axis, pitch: int, out_pitch: int) -> Regular | None:
@@ -125,7 +125,10 @@ class Shape(NamedTuple):
         across, down = columns.span - columns.stride, row.span - row.stride
         width = max(WIDE, across) // deep // columns.stride
         width = min(columns.outputs, max(1, width))
-        height = max(1, (TILE // (width * deep) - max(down, 0)) // row.stride, 3 * down // row.stride)
+        if down <= 0:
+            length = ((width - 1) * columns.stride + columns.span) * deep
+            return min(row.outputs, max(1, 4 * self.near // length)), width, deep
+        height = max(1, (TILE // (width * deep) - down) // row.stride, 3 * down // row.stride)
         return min(row.outputs, height), width, deep
 
 

@@ -291,7 +291,7 @@ class Frame(NamedTuple):
     row: Regular
     channels: int
     units: tuple[int, int]  # what a window's next row and next column add to places
-    scans: bool  # for NaNs; else only to read in order what is used out of order
+    scans: bool  # for NaNs
     converts: bool  # input to another dtype
     fused: bool  # results are values, all scaled alike
     near: int  # elements that are read at a time
@@ -363,7 +363,8 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     copied = (
         padded or (frame.converts and not direct) or apart or (columns.doubles() and source.pitch != width)
     )
-    if not copied and (frame.scans or width * rows <= 4 * frame.near):  # or it is out of cache before its use
+    jumps = deep > 1 and axis.stride > 1 and width * rows <= 4 * frame.near  # read out of order, and in cache
+    if not copied and (frame.scans or jumps):
         writer.look(source, width, rows)
     if copied:
         left = -min(columns.start, 0) if padded else 0

@@ -47,26 +47,38 @@ class Taps(NamedTuple):
         return bool(regular and self.size == self.outputs * self.stride)
 
 
-def send_taps(gy: Array, taps: Array, geometry: Geometry, gx: Array) -> None:
-    """Add each gradient to the element that its tap names; all arrays are C-contiguous."""
-    _send(gy, taps, geometry, None, gx)
+class Plan(NamedTuple):
+    """A kernel and its arguments but for the arrays of a call."""
+
+    kernel: Callable[..., None]
+    tables: tuple[Any, ...]
+    sizes: tuple[int, int]
+    computed: np.dtype[Any]
+    tasks: int
+
+    def run(self, gy: Array, taps: Array, gx: Array) -> None:
+        """Add each gradient to the element that its tap names, or its shares to all; all C-contiguous."""
+        arrays = raw(gy).ravel(), taps.ravel(), raw(gx).ravel()
+        threads.run(self.kernel, (arrays, *self.tables), self.tasks, gx.size, self.scratch)
+
+    def scratch(self) -> tuple[Array, ...]:
+        """Lines of the phases, and of shares."""
+        return tuple(np.empty(size, self.computed) for size in self.sizes)
 
 
-def share_taps(gy: Array, geometry: Geometry, divisors: Sequence[Integers], gx: Array) -> bool:
-    """Add each window's share to all its elements; False where windows are large or not regular."""
+def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]) -> Plan | None:
+    """How to send gradients of a dtype to taps, or with `divisors` to share them among all elements.
+
+    `geometry` is the forward one. None where windows are large, or not regular.
+    """
     axes = [table.regular for table in geometry.tables]
-    consecutive = geometry.axes == tuple(range(geometry.axes[0], geometry.axes[-1] + 1))
-    if len(axes) > 2 or not consecutive or None in axes or math.prod(axis[0] for axis in axes if axis) > TAPS:
-        return False
-    _send(gy, np.empty(0, np.uint8), geometry, divisors, gx)
-    return True
-
-
-def _send(gy: Array, taps: Array, geometry: Geometry, divisors: Sequence[Integers] | None, gx: Array) -> None:
     first, last = geometry.axes[0], geometry.axes[-1]
+    consecutive = geometry.axes == tuple(range(first, last + 1))
+    if len(axes) > 2 or not consecutive or None in axes or math.prod(axis[0] for axis in axes if axis) > TAPS:
+        return None
     channels, planes = math.prod(geometry.shape[last + 1 :]), math.prod(geometry.shape[:first])
     row, column = Taps.of(geometry.tables[0]), Taps.of(geometry.tables[-1])
-    if len(geometry.tables) == 1:
+    if len(axes) == 1:
         row = Taps(1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int64))
     left = max(0, -int(column.shifts.min())) if divisors else 0
     reach = max(0, int(column.shifts.max())) if divisors else 0
@@ -76,21 +88,16 @@ def _send(gy: Array, taps: Array, geometry: Geometry, divisors: Sequence[Integer
     margin = (left + int(np.abs(column.shifts).max())) * channels
     blocks, cells = -(-rows // height), row.cells() and column.cells()
     numbers = np.array([*row[:3], *column[:3], channels, pitch, left, height, margin, blocks, cells])
-    computed = np.float64 if gx.dtype == np.float64 else np.float32
+    computed = np.dtype(np.float64 if dtype == np.float64 else np.float32)
     down, across = np.ones((2, 1), computed)
     if divisors:
-        down = divisors[0].astype(computed) if len(divisors) == 2 else down
+        down = divisors[0].astype(computed) if len(axes) == 2 else down
         across = np.repeat(divisors[-1], channels).astype(computed)
-    tables = (row.phases, row.shifts, column.phases, column.shifts)
-    arrays = (raw(gy).ravel(), taps.ravel(), raw(gx).ravel())
-    kernel = _kernel(divisors is not None, storage(gx.dtype))
+    tables = (row.phases, row.shifts, column.phases, column.shifts), numbers, (down, across)
     phases = row.stride * column.stride * (height * pitch * channels + 2 * margin)
     shares = (height + int(np.ptp(row.shifts))) * pitch * channels if divisors else 0
-
-    def scratch() -> tuple[Array, Array]:
-        return np.empty(phases, computed), np.empty(shares, computed)
-
-    threads.run(kernel, (arrays, tables, numbers, (down, across)), planes * blocks, gx.size, scratch)
+    kernel = _kernel(divisors is not None, storage(dtype))
+    return Plan(kernel, tables, (phases, shares), computed, planes * blocks)
 
 
 # Passes --------------------------------------------------------------------------------------------------
