@@ -1,4 +1,4 @@
-"""The command line, over the public functions: info, pool, demo, bench."""
+"""The command line, over the public functions: info, pool, demo, bench, warmup."""
 
 import platform
 from collections.abc import Callable
@@ -256,6 +256,44 @@ def run_bench(
         bench.write_json(json, results, **settings)
     if chart:
         bench.draw(chart, results, f"threads: {settings['threads']}")
+
+
+@app.command()
+def warmup(
+    ops: Annotated[
+        list[str] | None, typer.Option("--op", help=f"One of {', '.join(OPERATORS)}; by default all.")
+    ] = None,
+    dtypes: Annotated[
+        list[str] | None, typer.Option("--dtype", help="By default float32 and uint8 where taken.")
+    ] = None,
+) -> None:
+    """Compile the kernels of operators and dtypes now, into the cache folder, so that no first call has to.
+
+    For each, small and large inputs, indices, and for floats the gradient.
+    """
+    kernels = [(op, dtype) for op in ops or OPERATORS for dtype in dtypes or ("float32", "uint8")]
+    with _progress() as progress:
+        task = progress.add_task("", total=len(kernels))
+        for op, dtype in kernels:
+            progress.update(task, description=f"{op} {dtype}")
+            try:
+                _compile(op, np.dtype(dtype))
+            except (TypeError, ValueError) as error:
+                if ops or dtypes:
+                    raise typer.BadParameter(str(error)) from None
+            progress.advance(task)
+    console.print(f"compiled kernels are in {jit.cache_folder() or 'no folder: none can be written'}")
+
+
+def _compile(op: str, dtype: np.dtype[Any]) -> None:
+    for size in (8, 192):
+        x = np.ones((1, 1, size, size), dtype)
+        if dtype.kind == "f":
+            y, pull = fp.vjp(fp.pool, x, op, 3, stride=2, padding=1)
+            pull(y)
+        fp.pool(x, op, 3, stride=2, padding=1)
+        if OPERATORS[op].backward == "chosen":
+            fp.pool(x, op, 3, stride=2, padding=1, return_indices=True)
 
 
 def _races(rows: list[bench.Row], repeat: int, idle: float) -> list[bench.Result]:

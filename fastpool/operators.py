@@ -447,9 +447,9 @@ def sum_line(source: np.dtype[Any], target: np.dtype[Any], elements: int, chain:
 def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
     if source != target or source.kind in "iub":
         return None
-    if source == np.float64:
-        return None  # carries its error along, which lines do not
-    return "float32" if chain <= 32 else "float64"  # up to 32 additions in a row stay within a few ulp
+    if chain <= 32:  # additions in a row stay within a few ulp
+        return "float64" if source == np.float64 else "float32"
+    return None if source == np.float64 else "float64"  # float64 carries its error along, which lines do not
 
 
 # The table -----------------------------------------------------------------------------------------------

@@ -140,3 +140,11 @@ def test_module_and_missing_extra():
     assert done.stderr.startswith(
         "The command line needs typer; install it with: pip install 'fastpool[cli]'"
     )
+
+
+def test_warmup_compiles_what_is_asked_for():
+    result = run("warmup", "--op", "max", "--dtype", "float32")
+    assert result.exit_code == 0, result.output
+    assert "compiled kernels are in" in result.output
+    assert run("warmup", "--op", "lp", "--dtype", "uint8").exit_code == 2
+    assert run("warmup", "--op", "best").exit_code == 2
