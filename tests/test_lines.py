@@ -254,3 +254,52 @@ def test_memory_in_another_order(op, dtype, order, used):
             np.testing.assert_array_equal(found, expected)
     else:
         assert all(used)
+
+
+def random_call(rng):
+    """A random geometry of 1 to 3 pooled axes, at any place of an array, that has no empty window."""
+    pooled = int(rng.integers(1, 4))
+    first = int(rng.integers(0, 2))
+    behind = int(rng.integers(0, 2))
+    shape, geometry = [3] * first, []
+    for _ in range(pooled):
+        k, d, s = (int(rng.integers(1, top)) for top in (9, 3, 6))
+        n = int(rng.integers(d * (k - 1) + 1, 40))
+        before, after = (int(rng.integers(0, min(d * (k - 1) + 1, k))) if d == 1 else 0 for _ in range(2))
+        shape.append(n)
+        geometry.append((k, s, (before, after), d))
+    shape += [5] * behind
+    axes = tuple(range(first, first + pooled))
+    tables = [
+        reference.taps(shape[axis], k, s, *p, d, False)
+        for axis, (k, s, p, d) in zip(axes, geometry, strict=True)
+    ]
+    window, stride, padding, dilation = zip(*geometry, strict=True)
+    call = {"window": window, "stride": stride, "padding": padding, "dilation": dilation, "axes": axes}
+    return tuple(shape), axes, call, tables
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_geometries(seed):
+    rng = np.random.default_rng(seed)
+    shape, axes, call, tables = random_call(rng)
+    x = cases.distinct(rng, shape, np.float32)
+    expected, where = reference.pool(x.astype(np.float64), "max", tables, axes)
+    y, places = fp.max_pool(x, **call, return_indices=True)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(places, where)
+    np.testing.assert_array_equal(fp.max_pool(x, **call), expected)
+    average, _ = reference.pool(x, "avg", tables, axes, include_pad=False)
+    found, pull = fp.vjp(fp.avg_pool, x, **call, count_include_pad=False)
+    np.testing.assert_allclose(found, average, rtol=1e-5, atol=1e-5)
+    gy = rng.integers(-9, 9, y.shape).astype(np.float32)
+    gradient = reference.pull(gy, x, "avg", tables, axes, include_pad=False)
+    np.testing.assert_allclose(pull(gy), gradient, rtol=1e-4, atol=1e-4)
+    _, pull = fp.vjp(fp.max_pool, x, **call)
+    np.testing.assert_allclose(pull(gy), reference.pull(gy, x, "max", tables, axes), rtol=1e-5, atol=1e-5)
+
+
+def test_windows_that_are_too_long_take_the_skeleton(used):
+    x = np.random.default_rng(0).standard_normal((2, 1500, 4)).astype(np.float32)
+    np.testing.assert_array_equal(fp.max_pool(x, (1500,), axes=1), x.max(1, keepdims=True))
+    assert used == [False]

@@ -24,6 +24,8 @@ NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
 FAR = 64_000  # and at most, where fewer rows would be reduced twice
 LINES = 1_024  # cache lines that a transposed copy goes back and forth between
+WHOLE = 1_024  # longest window that doubles where there is one
+SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
 WIDE = 2_048  # elements along a doubling tile
 TILE = 120_000  # elements of it, most of which stay in the second-level cache
@@ -57,7 +59,7 @@ class Shape(NamedTuple):
         first, last = axes[0], axes[-1]
         if axes != tuple(range(first, last + 1)) or strides[last:] != c_strides(x.shape)[last:]:
             return None
-        if min(strides) < 0:
+        if min(strides) < 0 or any(table.count.min() < 1 for table in tables):  # inverse ones may be empty
             return None
         out_strides, channels = c_strides(geometry.output_shape), math.prod(x.shape[last + 1 :])
         columns = regular(tables[-1], channels, channels)
@@ -283,7 +285,7 @@ def _by_lines(
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
         line = operator.line(x.dtype, target, *shape.elements())
-    if line is None or any(axis.chained and axis.window > LONGEST for axis in (shape.row, shape.columns)):
+    if line is None or any(_too_long(axis) for axis in (shape.row, shape.columns)):
         return None
     scales, factors, uniform = _weights(shape, divisors, line)
     units = shape.row.step * geometry.plane[-1], shape.columns.step
@@ -303,6 +305,8 @@ def _by_lines(
         near=shape.near,
     )
     steps, blocks, size = _blocks(shape, frame)
+    if size > SCRATCH:
+        return None
     reach = _reach(steps) if placed else 0
     if reach > REACH:
         steps, blocks, size = _blocks(shape, frame._replace(converts=True))
@@ -398,6 +402,11 @@ def _corners(shape: Shape, geometry: Geometry) -> tuple[Array, Array]:
 def _starts(table: Axis) -> Integers:
     _, stride, before = table.regular or (0, 0, 0)
     return np.arange(len(table)) * stride - before
+
+
+def _too_long(axis: Regular) -> bool:
+    """Whether windows are too long for a chain, or for doubling where one output is all that is wanted."""
+    return axis.window > LONGEST if axis.chained else axis.outputs == 1 and axis.window > WHOLE
 
 
 def _unpadded(axis: Regular) -> Regular:
