@@ -8,7 +8,7 @@ import reference
 
 import fastpool as fp
 from fastpool import jobs
-from fastpool.cpu import plans, spread
+from fastpool.cpu import plans, program, spread
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -51,6 +51,8 @@ def always(monkeypatch):
     monkeypatch.setattr(plans, "PIECE", 800)
     monkeypatch.setattr(plans, "FAR", 400)
     monkeypatch.setattr(plans, "TILE", 900)
+    monkeypatch.setattr(program, "HALVED", 40)
+    monkeypatch.setattr(program, "PIECE", 90)
     monkeypatch.setattr(spread, "FEW_PLANES", 0)
     monkeypatch.setattr(jobs, "_jobs", {})
 
@@ -303,3 +305,22 @@ def test_windows_that_are_too_long_take_the_skeleton(used):
     x = np.random.default_rng(0).standard_normal((2, 1500, 4)).astype(np.float32)
     np.testing.assert_array_equal(fp.max_pool(x, (1500,), axes=1), x.max(1, keepdims=True))
     assert used == [False]
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 41, 23), (2, 1000), (5, 64, 4)])
+def test_whole_planes(shape, used):
+    x = numbers(shape).astype(np.float32)
+    axes = tuple(range(1 if len(shape) < 4 else 2, len(shape)))
+    flat = x.reshape(*shape[: axes[0]], -1)
+    for nan in (False, True):
+        if nan:
+            flat[0, ..., 70] = np.nan
+        y, places = fp.adaptive_pool(x, "max", (1,) * len(axes), axes=axes, return_indices=True)
+        np.testing.assert_array_equal(places.reshape(flat.shape[:-1]), np.argmax(flat, -1))
+        first = np.take_along_axis(flat, np.argmax(flat, -1)[..., None], -1).reshape(y.shape)
+        for found in (y, fp.global_max_pool(x, axes=axes, keepdims=True)):
+            np.testing.assert_array_equal(found, first)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(first))
+    x = np.nan_to_num(x)
+    np.testing.assert_allclose(fp.global_avg_pool(x, axes=axes), x.mean(axes, np.float64), atol=1e-6)
+    assert all(used)

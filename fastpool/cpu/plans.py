@@ -91,7 +91,10 @@ class Shape(NamedTuple):
         slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
-            chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
+            if axis.halves(narrow=narrow):
+                chain += axis.window.bit_length()
+            else:
+                chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
         return self.row.window * self.columns.window * slabs, chain
 
     def leads(self) -> "list[Lead]":
@@ -285,7 +288,8 @@ def _by_lines(
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
         line = operator.line(x.dtype, target, *shape.elements())
-    if line is None or any(_too_long(axis) for axis in (shape.row, shape.columns)):
+    halves = shape.columns.halves(narrow=shape.channels == 1)
+    if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
     scales, factors, uniform = _weights(shape, divisors, line)
     units = shape.row.step * geometry.plane[-1], shape.columns.step

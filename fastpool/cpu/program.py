@@ -10,6 +10,8 @@ from . import lines
 from .lines import FIELDS
 
 CHAIN = 4  # taps that are merged one after the other where windows overlap much; twice that for channels
+HALVED = 256  # longest window that doubles where it is the whole row
+PIECE = 4_096  # elements of a whole row that merge at a time
 LONGEST = 16  # and at all, along an axis
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
 NARROW = 8  # elements below which a pass runs down the rows in place of along them
@@ -44,6 +46,10 @@ class Regular(NamedTuple):
     def cells(self) -> bool:
         """Whether windows lie side by side and cover the axis."""
         return self.window == self.stride and self.step == 1 and self.outputs * self.stride == self.size
+
+    def halves(self, *, narrow: bool) -> bool:
+        """Whether one long window is the whole axis, of single elements."""
+        return narrow and self.whole() and self.window > HALVED
 
     def doubles(self, narrow: bool) -> bool:
         """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
@@ -95,7 +101,11 @@ class Part(NamedTuple):
 
     def doubles(self) -> bool:
         """Whether windows along this axis double."""
-        return self.axis.doubles(narrow=self.narrow)
+        return self.axis.doubles(narrow=self.narrow) and not self.halves()
+
+    def halves(self) -> bool:
+        """Whether one long window is the whole axis."""
+        return self.axis.halves(narrow=self.narrow)
 
     def pairs(self) -> bool:
         """Whether windows lie side by side and have two or four elements."""
@@ -364,7 +374,7 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
         padded or (frame.converts and not direct) or apart or (columns.doubles() and source.pitch != width)
     )
     jumps = deep > 1 and axis.stride > 1 and width * rows <= 4 * frame.near  # read out of order, and in cache
-    if not copied and (frame.scans or jumps):
+    if not copied and not columns.halves() and (frame.scans or jumps):
         writer.look(source, width, rows)
     if copied:
         left = -min(columns.start, 0) if padded else 0
@@ -383,7 +393,9 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
             writer.take(source, inner, width, rows)
         source = taken
     unit = frame.units[1]
-    if columns.doubles():
+    if columns.halves():
+        halved(writer, source, rows, inputs, unit, out, looks=frame.scans and not copied)
+    elif columns.doubles():
         doubled(writer, source, rows, columns, deep, unit, out)
     elif columns.pairs():
         paired(writer, source, rows, columns, unit, out, lines.PAIR_IN if direct else lines.PAIR)
@@ -406,6 +418,32 @@ def doubled(
     for i in range(rows):
         cells = [tap.on(i * source.pitch)._replace(pitch=axis.stride * channels) for tap in taps]
         writer.join(cells, channels, outputs, out.on(i * out.pitch)._replace(pitch=channels))
+
+
+def halved(writer: Writer, source: Span, rows: int, size: int, unit: int, out: Span, *, looks: bool) -> None:
+    """Whole rows: neighbours merge, and their results, until few are left; a piece of the row at a time."""
+    if size > PIECE:
+        pieces = -(-size // PIECE)
+        found = writer.region(rows * pieces, pieces)
+        for piece in range(pieces):
+            start = piece * PIECE
+            one = source.on(start, start * unit)
+            halved(writer, one, rows, min(PIECE, size - start), unit, found.on(piece), looks=looks)
+        halved(writer, found, rows, pieces, 0, out, looks=False)
+        return
+    if looks:
+        writer.look(source, size, rows)
+    rests: list[Span] = []
+    line, step = source, unit
+    while size > CHAIN:
+        half, runs_on = size // 2, size % 2 == 0 and line.pitch == size
+        to = writer.temporary(f"halves {len(rests)} {half}", rows * half, half)
+        writer.pair(lines.PAIR, line, to, rows * half if runs_on else half, 1 if runs_on else rows, step)
+        if size % 2:
+            rests.insert(0, line.on(size - 1, (size - 1) * step))
+        line, size, step = to._replace(shift=line.shift), half, 2 * step
+    taps = [line.on(tap, tap * step) for tap in range(size)] + rests
+    writer.copy(writer.join(taps, 1, rows, out), out, 1, rows)
 
 
 def paired(writer: Writer, source: Span, rows: int, columns: Part, unit: int, out: Span, op: int) -> None:
