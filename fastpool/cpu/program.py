@@ -10,9 +10,9 @@ from . import lines
 from .lines import FIELDS
 
 CHAIN = 4  # taps that are merged one after the other where windows overlap much; twice that for channels
+LONGEST = 16  # taps that are merged so at all, along an axis
 HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
-LONGEST = 16  # and at all, along an axis
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
 NARROW = 8  # elements below which a pass runs down the rows in place of along them
 
