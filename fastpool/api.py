@@ -27,8 +27,9 @@ def pool(
     x : ndarray
         Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
     op : str
-        ``"max"``, ``"min"``, ``"avg"``, ``"sum"`` or ``"lp"``; each has a function of its own (`max_pool`,
-        ...), whose page gives its formula and parameters.
+        ``"max"``, ``"min"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``, ``"mixed"``,
+        ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its own
+        (`max_pool`, ...), whose page gives its formula and parameters.
     window : int or sequence of int
         Elements a window covers. A sequence pools the last ``len(window)`` axes; an int every axis after the
         first two.
@@ -46,8 +47,8 @@ def pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; `window` and the others follow that order.
     return_indices : bool
-        Return ``(y, indices)`` (max and min): flat C-order positions in the pooled axes of one plane, in
-        unpadded coordinates; int32 while a plane has fewer than 2**31 elements, else int64.
+        Return ``(y, indices)`` (max, min and stochastic): flat C-order positions in the pooled axes of one
+        plane, in unpadded coordinates; int32 while a plane has fewer than 2**31 elements, else int64.
     out : ndarray, optional
         Where to write the result: its shape and dtype, writeable, sharing no memory with `x`; returned.
     dtype : dtype, optional
@@ -291,6 +292,387 @@ def lp_pool(
         out=out,
         dtype=dtype,
         p=p,
+    )
+
+
+def gem_pool(
+    x: Any,
+    window: Any,
+    *,
+    p: float = 3,
+    eps: float = 1e-6,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Generalised mean of each sliding window; the other arguments are those of `pool`.
+
+    ``y[o] = (mean of max(x[i], eps)**p)**(1/p)`` over the window's real elements (Radenovic et al. 2018,
+    arXiv 1711.02512), computed relative to the window's largest, so that no power overflows. The gradient is
+    ``(x/y)**(p-1) / n``, and 0 where ``x < eps``; `p` has one as well. A NaN wins. Floats.
+    ``p=1`` is the mean, ``p=inf`` the largest.
+
+    Parameters
+    ----------
+    p : float
+        Above 0.
+    eps : float
+        Above 0: smaller elements count as this.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.gem_pool(np.array([1.0, 7.0, 2.0, 2.0]), (2,), p=2)
+    array([5., 2.])
+    """
+    return pool(
+        x,
+        "gem",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+        p=p,
+        eps=eps,
+    )
+
+
+def lse_pool(
+    x: Any,
+    window: Any,
+    *,
+    r: float = 1,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Log of the mean exponential of each sliding window; the other arguments are those of `pool`.
+
+    ``y[o] = log(mean of exp(r x[i])) / r`` over the window's real elements (Pinheiro and Collobert 2015,
+    arXiv 1411.6228), shifted by the window's largest ``r x``, so that nothing overflows. Between the mean (r
+    near 0) and the largest (r large); a negative `r` leans to the smallest. The gradient is
+    ``softmax(r x)``; `r` has one as well. A NaN wins. Floats.
+
+    Parameters
+    ----------
+    r : float
+        Finite, not 0.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.lse_pool(np.log([1.0, 3.0, 5.0, 5.0]), (2,)).round(4)  # log 2, log 5
+    array([0.6931, 1.6094])
+    """
+    return pool(
+        x,
+        "lse",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+        r=r,
+    )
+
+
+def soft_pool(
+    x: Any,
+    window: Any,
+    *,
+    beta: float = 1,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Mean of each sliding window, weighted by the exponentials of its elements; see `pool`.
+
+    ``y[o] = sum of w[i] x[i]`` with ``w = softmax(beta x)`` over the window's real elements (Stergiou et al.
+    2021, SoftPool, arXiv 2101.00440), shifted by the window's largest ``beta x``, so that nothing overflows.
+    The gradient is the true one, ``w (1 + beta (x - y))``; `beta` has one as well. A NaN wins. Floats.
+    ``beta=0`` is the mean.
+
+    Parameters
+    ----------
+    beta : float
+        Finite.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.soft_pool(np.array([0.0, np.log(3.0), 2.0, 2.0]), (2,)).round(4)  # 3/4 log 3
+    array([0.824, 2.   ])
+    """
+    return pool(
+        x,
+        "soft",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+        beta=beta,
+    )
+
+
+def mixed_pool(
+    x: Any,
+    window: Any,
+    *,
+    alpha: float = 0.5,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Blend of largest and mean of each sliding window; the other arguments are those of `pool`.
+
+    ``y[o] = alpha max + (1 - alpha) avg`` (Lee et al. 2016, arXiv 1509.08985), with the rules of `max_pool`
+    and `avg_pool`. The gradient is the same blend of theirs; that of `alpha` is ``max - avg``. A NaN wins.
+    Floats.
+
+    Parameters
+    ----------
+    alpha : float
+        From 0 to 1.
+    count_include_pad, divisor_override
+        As in `avg_pool`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.mixed_pool(np.array([1.0, 5.0, 2.0, 2.0]), (2,), alpha=0.25)  # 5/4 + 9/4
+    array([3.5, 2. ])
+    """
+    return pool(
+        x,
+        "mixed",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+        alpha=alpha,
+        count_include_pad=count_include_pad,
+        divisor_override=divisor_override,
+    )
+
+
+def stochastic_pool(
+    x: Any,
+    window: Any,
+    *,
+    rng: Any = None,
+    training: bool = True,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    return_indices: bool = False,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """One element of each sliding window, drawn at random; the other arguments are those of `pool`.
+
+    Training: ``y[o] = x[l]`` with ``l`` drawn with probability ``w[l] / sum of w``, ``w = max(x, 0)`` (Zeiler
+    and Fergus 2013, arXiv 1301.3557); the gradient goes to the drawn element. Testing: the expected value,
+    ``sum of w[i] x[i] / sum of w``, with the gradient ``(2 x - y) / sum of w`` where ``x > 0``. In a window
+    without a positive element training takes the first one, and testing gives 0. A NaN is drawn. Floats.
+
+    Parameters
+    ----------
+    rng : int, numpy.random.Generator, fastpool.random.Draws or None
+        Seed of a counter-based generator (Philox 4x32-10), keyed by the seed and the output's flat position:
+        the same draw for every number of threads. A generator gives a seed, None a fresh one.
+        ``Draws(seed, start)`` counts outputs from `start`, for a batch that is processed in parts.
+    training : bool
+        Draw, or give the expected value.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.array([0.0, 4.0, -1.0, 3.0, 1.0, 0.0])
+    >>> fp.stochastic_pool(x, (2,), rng=7, return_indices=True)  # one positive element each
+    (array([4., 3., 1.]), array([1, 3, 4], dtype=int32))
+    >>> fp.stochastic_pool(x, (3,), training=False)  # 16/4, 10/4
+    array([4. , 2.5])
+    """
+    return pool(
+        x,
+        "stochastic",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        return_indices=return_indices,
+        out=out,
+        dtype=dtype,
+        rng=rng,
+        training=training,
+    )
+
+
+def median_pool(
+    x: Any,
+    window: Any,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Median of each sliding window; the arguments are those of `pool`.
+
+    The middle of the window's sorted real elements; of an even number of floats the mean of the middle two,
+    of integers and bools the lower. The gradient goes to the elements used, of ties those that come first.
+    A NaN wins. All dtypes. ``median_pool = quantile_pool(q=0.5)``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.median_pool(np.array([3.0, 9.0, 1.0, 2.0, 4.0, 8.0]), (3,))
+    array([3., 4.])
+    >>> fp.median_pool(np.array([7, 4, 1, 2]), (2,))
+    array([4, 1])
+    """
+    return pool(
+        x,
+        "median",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+    )
+
+
+def quantile_pool(
+    x: Any,
+    window: Any,
+    *,
+    q: float,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Quantile of each sliding window; the other arguments are those of `pool`.
+
+    With the window's n real elements sorted, the value at ``q (n - 1)``, interpolated linearly between its
+    neighbours as `numpy.quantile` does (Hyndman and Fan 1996, definition 7); for integers the lower
+    neighbour. The gradient goes to the elements used, ``1 - t`` and ``t``. A NaN wins. All dtypes but bool.
+
+    Parameters
+    ----------
+    q : float
+        From 0 (smallest) to 1 (largest).
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.quantile_pool(np.array([3.0, 9.0, 1.0, 2.0, 4.0, 8.0]), (3,), q=0.75)
+    array([6., 6.])
+    """
+    return pool(
+        x,
+        "quantile",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+        q=q,
+    )
+
+
+def mode_pool(
+    x: Any,
+    window: Any,
+    *,
+    ignore: int | None = None,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Most frequent value of each sliding window; the other arguments are those of `pool`.
+
+    Ties go to the smallest. No gradient. Integers (labels) and bool.
+
+    Parameters
+    ----------
+    ignore : int, optional
+        A value that does not count (such as a background label), unless a window has no other.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> labels = np.array([[0, 7, 3, 4], [0, 7, 4, 3]])
+    >>> fp.mode_pool(labels, (2, 2))
+    array([[0, 3]])
+    >>> fp.mode_pool(labels, (2, 2), ignore=0)
+    array([[7, 3]])
+    """
+    return pool(
+        x,
+        "mode",
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        out=out,
+        dtype=dtype,
+        ignore=ignore,
     )
 
 

@@ -14,7 +14,12 @@ Array = NDArray[Any]
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-GROUPS = {"all": (*FLOATS, *INTEGERS, "bool"), "numbers": (*FLOATS, *INTEGERS), "floats": FLOATS}
+GROUPS = {
+    "all": (*FLOATS, *INTEGERS, "bool"),
+    "numbers": (*FLOATS, *INTEGERS),
+    "floats": FLOATS,
+    "discrete": (*INTEGERS, "bool"),
+}
 
 
 @cache

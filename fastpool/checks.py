@@ -4,14 +4,14 @@ A bad value is a ValueError, a bad type a TypeError; the message names the argum
 allowed.
 """
 
-import math
 from collections.abc import Sequence
 from operator import index
 from typing import Any
 
 import numpy as np
 
-from .operators import OPERATORS, Operator
+from . import random
+from .operators import OPERATORS, Operator, Range
 
 Pairs = tuple[tuple[int, int], ...]
 PADDING_WORDS = ("valid", "same", "same_lower")
@@ -38,15 +38,17 @@ def boolean(name: str, value: object) -> bool:
     return bool(value)
 
 
-def number(name: str, value: object, *, above: float) -> float:
-    """`value` as a float larger than `above`; infinity is taken, NaN is not."""
-    if isinstance(value, bool | np.bool_ | str) or not isinstance(value, int | float | np.number):
+def number(name: str, value: object, allowed: Range) -> float:
+    """`value` as a float within a range; bools, complex numbers and strings are not taken."""
+    real = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not real:
         raise TypeError(f"{name} must be a real number, got {_show(value)}")
-    if isinstance(value, np.complexfloating):
-        raise TypeError(f"{name} must be a real number, got {_show(value)}")
-    result = float(value)
-    if math.isnan(result) or result <= above:
-        raise ValueError(f"{name} must be a number above {above:g}, got {value!r}")
+    try:
+        result = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        raise ValueError(f"{name} must be {allowed.words}, got {value!r}") from None
+    if not allowed.holds(result):
+        raise ValueError(f"{name} must be {allowed.words}, got {value!r}")
     return result
 
 
@@ -131,14 +133,52 @@ def operator(op: object) -> Operator:
     return OPERATORS[op]
 
 
-def parameters(row: Operator, given: dict[str, Any]) -> tuple[float, ...]:
-    """The operator's parameters in the table's order, the defaults filled in."""
-    allowed = [parameter.name for parameter in row.params]
+def parameters(row: Operator, given: dict[str, Any], dtype: np.dtype[Any]) -> tuple[float, ...]:
+    """What the operator's expressions take: its parameters in the table's order, the defaults filled in."""
+    if row.testing:
+        return _draws(given)
+    if row.backward == "none":
+        return _ignored(given, dtype)
+    _only(
+        row.name,
+        given,
+        [p.name for p in row.params],
+        ["count_include_pad", "divisor_override"] * row.averages,
+    )
+    missing = [p.name for p in row.params if p.default is None and p.name not in given]
+    if missing:
+        raise TypeError(f"{row.name} pooling needs a parameter {missing[0]!r}")
+    return row.fixed + tuple(number(p.name, given.get(p.name, p.default), p.allowed) for p in row.params)
+
+
+def _draws(given: dict[str, Any]) -> tuple[float, ...]:
+    """Halves of the seed, and of the first flat output index, of an operator that draws at random."""
+    _only("stochastic", given, ["rng"], ["training"])
+    numbers = random.seed_of(given.get("rng"))
+    return tuple(float(half) for number in numbers for half in (number & 0xFFFFFFFF, number >> 32))
+
+
+def _ignored(given: dict[str, Any], dtype: np.dtype[Any]) -> tuple[float, ...]:
+    """Whether a value is ignored, and the high and low halves of its 64 bits."""
+    _only("mode", given, ["ignore"], [])
+    if given.get("ignore") is None:
+        return 0.0, 0.0, 0.0
+    value, (low, high) = given["ignore"], (0, 1)
+    value = int(value) if dtype == np.bool_ and isinstance(value, bool | np.bool_) else value
+    if dtype != np.bool_:
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    bits = integer("ignore", value, minimum=low)
+    if bits > high:
+        raise ValueError(f"ignore must be in {low}..{high} for x of {dtype}, got {bits}")
+    return 1.0, float(bits >> 32 & 0xFFFFFFFF), float(bits & 0xFFFFFFFF)
+
+
+def _only(op: str, given: dict[str, Any], allowed: list[str], others: list[str]) -> None:
+    """TypeError for a parameter that an operator does not take."""
     for name in given:
         if name not in allowed:
-            known = ", ".join(allowed + ["count_include_pad", "divisor_override"] * row.averages) or "none"
-            raise TypeError(f"{row.name} pooling takes no parameter {name!r}; it takes: {known}")
-    return tuple(number(p.name, given.get(p.name, p.default), above=p.minimum) for p in row.params)
+            known = ", ".join(allowed + others) or "none"
+            raise TypeError(f"{op} pooling takes no parameter {name!r}; it takes: {known}")
 
 
 def divisor_override(value: object) -> int | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from . import jobs
 from .arrays import Array
-from .jobs import Job, Pull
+from .jobs import Pull
 
 
 def vjp(f: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Pull]:
@@ -37,7 +37,7 @@ def vjp(f: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> tuple[Any, 
     -----
     The vector-Jacobian product of reverse-mode differentiation: ``gx[i] = sum_o gy[o] dy[o]/dx[i]``. Max and
     min send the gradient to the chosen element (the first of ties), avg and sum share it, lp sends
-    ``g sign(x) (|x|/y)**(p-1)``, and 0 where the value is 0.
+    ``g sign(x) (|x|/y)**(p-1)``, and 0 where the value is 0; each operator's page gives its own.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def pool_backward(
     array([2., 2., 4., 4.])
     """
     array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
-    return _backward(job, gy, array, indices)
+    return jobs.checked_backward(job, gy, array, indices)
 
 
 def adaptive_pool_backward(
@@ -128,7 +128,7 @@ def adaptive_pool_backward(
     array([3., 3., 5., 2., 2.])
     """
     array, job = jobs.adaptive(x, op, output_size, axes, op_params)
-    return _backward(job, gy, array, indices)
+    return jobs.checked_backward(job, gy, array, indices)
 
 
 def global_pool_backward(
@@ -150,10 +150,4 @@ def global_pool_backward(
     array([0., 6., 0.])
     """
     array, job = jobs.whole(x, op, axes, keepdims, op_params)
-    return _backward(job, gy, array, indices)
-
-
-def _backward(job: Job, gy: object, x: Array, indices: object) -> Array:
-    gradient = jobs.checked_gradient(gy, job.shape)
-    chosen = None if indices is None else jobs.chosen_indices(job, indices)
-    return jobs.backward(job, gradient, x, chosen)
+    return jobs.checked_backward(job, gy, array, indices)

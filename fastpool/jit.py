@@ -24,7 +24,8 @@ def source_digest() -> int:
     number, so that an edited operator misses the cache.
     """
     room = Path(__file__).parent
-    text = b"".join(path.read_bytes() for path in sorted([room / "operators.py", *room.glob("cpu/*.py")]))
+    shared = (room / f"{name}.py" for name in ("folds", "merges", "selection", "random"))
+    text = b"".join(path.read_bytes() for path in sorted([*shared, *room.glob("cpu/*.py")]))
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 

@@ -54,6 +54,7 @@ class Job:
 # Jobs are kept: the same call on an array of the same shape, strides and dtype finds its own again ----------
 
 SCALARS = frozenset((int, bool, float, str, type(None)))
+DRAWS = frozenset(row.name for row in OPERATORS.values() if row.testing)  # anew at each call
 KEPT = 512  # jobs, after which all are forgotten
 _jobs: dict[Any, Job] = {}
 
@@ -71,7 +72,7 @@ def _remembered(form: Form) -> Form:
         *given, op_params = arguments
         if op_params:
             given += op_params.items()
-        if type(x) is not np.ndarray or not _plain(given):
+        if type(x) is not np.ndarray or not _plain(given) or given[0] in DRAWS:
             return form(x, *arguments)
         # Bytes, since True, 1 and 1.0 are equal, and the same key.
         key = (form, x.shape, x.strides, x.dtype, x.flags.aligned, marshal.dumps(given, 2))
@@ -111,7 +112,7 @@ def sliding(
     op_params: dict[str, Any],
 ) -> tuple[Array, Job]:
     """The input and the job of a call with sliding windows."""
-    row, array = _operands(op, x)
+    row, array = operands(op, x)
     pooled = checks.pooled_axes("window", window, axes, array.ndim)
     count = len(pooled)
     lengths = [checks.integer("window", k, minimum=1) for k in checks.entries("window", window, count)]
@@ -135,8 +136,8 @@ def sliding(
             raise ValueError(
                 f"padding must be less than the dilated window, {span} on axis {axis}, got {(before, after)}"
             )
-        tables[axis] = _on_axis(axis, windows.sliding, n, k, s, before, after, d, ceil)
-    return array, _job(row, array, tables, op_params)
+        tables[axis] = on_axis(axis, windows.sliding, n, k, s, before, after, d, ceil)
+    return array, job(row, array, tables, op_params)
 
 
 @_remembered
@@ -144,57 +145,69 @@ def adaptive(
     x: object, op: object, output_size: Any, axes: Any, op_params: dict[str, Any]
 ) -> tuple[Array, Job]:
     """The input and the job of a call with adaptive bins."""
-    row, array = _operands(op, x)
+    row, array = operands(op, x)
     pooled = checks.pooled_axes("output_size", output_size, axes, array.ndim)
     sizes = checks.entries("output_size", output_size, len(pooled))
     tables = {}
     for axis, size in zip(pooled, sizes, strict=True):
         n = array.shape[axis]
         outputs = n if size is None else checks.integer("output_size", size, minimum=1)
-        tables[axis] = _on_axis(axis, windows.adaptive, n, outputs)
-    return array, _job(row, array, tables, op_params)
+        tables[axis] = on_axis(axis, windows.adaptive, n, outputs)
+    return array, job(row, array, tables, op_params)
 
 
 @_remembered
 def whole(x: object, op: object, axes: Any, keepdims: object, op_params: dict[str, Any]) -> tuple[Array, Job]:
     """The input and the job of a call over whole axes."""
-    row, array = _operands(op, x)
+    row, array = operands(op, x)
     keep = checks.boolean("keepdims", keepdims)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
-    tables = {axis: _on_axis(axis, windows.adaptive, array.shape[axis], 1) for axis in pooled}
-    return array, _job(row, array, tables, op_params, keepdims=keep)
+    tables = {axis: on_axis(axis, windows.adaptive, array.shape[axis], 1) for axis in pooled}
+    return array, job(row, array, tables, op_params, keepdims=keep)
 
 
-def _operands(op: object, x: object) -> tuple[Operator, Array]:
+def operands(op: object, x: object) -> tuple[Operator, Array]:
+    """The operator that `op` names, and the array, of a dtype that it takes."""
     row = checks.operator(op)
     array = arrays.take("x", x)
     arrays.check_dtype(row, array.dtype)
     return row, array
 
 
-def _on_axis(axis: int, table: Callable[..., Axis], *arguments: Any) -> Axis:
+def on_axis(axis: int, table: Callable[..., Any], *arguments: Any) -> Any:
+    """What `table` gives; its errors name the axis."""
     try:
         return table(*arguments)
     except ValueError as error:
         raise ValueError(f"axis {axis} of x: {error}") from None
 
 
-def _job(
+def job(
     row: Operator, x: Array, tables: dict[int, Axis], op_params: dict[str, Any], *, keepdims: bool = True
 ) -> Job:
+    """The job of an operator over one table for each pooled axis."""
     axes = tuple(sorted(tables))
     geometry = Geometry(x.shape, axes, tuple(tables[axis] for axis in axes))
-    given = dict(op_params)
-    include, override = False, None
-    if row.averages:
-        include = checks.boolean("count_include_pad", given.pop("count_include_pad", True))
-        override = checks.divisor_override(given.pop("divisor_override", None))
-    params = np.array(checks.parameters(row, given) or (0.0,))
+    row, params, (include, override) = settings(row, x.dtype, op_params)
     divisors = windows.divisors(geometry.tables, count_include_pad=include, override=override)
     shape = geometry.output_shape
     if not keepdims:
         shape = tuple(n for axis, n in enumerate(shape) if axis not in axes)
     return Job(row, geometry, divisors, params, shape)
+
+
+def settings(
+    row: Operator, dtype: np.dtype[Any], op_params: dict[str, Any]
+) -> tuple[Operator, NDArray[np.float64], tuple[bool, int | None]]:
+    """The operator that runs, its parameters, and whether padding counts and what overrides the divisor."""
+    given = dict(op_params)
+    include, override = False, None
+    if row.averages:
+        include = checks.boolean("count_include_pad", given.pop("count_include_pad", True))
+        override = checks.divisor_override(given.pop("divisor_override", None))
+    training = not row.testing or checks.boolean("training", given.pop("training", True))
+    params = np.array(checks.parameters(row, given, dtype) or (0.0,))
+    return row if training or not row.testing else row.testing, params, (include, override)
 
 
 # Both directions -----------------------------------------------------------------------------------------
@@ -205,14 +218,12 @@ def forward(
 ) -> Any:
     """The job's result, or the pair of result and indices."""
     row = job.operator
-    indexed = return_indices is not False and checks.boolean("return_indices", return_indices)
-    if indexed and row.backward != "chosen":
-        raise ValueError(f"return_indices is for operators that choose an element, got op={row.name!r}")
+    indexed = wants_indices(row, return_indices)
     target = x.dtype
     if dtype is not None or row.promotes:
         target = arrays.result_dtype(row, x.dtype, dtype)
     y = np.empty(job.shape, target) if out is None else arrays.result(out, job.shape, target, x)
-    tape = TAPE.get()
+    tape = tape_for(row)
     chosen = "places" if indexed else ""
     if tape is not None and row.backward == "chosen" and not indexed:
         chosen = "taps" if _plan(job, x, target, "taps") else "places"
@@ -227,6 +238,28 @@ def forward(
     if tape is not None:
         tape.append(partial(pull, job, x, indices))
     return (y, indices) if indexed else y
+
+
+def wants_indices(row: Operator, return_indices: object) -> bool:
+    """Whether indices are asked for, of an operator that has them."""
+    if return_indices is False or not checks.boolean("return_indices", return_indices):
+        return False
+    check_chooses("return_indices is", row)
+    return True
+
+
+def check_chooses(argument: str, row: Operator) -> None:
+    """ValueError where an operator has no indices."""
+    if row.backward != "chosen":
+        raise ValueError(f"{argument} for operators that choose an element, got op={row.name!r}")
+
+
+def tape_for(row: Operator) -> list[Pull] | None:
+    """Where to leave the way back, if somebody listens; TypeError for an operator that has none."""
+    tape = TAPE.get()
+    if tape is not None and row.backward == "none":
+        raise TypeError(f"{row.name} pooling has no gradient")
+    return tape
 
 
 def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
@@ -275,16 +308,16 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
             _gather_shares(job, g, gx)
         return gx
     if row.backward == "chosen":
-        first = second = forward_indices(job, x) if indices is None else indices
+        first = second = third = forward_indices(job, x) if indices is None else indices
         local = gx  # not read
         if backend.send_chosen(g, first, geometry, gx):
             return gx
     else:
-        first, second = np.empty((2, *geometry.output_shape))
-        backend.reduce(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, first, second)
+        first, second, third = states = np.empty((3, *geometry.output_shape))
+        backend.reduce(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, *states)
         local = np.ascontiguousarray(x)
     inverse = geometry.inverse()
-    backend.gather(row.name, row.pull, g, local, first, second, inverse, job.params, gx)
+    backend.gather(row.name, row.pull, g, local, (first, second, third), inverse, job.params, gx)
     return gx
 
 
@@ -318,6 +351,12 @@ def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
     job.plans[key].run(gy, gx, None)
 
 
+def checked_backward(job: Job, gy: object, x: Array, indices: object) -> Array:
+    """The gradient for `x`, with a caller's indices or without."""
+    gradient = checked_gradient(gy, job.shape)
+    return backward(job, gradient, x, None if indices is None else chosen_indices(job, indices))
+
+
 def forward_indices(job: Job, x: Array) -> Array:
     """The indices of the chosen elements."""
     indices: Array = forward(job, x, return_indices=True)[1]
@@ -327,6 +366,8 @@ def forward_indices(job: Job, x: Array) -> Array:
 def _slopes(job: Job, gy: Array, x: Array) -> dict[str, float]:
     slopes = {}
     for parameter in job.operator.params:
+        if parameter.slope is None:
+            continue
         slope = np.zeros(job.geometry.output_shape)
         if slope.size:
             name = f"{job.operator.name}_{parameter.name}"
@@ -356,22 +397,21 @@ def checked_gradient(gy: object, shape: Sequence[int]) -> Array:
     return gradient
 
 
-def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int) -> Array:
-    """Integer indices of the expected shape, all within ``0..limit-1``, as int64, C-contiguous."""
+def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int, *, least: int = 0) -> Array:
+    """Integer indices of the expected shape, all within ``least..limit-1``, as int64, C-contiguous."""
     array = arrays.take(name, indices)
     if array.dtype.name not in arrays.INTEGERS:
         raise TypeError(f"{name} must be integers, got {array.dtype}")
     if array.shape != tuple(shape):
         raise ValueError(f"{name} must have the shape {tuple(shape)}, got {array.shape}")
-    if array.size and not (array.min() >= 0 and array.max() < limit):
-        raise ValueError(f"{name} must be in 0..{limit - 1}, got {array.min()}..{array.max()}")
+    if array.size and not (array.min() >= least and array.max() < limit):
+        raise ValueError(f"{name} must be in {least}..{limit - 1}, got {array.min()}..{array.max()}")
     return np.ascontiguousarray(array, np.int64)
 
 
 def chosen_indices(job: Job, indices: object) -> Array:
     """A caller's indices, each of them an element of its own window."""
-    if job.operator.backward != "chosen":
-        raise ValueError(f"indices are for operators that choose an element, got op={job.operator.name!r}")
+    check_chooses("indices are", job.operator)
     geometry = job.geometry
     plane = geometry.plane
     limit = int(np.prod(plane, dtype=np.int64))

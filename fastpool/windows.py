@@ -82,6 +82,32 @@ class Geometry:
         return Geometry(self.output_shape, self.axes, tuple(map(inverse, self.tables)))
 
 
+@dataclass(frozen=True, eq=False)
+class PlaneWindows:
+    """Windows that differ from plane to plane, over the last axes of an array; some may be empty.
+
+    Attributes
+    ----------
+    plane : tuple of int
+        Lengths of the pooled axes.
+    planes, sets : ndarray of int64, one entry a plane of the output
+        Which plane of the input it reads, and through which windows.
+    lo, count : tuple of ndarray of int64, one a pooled axis, of the shape (sets, outputs)
+        First covered element and number of covered elements.
+    """
+
+    plane: tuple[int, ...]
+    planes: Integers
+    sets: Integers
+    lo: tuple[Integers, ...]
+    count: tuple[Integers, ...]
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Number of windows along each pooled axis."""
+        return tuple(lo.shape[1] for lo in self.lo)
+
+
 def _remember_small(build: Callable[..., Axis]) -> Callable[..., Axis]:
     """Keep the tables that `build` makes, keyed by its arguments, unless `length` (the first) is large."""
     remembered = lru_cache(maxsize=512)(build)

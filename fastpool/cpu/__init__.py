@@ -1,8 +1,8 @@
 """Pooling on the CPU: the backend that `fastpool.arrays` hands out for NumPy arrays."""
 
-from .fold import gather, reduce
+from .fold import gather, plan_planes, reduce
 from .plans import plan
 from .spread import send_chosen, send_shares
 from .taps import plan as plan_taps
 
-__all__ = ["gather", "plan", "plan_taps", "reduce", "send_chosen", "send_shares"]
+__all__ = ["gather", "plan", "plan_planes", "plan_taps", "reduce", "send_chosen", "send_shares"]

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jit, operators, threads
-from ..operators import GATHER, Expression, Fold
-from ..windows import Geometry, Integers
+from .. import folds, jit, random, selection, threads
+from ..folds import GATHER, RANKS, Expression, Fold
+from ..windows import Geometry, Integers, PlaneWindows
 from . import half
 from .memory import c_strides, flatten, offsets, raw, steps, storage
 
-jit.register(operators)
-jit.register(half)
+for module in (folds, half, random, selection):
+    jit.register(module)
 
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
@@ -34,22 +34,38 @@ class Plan(NamedTuple):
     walk: Callable[..., None]
     outer: Integers
     tables: tuple[Any, ...]
+    params: NDArray[np.float64]
     tasks: int
     work: int
+    window: tuple[int, np.dtype[Any] | None] = (0, None)
 
-    def run(self, x: Array, y: Array, second: Array | None = None) -> None:
-        """Reduce every window of `x` into `y`, and the second results into `second`; both C-contiguous."""
+    def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
+        """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
         flat, origin = flatten(raw(x))
-        extra = NOWHERE if second is None else second.ravel()
-        arrays = flat, raw(y).ravel(), extra
-        outer = self.outer + np.array([[origin], [0]]) if origin else self.outer
-        threads.run(self.walk, (arrays, outer, *self.tables), self.tasks, self.work)
+        extra, more = (NOWHERE if a is None else a.reshape(-1) for a in (second, third))
+        outer = self.outer + np.array([[origin], *[[0]] * (len(self.outer) - 1)]) if origin else self.outer
+        self._start((flat, raw(y).reshape(-1), extra, more), outer)
 
-    def gather(self, gy: Array, x: Array, first: Array, second: Array, gx: Array) -> None:
+    def gather(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
         """Sum into each `gx` what its windows send; every array C-contiguous."""
-        own, saved = raw(x).reshape(-1), (first.reshape(-1), second.reshape(-1))
-        arrays = flatten(raw(gy))[0], raw(gx).reshape(-1), NOWHERE, own, *saved
-        threads.run(self.walk, (arrays, self.outer, *self.tables), self.tasks, self.work)
+        own, saved = raw(x).reshape(-1), [state.reshape(-1) for state in states]
+        self._start((flatten(raw(gy))[0], raw(gx).reshape(-1), NOWHERE, NOWHERE, own, *saved), self.outer)
+
+    def send(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
+        """Add to `gx`, which has the dtype of `gy`, what every window sends; every array C-contiguous."""
+        saved = [state.reshape(-1) for state in states]
+        arrays = raw(x).reshape(-1), gx.reshape(-1), NOWHERE, NOWHERE, gy.reshape(-1), *saved
+        self._start(arrays, self.outer)
+
+    def _start(self, arrays: tuple[Array, ...], outer: Integers) -> None:
+        threads.run(self.walk, (arrays, outer, *self.tables), self.tasks, self.work, self.scratch)
+
+    def scratch(self) -> tuple[Any, ...]:
+        """The parameters and, for operators that need it, memory for one window."""
+        size, dtype = self.window
+        if not size:
+            return (self.params,)
+        return ((self.params, np.empty(size, dtype), np.empty(size, np.int64)),)
 
 
 def plan(
@@ -62,8 +78,17 @@ def plan(
     target: np.dtype[Any],
 ) -> Plan:
     """How to reduce the windows of arrays like `x` to results of the dtype `target`."""
-    walk = _walk(name, operator, None, storage(x.dtype), storage(target))
-    return _plan(walk, steps(x), geometry, divisors, params)
+    walk = _walk(name, operator, None, FORWARD, storage(x.dtype), storage(target))
+    found = _plan(walk, steps(x), geometry, divisors, params)
+    if operator.combine not in RANKS:
+        return found
+    largest = math.prod(int(table.count.max()) for table in geometry.tables)
+    return found._replace(window=(largest, _computed(x.dtype)))
+
+
+def _computed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What kernels hold elements as."""
+    return raw(np.empty(0, dtype)).dtype if storage(dtype) == "native" else np.dtype(np.float32)
 
 
 def reduce(
@@ -75,9 +100,10 @@ def reduce(
     params: NDArray[np.float64],
     y: Array,
     second: Array | None = None,
+    third: Array | None = None,
 ) -> None:
-    """Reduce every window of `x` into `y`, and the second results into `second`; both C-contiguous."""
-    plan(name, operator, x, geometry, divisors, params, y.dtype).run(x, y, second)
+    """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
+    plan(name, operator, x, geometry, divisors, params, y.dtype).run(x, y, second, third)
 
 
 def gather(
@@ -85,47 +111,58 @@ def gather(
     pull: Expression,
     gy: Array,
     x: Array,
-    first: Array,
-    second: Array,
+    states: Sequence[Array],
     geometry: Geometry,
     params: NDArray[np.float64],
     gx: Array,
 ) -> None:
     """Sum into each `gx` what `pull` sends from the windows that cover it; every array C-contiguous.
 
-    `geometry` is the inverse one. `first` and `second` have the shape of `gy`, `x` that of `gx`.
+    `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`.
     """
-    walk = _walk(name, GATHER, pull, storage(gy.dtype), storage(gx.dtype))
+    walk = _walk(name, GATHER, pull, PULL, storage(gy.dtype), storage(gx.dtype))
     counts = [table.count for table in geometry.tables]
-    _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, first, second, gx)
+    _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, states, gx)
+
+
+# What the loop nest is for: windows to results; gradients of windows, gathered by each element; or gradients
+# sent by each window to its elements, where one thread has all windows of a plane.
+FORWARD, PULL, SEND = "fold", "pull", "send"
 
 
 @cache
 def _walk(
-    name: str, operator: Fold, pull: Expression | None, source: str, target: str
+    name: str, operator: Fold, pull: Expression | None, way: str, source: str, target: str
 ) -> Callable[..., None]:
-    """The loop nest for one operator; `pull` makes it the backward one, `source`, `target` name dtypes."""
-    start, lift, combine, finish, second = operator
-    read, write, send = half.READ[source], half.WRITE[target], pull or lift
-    backward = pull is not None
-    mine, one, two = (3, 4, 5) if backward else (0, 0, 0)  # where arrays are that only backward reads
+    """The loop nest for one operator and way; `source` and `target` name dtypes."""
+    start, lift, combine, finish, second, third = operator
+    read, write, give = half.READ[source], half.WRITE[target], pull or lift
+    pulls, sends = way == PULL, way == SEND
+    mine, one, two, three = (0, 0, 0, 0) if way == FORWARD else (4, 5, 6, 7)  # arrays for backward alone
     digest = jit.source_digest()
 
-    def walk(arrays, outer, table, axes, inner, params, segments, first, last):
+    def walk(arrays, outer, table, axes, inner, segments, groups, params, first, last):
         _ = digest  # captured, and so part of the cache key
-        values, out, extra = arrays[0], arrays[1], arrays[2]
-        local, saved, scale = arrays[mine], arrays[one], arrays[two]
+        values, out, extra, more = arrays[0], arrays[1], arrays[2], arrays[3]
+        local, state, state_2, state_3 = arrays[mine], arrays[one], arrays[two], arrays[three]
         rank = axes.shape[0]
         length, begin = axes[rank - 1, 0], axes[rank - 1, 1]
         stride, place_stride, out_stride = axes[rank - 1, 2], axes[rank - 1, 3], axes[rank - 1, 4]
         step, place_step = axes[rank - 1, 5], axes[rank - 1, 6]
         counts = np.empty(rank, np.int64)
+        per_plane = segments
+        for axis in range(rank - 1):
+            per_plane *= axes[axis, 0]
+        if groups.size:
+            first, last = groups[first] * per_plane, groups[last] * per_plane
         for task in range(first, last):
-            segment, rest = task % segments, task // segments
-            base, place0, here0, own0, divisor0, rows = 0, 0, 0, 0, 1, 1
+            segment, rest, plane = task % segments, task // segments, task // per_plane
+            own_table = outer[2, plane] if outer.shape[0] > 2 else 0
+            base, place0, here0, own0 = outer[0, plane], 0, outer[1, plane], 0
+            divisor0, rows = 1, 1
             for axis in range(rank - 2, -1, -1):
                 output, rest = rest % axes[axis, 0], rest // axes[axis, 0]
-                column = axes[axis, 1] + output
+                column = axes[axis, 1] + own_table * axes[axis, 0] + output
                 base += table[0, column] * axes[axis, 2]
                 place0 += table[0, column] * axes[axis, 3]
                 here0 += output * axes[axis, 4]
@@ -133,16 +170,15 @@ def _walk(
                 counts[axis] = table[1, column]
                 rows *= table[1, column]
                 divisor0 *= table[2, column]
-            base += outer[0, rest]
-            here0 += outer[1, rest]
             for output in range(segment * SEGMENT, min((segment + 1) * SEGMENT, length)):
-                lo, count = table[0, begin + output], table[1, begin + output]
-                divisor = divisor0 * table[2, begin + output]
-                for column in range(inner.shape[1]):
-                    corner = base + lo * stride + inner[0, column]
+                column = begin + own_table * length + output
+                lo, count = table[0, column], table[1, column]
+                divisor = divisor0 * table[2, column]
+                for cell in range(inner.shape[1]):
+                    corner = base + lo * stride + inner[0, cell]
                     place = place0 + lo * place_stride
-                    here = here0 + output * out_stride + inner[1, column]
-                    acc = start(read(values[corner]), place, params)
+                    here = here0 + output * out_stride + inner[1, cell]
+                    acc = start(read(values[corner]), place, here, params)
                     for row in range(rows):
                         tap, position, rest_row = corner, place, row
                         for axis in range(rank - 2, -1, -1):
@@ -152,18 +188,72 @@ def _walk(
                             position += i * axes[axis, 6]
                         for _ in range(count):
                             value = read(values[tap])
-                            if backward:
-                                own = own0 + output
-                                value = send(value, read(local[here]), own, saved[tap], scale[tap], params)
-                            acc = combine(acc, lift(value, position, here, params), params)
+                            if sends:
+                                states = state[here], state_2[here], state_3[here]
+                                out[tap] += give(local[here], value, position, *states, params)
+                            else:
+                                if pulls:
+                                    own, mine_too = own0 + output, read(local[here])
+                                    states = state[tap], state_2[tap], state_3[tap]
+                                    value = give(value, mine_too, own, *states, params)
+                                acc = combine(acc, lift(value, position, here, params), params)
                             tap += step
                             position += place_step
-                    out[here] = write(finish(acc, divisor, params))
-                    if extra.size:
-                        extra[here] = second(acc, divisor, params)
+                    if not sends:
+                        if rows * count == 0:  # a region without an element
+                            out[here] = write(0)
+                            if extra.size:
+                                extra[here] = -1
+                        else:
+                            out[here] = write(finish(acc, divisor, params))
+                            if extra.size:
+                                extra[here] = second(acc, divisor, params)
+                            if more.size:
+                                more[here] = third(acc, divisor, params)
 
-    direction = "pull" if backward else "fold"
-    return jit.kernel(walk, f"{direction}_{name}_{source}_{target}")
+    return jit.kernel(walk, f"{way}_{name}_{source}_{target}")
+
+
+def plan_planes(
+    name: str,
+    operator: Fold,
+    pull: Expression | None,
+    x: Array,
+    windows: PlaneWindows,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+) -> Plan:
+    """As `plan`, of windows that differ from plane to plane, for C-contiguous arrays like `x`.
+
+    With a `pull` it is the way back: planes of the input are one thread's each.
+    """
+    way = SEND if pull else FORWARD
+    walk = _walk(name, operator, pull, way, storage(x.dtype), storage(target))
+    order = np.argsort(windows.planes, kind="stable")
+    lengths, size = windows.outputs, math.prod(windows.plane)
+    outer = np.stack([windows.planes[order] * size, order * math.prod(lengths), windows.sets[order]])
+    columns = [
+        np.stack([lo.ravel(), count.ravel(), divisor.ravel()])
+        for lo, count, divisor in zip(windows.lo, windows.count, divisors, strict=True)
+    ]
+    begin = np.cumsum([0, *(column.shape[1] for column in columns)])
+    strides, out_strides = c_strides(windows.plane), c_strides(lengths)
+    axes = [
+        (n, begin[axis], stride, stride, out_stride, stride, stride, out_stride)
+        for axis, (n, stride, out_stride) in enumerate(zip(lengths, strides, out_strides, strict=True))
+    ]
+    segments = -(-lengths[-1] // SEGMENT)
+    tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments
+    groups = np.zeros(0, np.int64)
+    if pull:
+        groups = np.flatnonzero(np.diff(outer[0], prepend=-1, append=-1))
+        tasks = groups.size - 1
+    tables = (np.concatenate(columns, axis=1), np.array(axes, np.int64), np.zeros((2, 1), np.int64))
+    largest = math.prod(int(count.max(initial=0)) for count in windows.count)
+    window = (largest, _computed(x.dtype)) if operator.combine in RANKS else (0, None)
+    work = outer.shape[1] * math.prod(lengths) * largest
+    return Plan(walk, outer, (*tables, segments, groups), params, tasks, work, window)
 
 
 def _plan(
@@ -207,4 +297,5 @@ def _plan(
     tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments
     taps = [int(t.count.sum()) for t in geometry.tables]
     work = outer.shape[1] * inner.shape[1] * math.prod(taps)
-    return Plan(walk, outer, (table, axes, inner, params, segments), tasks, work)
+    tables = (table, axes, inner, segments, np.zeros(0, np.int64))
+    return Plan(walk, outer, tables, params, tasks, work)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import jit
-from ..operators import Line
+from .. import jit, merges
+from ..merges import Line
 from . import half
 from .memory import ahead, apart, choose, load, peek, pointer, pointers, poke, store
 
@@ -57,7 +57,7 @@ def scan(odd, x, count, repeat, pitch):
     return found
 
 
-def take(odd, read, element, out, x, count, repeat, out_pitch, pitch):
+def take(odd, read, lift, element, knobs, out, x, count, repeat, out_pitch, pitch):
     """Input to scratch memory, and whether there is a NaN."""
     apart()
     found = False
@@ -65,7 +65,7 @@ def take(odd, read, element, out, x, count, repeat, out_pitch, pitch):
         for j in range(count):
             value = peek(x, r * pitch + j)
             found = bool(found | odd(value))
-            store(out, r * out_pitch + j, element(read(value), 0))
+            store(out, r * out_pitch + j, element(lift(read(value), knobs), 0))
     return found
 
 
@@ -123,13 +123,13 @@ def pair(merge, out, a, shift, count, repeat, out_pitch, pitch):
             store(out, r * out_pitch + j, merge(load(a, at, 0), load(a, at + 1, shift)))
 
 
-def pair_in(merge, read, element, out, x, shift, count, repeat, out_pitch, pitch):
+def pair_in(merge, read, lift, element, knobs, out, x, shift, count, repeat, out_pitch, pitch):
     """As `pair`, of input in another dtype."""
     apart()
     for r in range(repeat):
         for j in range(count):
             at = r * pitch + 2 * j
-            first, second = read(peek(x, at)), read(peek(x, at + 1))
+            first, second = lift(read(peek(x, at)), knobs), lift(read(peek(x, at + 1)), knobs)
             store(out, r * out_pitch + j, merge(element(first, 0), element(second, shift)))
 
 
@@ -163,18 +163,18 @@ def split_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch):
             store(fourth, r * out_pitch + j, load(a, at + 3, 0))
 
 
-def put(finish, write, out, places, a, scales, factors, count, repeat, pitches):
+def put(finish, knobs, write, out, places, a, scales, factors, count, repeat, pitches):
     """Finished values; there are no `places`."""
     apart()
     out_pitch, pitch, scale_pitch, factor_pitch, _ = pitches
     for r in range(repeat):
         factor = peek(factors, r * factor_pitch)
         for j in range(count):
-            value = finish(load(a, r * pitch + j, 0), peek(scales, r * scale_pitch + j) * factor)
+            value = finish(load(a, r * pitch + j, 0), peek(scales, r * scale_pitch + j) * factor, knobs)
             poke(out, r * out_pitch + j, write(value))
 
 
-def put_placed(finish, write, out, places, a, corners, rows, count, repeat, pitches):
+def put_placed(finish, knobs, write, out, places, a, corners, rows, count, repeat, pitches):
     """Values, and their places: the corner of the window and where in the window the element is."""
     apart()
     out_pitch, pitch, corner_pitch, row_pitch, further = pitches
@@ -187,29 +187,29 @@ def put_placed(finish, write, out, places, a, corners, rows, count, repeat, pitc
             poke(places, r * out_pitch + j, np.int32(corner + shift))
 
 
-def put_2(merge, finish, write, out, a, b, scale, count, repeat, out_pitch, pitch):
+def put_2(merge, finish, knobs, write, out, a, b, scale, count, repeat, out_pitch, pitch):
     apart()
     for r in range(repeat):
         for j in range(count):
             at = r * pitch + j
             value = merge(load(a, at, 0), load(b, at, 0))
-            poke(out, r * out_pitch + j, write(finish(value, scale)))
+            poke(out, r * out_pitch + j, write(finish(value, scale, knobs)))
 
 
-def put_3(merge, finish, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
+def put_3(merge, finish, knobs, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
     apart()
     for r in range(repeat):
         for j in range(count):
             at = r * pitch + j
             value = merge(merge(load(a, at, 0), load(b, at, 0)), load(c, at, 0))
-            poke(out, r * out_pitch + j, write(finish(value, scale)))
+            poke(out, r * out_pitch + j, write(finish(value, scale, knobs)))
 
 
-def put_none(merge, finish, write, out, a, b, scale, count, repeat, out_pitch, pitch):
+def put_none(merge, finish, knobs, write, out, a, b, scale, count, repeat, out_pitch, pitch):
     """In place of `put_2` for pairs of value and place, which are joined first."""
 
 
-def put_none_3(merge, finish, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
+def put_none_3(merge, finish, knobs, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
     """In place of `put_3`."""
 
 
@@ -221,7 +221,13 @@ def kernel(kind: Kind) -> Callable[..., None]:
     """The kernel that carries out programs on lines of one kind."""
     line, placed, digest = kind.line, kind.placed, jit.source_digest()
     merge = line.careful if kind.careful and line.careful else line.merge
-    finish, read, write, element = line.finish, half.READ[kind.source], half.WRITE[kind.target], line.element
+    finish, lift, element, read, write = (
+        line.finish,
+        line.lift,
+        line.element,
+        half.READ[kind.source],
+        half.WRITE[kind.target],
+    )
     odd = half.IS_NAN[kind.source]
     deliver, deliver_2, deliver_3 = (put_placed, put_none, put_none_3) if placed else (put, put_2, put_3)
 
@@ -232,6 +238,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
         scales, factors = weights
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
+        knobs = like[1], like[2]
         found = False
         for task in range(first, last):
             unit, block = task // blocks.shape[0], ahead(pointer(blocks), task % blocks.shape[0] * BLOCK)
@@ -262,35 +269,31 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     pair(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
                 elif op == PUT_2:
                     to = ahead(y, peek(step, OUT))
-                    deliver_2(merge, finish, write, to, a, b, scale, count, repeat, out_pitch, pitch)
+                    deliver_2(merge, finish, knobs, write, to, a, b, scale, count, repeat, out_pitch, pitch)
                 elif op == PUT_3:
                     to = ahead(y, peek(step, OUT))
-                    deliver_3(merge, finish, write, to, a, b, c, scale, count, repeat, out_pitch, pitch)
+                    deliver_3(
+                        merge, finish, knobs, write, to, a, b, c, scale, count, repeat, out_pitch, pitch
+                    )
                 elif op == PUT:
                     to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
                     rest = (out_pitch, pitch, a_shift, b_shift, peek(step, C_SHIFT))
-                    deliver(
-                        finish,
-                        write,
-                        to,
-                        chosen,
-                        a,
-                        along,
-                        down,
-                        count,
-                        repeat,
-                        rest,
-                    )
+                    deliver(finish, knobs, write, to, chosen, a, along, down, count, repeat, rest)
                 elif op == SCAN:
                     found = bool(found | scan(odd, ahead(x, peek(step, A)), count, repeat, pitch))
                 elif op == TAKE:
                     x_at = ahead(x, peek(step, A))
-                    found = bool(found | take(odd, read, element, out, x_at, count, repeat, out_pitch, pitch))
+                    found = bool(
+                        found
+                        | take(odd, read, lift, element, knobs, out, x_at, count, repeat, out_pitch, pitch)
+                    )
                 elif op == PAIR_IN:
                     x_at = ahead(x, peek(step, A))
-                    pair_in(merge, read, element, out, x_at, b_shift, count, repeat, out_pitch, pitch)
+                    pair_in(
+                        merge, read, lift, element, knobs, out, x_at, b_shift, count, repeat, out_pitch, pitch
+                    )
                 elif op == FILL:
                     fill(out, element(like[0], 0), count, repeat, out_pitch)
                 elif op == COPY:
@@ -315,4 +318,5 @@ def kernel(kind: Kind) -> Callable[..., None]:
 
 
 jit.register(half)
+jit.register(merges)
 jit.register(__name__, forceinline=False)

@@ -1,17 +1,19 @@
 """Which programs reduce a geometry, and the blocks that they are for."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import operators, threads
-from ..operators import Line, Operator
+from .. import threads
+from ..folds import RANKS
+from ..merges import Line, unlifted
+from ..operators import LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
-from . import fold, lines, program
+from . import fold, lines, program, rank
 from .memory import c_strides, flatten, offsets, raw, storage
 from .program import CHAIN, LONGEST, Frame, Regular
 from .taps import TAPS
@@ -185,20 +187,41 @@ def plan(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-) -> "Plan | Turned | fold.Plan | None":
+) -> "Lines | Ranged | fold.Plan | rank.Plan | None":
     """How to reduce arrays like `x` to the dtype `target`: by lines where they fit, else by the skeleton.
 
     `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds
     which elements of their windows they are, as uint8; that by lines only, and None where they do not fit.
     """
-    if x.size >= WORTHWHILE and operator.line and all(factor[0] > 0 for factor in divisors):
+    line_choices = operator.parts or (operator.line,) * (operator.line is not None)
+    if x.size >= WORTHWHILE and line_choices and all(factor[0] > 0 for factor in divisors):
         for form in _forms(operator, x, geometry, divisors, chosen):
-            found = _by_lines(operator, form.view(x), form.geometry, form.divisors, target, chosen)
+            found = _lines_or_parts(operator, x, form, params, target, chosen)
             if found:
-                return Turned(found, form.order) if form.order else found
+                whole: Lines = Turned(found, form.order) if form.order else found
+                if operator.bears is None:
+                    return whole
+                other = _by_elements(operator, x, geometry, divisors, params, target)
+                return Ranged(whole, other, operator.bears, params)
     if chosen == "taps":
         return None
-    return fold.plan(operator.name, operator.fold(x.dtype, target), x, geometry, divisors, params, target)
+    if operator.fold(x.dtype, target).combine in RANKS:
+        ranked = rank.plan(operator.name, x, geometry, params, target)
+        if ranked:
+            return ranked
+    return _by_elements(operator, x, geometry, divisors, params, target)
+
+
+def _by_elements(
+    operator: Operator,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+) -> fold.Plan:
+    chosen_fold = operator.fold(x.dtype, target)
+    return fold.plan(operator.name, chosen_fold, x, geometry, divisors, params, target)
 
 
 class Form(NamedTuple):
@@ -256,7 +279,7 @@ def _copy(into: Array, turned: Array, near: int) -> None:
 class Turned(NamedTuple):
     """A plan for the array with its axes in the order of its memory; results are turned back."""
 
-    plan: Plan
+    plan: "Plan | Parts"
     order: tuple[int, ...]
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
@@ -269,25 +292,81 @@ class Turned(NamedTuple):
                 _copy(into, result.transpose(back), self.order[-1])
 
 
+class Parts(NamedTuple):
+    """Several plans whose results are joined."""
+
+    plans: list[Plan]
+    dtype: np.dtype[Any]
+    join: Callable[[list[Array], NDArray[np.float64]], Array]
+    params: NDArray[np.float64]
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """As `Plan.run`."""
+        results = [np.empty(y.shape, self.dtype) for _ in self.plans]
+        for part, result in zip(self.plans, results, strict=True):
+            part.run(x, result, places)
+        y[...] = self.join(results, self.params)
+
+
+class Ranged(NamedTuple):
+    """Lines for input of a range that they bear, and the general skeleton for all other."""
+
+    lines: "Lines"
+    other: fold.Plan
+    bears: Callable[[float, float, NDArray[np.float64]], bool]
+    params: NDArray[np.float64]
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """As `Plan.run`."""
+        lowest, highest = float(x.min()), float(x.max())  # NaN where there is one, which nothing bears
+        chosen = self.lines if self.bears(lowest, highest, self.params) else self.other
+        chosen.run(x, y, places)
+
+
+Lines = Plan | Parts | Turned
+
+
+def _lines_or_parts(
+    operator: Operator,
+    x: Array,
+    form: Form,
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+    chosen: str,
+) -> Plan | Parts | None:
+    """Lines for the operator, or for each of its parts."""
+    view, shape = form.view(x), (form.geometry, form.divisors)
+    if operator.line:
+        return _by_lines(operator, operator.line, view, *shape, params, target, chosen)
+    dtype = np.dtype(np.float64) if operator.wide else target
+    found = [_by_lines(operator, part, view, *shape, params, dtype, "") for part in operator.parts]
+    plans = [part for part in found if part]
+    if operator.join is None or chosen or len(plans) < len(found):
+        return None
+    return Parts(plans, dtype, operator.join, params)
+
+
 def _by_lines(
     operator: Operator,
+    choice: LineChoice,
     x: Array,
     geometry: Geometry,
     divisors: Sequence[Integers],
+    params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
 ) -> Plan | None:
     """None where lines do not fit geometry, layout or operator."""
     placed = bool(chosen)
     shape = Shape.of(x, geometry)
-    if operator.line is None or shape is None:
+    if shape is None:
         return None
     if placed:
         shape = shape._replace(row=_unpadded(shape.row), columns=_unpadded(shape.columns))
         fits = operator.placed and _one_block(x, geometry) and x.dtype == target
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
-        line = operator.line(x.dtype, target, *shape.elements())
+        line = choice(x.dtype, target, *shape.elements(), params)
     halves = shape.columns.halves(narrow=shape.channels == 1)
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
@@ -304,7 +383,7 @@ def _by_lines(
         shape.channels,
         units,
         scans=line.careful is not None,
-        converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype,
+        converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
         fused=uniform and not placed,
         near=shape.near,
     )
@@ -317,8 +396,10 @@ def _by_lines(
         reach = 0
     if frame.fused:
         scales = np.repeat(scales, steps[steps[:, lines.OP] == lines.PUT, lines.COUNT].max(initial=1))
-    kind = lines.Kind(operator.name, line, False, storage(x.dtype), storage(target), placed)
-    like = np.array([line.neutral], line.dtype)
+    name = operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}"
+    kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed)
+    knobs = [*params, 0.0, 0.0][:2] if line.dtype == "float64" else [0, 0]
+    like = np.array([line.neutral, *knobs], line.dtype)
     return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, x.size)
 
 
@@ -373,13 +454,13 @@ def _sums(*terms: Integers) -> Integers:
 def _weights(shape: Shape, divisors: Sequence[Integers], line: Line) -> tuple[Array, Array, bool]:
     """Scales along an output row (channels included), a factor a leading output and row, all the same?"""
     dtype = np.float64 if line.dtype in ("float64", "int32") else np.float32
-    if line.finish is operators.as_it_is:
+    if line.scales == "none":
         return np.ones(1, dtype), np.ones(1, dtype), True
     *others, columns = (factor.astype(np.float64) for factor in divisors)
     rows = np.ones(1)
     for factor in others if shape.leading else [factor[:1] for factor in others[:-1]] + others[-1:]:
         rows = np.multiply.outer(rows, factor).reshape(-1)
-    if line.finish is not operators.divided:
+    if line.scales == "inverse":
         columns, rows = 1 / columns, 1 / rows
     columns, rows = columns.astype(dtype), rows.astype(dtype)
     if (columns == columns[0]).all() and (rows == rows[0]).all():

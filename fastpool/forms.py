@@ -1,0 +1,570 @@
+"""Forms beyond sliding, adaptive and global windows: fractional, pyramid, regions of interest, mosaic."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import arrays, checks, fractional, jobs, planes, random, regions
+from .api import adaptive_pool, pool, sum_pool
+from .arrays import Array
+from .gradients import adaptive_pool_backward, pool_backward, vjp
+from .jobs import Job
+from .planes import PlaneJob
+from .windows import PlaneWindows
+
+CHOOSING, PLACES = 0, 1  # streams of random numbers: of operators, and of windows, where an axis has its own
+
+
+def fractional_pool(
+    x: Any,
+    op: str,
+    output_size: Any = None,
+    *,
+    ratio: Any = None,
+    window: Any = None,
+    scheme: str = "torch",
+    overlapping: bool = False,
+    rng: Any = None,
+    samples: Any = None,
+    axes: Any = None,
+    return_indices: bool = False,
+    out: Any = None,
+    **op_params: Any,
+) -> Any:
+    """Reduce windows at random places whose average distance is a fraction (Graham 2014, arXiv 1412.6071).
+
+    ``scheme="torch"``: windows of one length, at ``int((i + u) a) - int(u a)`` with
+    ``a = (n - window) / (outputs - 1)``, and a `u` of its own for each plane and axis, as in PyTorch.
+    ``"random"`` and ``"pseudo"``: adjacent windows of ``n // outputs`` elements and one or two more, in
+    random order or shifted by one random number, the same for all planes, as in TensorFlow.
+
+    Parameters
+    ----------
+    x : ndarray
+        As in `pool`.
+    op : str
+        An operator's name, as in `pool`.
+    output_size : int or sequence of int, optional
+        Windows on each pooled axis. A sequence pools the last axes, an int every axis after the first two.
+    ratio : float or sequence of float, optional
+        In place of `output_size`. ``"torch"``: ``floor(n ratio)`` windows, with a ratio below 1; else
+        ``floor(n / ratio)``, with a ratio of at least 1.
+    window : int or sequence of int, optional
+        Elements a window covers; for ``"torch"``, and required there.
+    scheme : {"torch", "random", "pseudo"}
+    overlapping : bool
+        Windows also cover the first element of the next; not for ``"torch"``.
+    rng : int, numpy.random.Generator, fastpool.random.Draws or None
+        Where samples come from, and the draws of ``op="stochastic"``; see `stochastic_pool`.
+    samples : ndarray of floats in [0, 1), optional
+        In place of random ones. ``"torch"``: one for each plane and pooled axis, in the shape of the other
+        axes and a last axis, along which the pooled axes are in their order, but for two of them in the
+        reverse, as PyTorch has it; the places are computed in their dtype. ``"pseudo"``: one a pooled axis.
+    axes, return_indices, out, **op_params
+        As in `pool`. An average divides by the window's own size.
+
+    Returns
+    -------
+    ndarray or (ndarray, ndarray)
+        As in `pool`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `pool`; where not exactly one of `output_size` and `ratio` is given, for windows that do not fit
+        at different places, and for samples of another shape or outside [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.arange(9.0)
+    >>> fp.fractional_pool(x, "max", (4,), window=2, samples=np.array([0.9]))
+    array([1., 3., 5., 8.])
+    >>> fp.fractional_pool(x, "sum", ratio=(2.25,), scheme="pseudo", samples=np.array([0.5]))
+    array([ 3.,  7., 11., 15.])
+    """
+    arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
+    array, job = _fractional(x, op, *arguments)
+    if isinstance(job, PlaneJob):
+        return planes.forward(job, array, return_indices=return_indices, out=out)
+    return jobs.forward(job, array, return_indices=return_indices, out=out)
+
+
+def fractional_pool_backward(
+    gy: Any,
+    x: Any,
+    op: str,
+    output_size: Any = None,
+    *,
+    ratio: Any = None,
+    window: Any = None,
+    scheme: str = "torch",
+    overlapping: bool = False,
+    rng: Any = None,
+    samples: Any = None,
+    axes: Any = None,
+    indices: Any = None,
+    **op_params: Any,
+) -> Array:
+    """Gradient of `fractional_pool` for `x`, without a forward call; see `pool_backward`.
+
+    The windows are those of the same `rng` (an int or `Draws`) or `samples`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.fractional_pool_backward(np.ones(2), np.arange(5.0), "max", (2,), window=3, rng=0)
+    array([0., 0., 1., 0., 1.])
+    """
+    arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
+    array, job = _fractional(x, op, *arguments)
+    if isinstance(job, PlaneJob):
+        return planes.backward(job, gy, array, indices)
+    return jobs.checked_backward(job, gy, array, indices)
+
+
+def _fractional(
+    x: object,
+    op: object,
+    output_size: Any,
+    ratio: Any,
+    window: Any,
+    scheme: object,
+    overlapping: object,
+    rng: object,
+    samples: object,
+    axes: Any,
+    op_params: dict[str, Any],
+) -> tuple[Array, Job | PlaneJob]:
+    """The input and the job of a call."""
+    row, array = jobs.operands(op, x)
+    if scheme not in fractional.SCHEMES:
+        raise ValueError(f"scheme must be one of {', '.join(fractional.SCHEMES)}, got {scheme!r}")
+    if (output_size is None) == (ratio is None):
+        raise ValueError(
+            "exactly one of output_size and ratio must be given, "
+            f"got output_size={output_size!r}, ratio={ratio!r}"
+        )
+    named = {"output_size": output_size, "ratio": ratio, "window": window}
+    name = next((name for name, value in named.items() if checks.is_sequence(value)), "output_size")
+    pooled = checks.pooled_axes(name, named[name], axes, array.ndim)
+    sizes = checks.entries("output_size", output_size, len(pooled))
+    ratios = checks.entries("ratio", ratio, len(pooled))
+    outputs = []
+    for axis, size, fraction in zip(pooled, sizes, ratios, strict=True):
+        wanted = None if size is None else checks.integer("output_size", size, minimum=1)
+        outputs.append(
+            jobs.on_axis(axis, fractional.output_length, array.shape[axis], wanted, fraction, scheme)
+        )
+    if row.testing:
+        rng = random.Draws(*random.seed_of(rng))
+        op_params = {**op_params, "rng": rng}
+    overlaps = checks.boolean("overlapping", overlapping)
+    if scheme == "torch":
+        if overlaps:
+            raise ValueError('overlapping is for scheme="random" or "pseudo"')
+        lengths = _window_lengths(window, len(pooled))
+        return array, _own_windows(row, array, pooled, outputs, lengths, rng, samples, op_params)
+    if window is not None:
+        raise ValueError(f'window is for scheme="torch", got window={window!r} with scheme={scheme!r}')
+    sequences = _sequences(array, pooled, outputs, scheme == "random", rng, samples)
+    tables = {
+        axis: fractional.regions(s, overlapping=overlaps) for axis, s in zip(pooled, sequences, strict=True)
+    }
+    return array, jobs.job(row, array, tables, op_params)
+
+
+def _window_lengths(window: Any, count: int) -> list[int]:
+    if window is None:
+        raise TypeError('window must be given with scheme="torch": the elements a window covers')
+    return [checks.integer("window", k, minimum=1) for k in checks.entries("window", window, count)]
+
+
+def _uniforms(rng: object, stream: int, shape: tuple[int, ...]) -> Any:
+    low, high = random.seed_of(rng)[0] & 0xFFFFFFFF, random.seed_of(rng)[0] >> 32
+    counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
+    return random.uniform(np.uint32(low), np.uint32(high), counter, np.uint32(stream))
+
+
+def _sequences(
+    x: Array, pooled: tuple[int, ...], outputs: list[int], shuffled: bool, rng: object, samples: object
+) -> list[Any]:
+    """The boundaries of TensorFlow's windows on each pooled axis."""
+    if shuffled and samples is not None:
+        raise ValueError('samples are for scheme="torch" or "pseudo"; scheme="random" takes rng')
+    seed = random.Draws(*random.seed_of(rng))
+    lengths = [x.shape[axis] for axis in pooled]
+    if shuffled:
+        streams = range(PLACES, PLACES + len(pooled))
+        return [
+            fractional.random_sequence(n, o, _uniforms(seed, stream, (o,)))
+            for n, o, stream in zip(lengths, outputs, streams, strict=True)
+        ]
+    shape = (len(pooled),)
+    given = _uniforms(seed, PLACES, shape) if samples is None else fractional.checked_samples(samples, shape)
+    return [
+        fractional.pseudo_sequence(n, o, float(u)) for n, o, u in zip(lengths, outputs, given, strict=True)
+    ]
+
+
+def _own_windows(
+    row: Any,
+    x: Array,
+    pooled: tuple[int, ...],
+    outputs: list[int],
+    lengths: list[int],
+    rng: object,
+    samples: object,
+    op_params: dict[str, Any],
+) -> PlaneJob:
+    """The job of PyTorch's windows, which each plane has of its own."""
+    others = [axis for axis in range(x.ndim) if axis not in pooled]
+    kept = tuple(x.shape[axis] for axis in others)
+    shape = (*kept, len(pooled))
+    given = _uniforms(rng, PLACES, shape) if samples is None else fractional.checked_samples(samples, shape)
+    given = given.reshape(-1, len(pooled))
+    ascending = sorted(range(len(pooled)), key=pooled.__getitem__)
+    lo, count = [], []
+    for number, own in enumerate(ascending):
+        column = len(pooled) - 1 - number if len(pooled) == 2 else number
+        n = x.shape[pooled[own]]
+        sample = given[:, column]
+        start = jobs.on_axis(pooled[own], fractional.starts, n, outputs[own], lengths[own], sample)
+        lo.append(start)
+        count.append(np.full(start.shape, lengths[own], np.int64))
+    own_planes = np.arange(math.prod(kept))
+    plane = tuple(x.shape[pooled[own]] for own in ascending)
+    windows = PlaneWindows(plane, own_planes, own_planes, tuple(lo), tuple(count))
+    return planes.job(row, x, windows, [*others, *sorted(pooled)], kept, op_params)
+
+
+# Spatial pyramids ----------------------------------------------------------------------------------------
+
+
+def pyramid_pool(
+    x: Any,
+    op: str,
+    levels: Any = (1, 2, 4),
+    *,
+    axes: Any = None,
+    return_indices: bool = False,
+    **op_params: Any,
+) -> Any:
+    """Adaptive bins of several levels, flattened and concatenated (He et al. 2014, arXiv 1406.4729).
+
+    Parameters
+    ----------
+    x : ndarray
+        As in `pool`.
+    op : str
+        An operator's name, as in `pool`.
+    levels : sequence of (int or sequence of int)
+        Bins an axis of each level; see `adaptive_pool`.
+    axes : int or sequence of int, optional
+        The pooled axes; every axis after the first two by default.
+    return_indices, **op_params
+        As in `pool`.
+
+    Returns
+    -------
+    ndarray or (ndarray, ndarray)
+        Of shape (N, C B): N is the first axis that is not pooled, C the product of the others, and B the
+        number of bins of all levels, which follow each other level by level. Without axes that are not
+        pooled: of shape (B,).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `adaptive_pool`; where there is no level.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.pyramid_pool(np.arange(16.0).reshape(1, 1, 4, 4), "max", (1, 2))
+    array([[15.,  5.,  7., 13., 15.]])
+    """
+    row, array = jobs.operands(op, x)
+    pooled = checks.pooled_axes("", None, axes, array.ndim)
+    if not checks.is_sequence(levels) or not len(levels):
+        raise ValueError(f"levels must be a sequence of at least one level, got {levels!r}")
+    tape = jobs.TAPE.get()
+    start, parts, pulls = 0, [], []
+    if row.testing:
+        op_params = {**op_params, "rng": random.Draws(*random.seed_of(op_params.get("rng")))}
+    for level in levels:
+        own = dict(op_params)
+        if row.testing:
+            own["rng"] = own["rng"]._replace(start=own["rng"].start + start)
+        options = {"axes": pooled, "return_indices": return_indices, **own}
+        if tape is None:
+            result = adaptive_pool(array, op, level, **options)
+        else:
+            result, pull = vjp(adaptive_pool, array, op, level, **options)
+            pulls.append(pull)
+        parts.append(result if isinstance(result, tuple) else (result,))
+        start += parts[-1][0].size
+    if tape is not None:
+        shapes = [part[0].shape for part in parts]
+
+        def pull_levels(gy: object, *, params: bool = False) -> Any:
+            pieces = _levels(jobs.checked_gradient(gy, _joined_shape(shapes, pooled)), shapes, pooled)
+            results = [pull(piece, params=True) for pull, piece in zip(pulls, pieces, strict=True)]
+            gx = _added([gradient for gradient, _ in results])
+            slopes = {name: sum(slope[name] for _, slope in results) for name in results[0][1]}
+            return (gx, slopes) if checks.boolean("params", params) else gx
+
+        tape.append(pull_levels)
+    joined = tuple(
+        np.concatenate([_flattened(part, pooled) for part in column], axis=-1)
+        for column in zip(*parts, strict=True)
+    )
+    return joined if len(joined) > 1 else joined[0]
+
+
+def pyramid_pool_backward(
+    gy: Any,
+    x: Any,
+    op: str,
+    levels: Any = (1, 2, 4),
+    *,
+    axes: Any = None,
+    indices: Any = None,
+    **op_params: Any,
+) -> Array:
+    """Gradient of `pyramid_pool` for `x`, without a forward call; see `pool_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.pyramid_pool_backward(np.array([[4.0, 1.0, 2.0]]), np.zeros((1, 1, 4)), "avg", (1, 2))
+    array([[[1.5, 1.5, 2. , 2. ]]])
+    """
+    if indices is None:
+        result: Array = vjp(pyramid_pool, x, op, levels, axes=axes, **op_params)[1](gy)
+        return result
+    array = arrays.take("x", x)
+    pooled = checks.pooled_axes("", None, axes, array.ndim)
+    found = [
+        adaptive_pool(array, op, level, axes=pooled, return_indices=True, **op_params) for level in levels
+    ]
+    shapes, limit = [y.shape for y, _ in found], math.prod(array.shape[axis] for axis in pooled)
+    joined = _joined_shape(shapes, pooled)
+    pieces = _levels(jobs.checked_gradient(gy, joined), shapes, pooled)
+    places = _levels(jobs.checked_indices("indices", indices, joined, limit), shapes, pooled)
+    return _added(
+        [
+            adaptive_pool_backward(piece, array, op, level, axes=pooled, indices=place, **op_params)
+            for piece, level, place in zip(pieces, levels, places, strict=True)
+        ]
+    )
+
+
+def _added(gradients: list[Array]) -> Array:
+    """The sum, of 16-bit floats in float32."""
+    if len(gradients) == 1:
+        return gradients[0]
+    wide = np.result_type(np.float32, gradients[0].dtype)
+    return sum((g.astype(wide) for g in gradients), np.zeros((), wide)).astype(gradients[0].dtype)
+
+
+def _split_shape(shape: tuple[int, ...], pooled: tuple[int, ...]) -> tuple[int, ...]:
+    """Lengths of the axes that are not pooled."""
+    return tuple(n for axis, n in enumerate(shape) if axis not in pooled)
+
+
+def _flattened(y: Array, pooled: tuple[int, ...]) -> Array:
+    """The first axis that is not pooled, then all others, pooled ones last."""
+    first = _split_shape(y.shape, pooled)[:1]
+    moved = np.moveaxis(y, sorted(pooled), range(-len(pooled), 0))
+    return moved.reshape(*first, math.prod(moved.shape[len(first) :]))
+
+
+def _joined_shape(shapes: list[tuple[int, ...]], pooled: tuple[int, ...]) -> tuple[int, ...]:
+    first, *others = _split_shape(shapes[0], pooled) or (1,)
+    bins = sum(math.prod(shape[axis] for axis in pooled) for shape in shapes)
+    return (first, math.prod(others) * bins) if len(shapes[0]) > len(pooled) else (bins,)
+
+
+def _levels(joined: Array, shapes: list[tuple[int, ...]], pooled: tuple[int, ...]) -> list[Array]:
+    """The levels of what `pyramid_pool` concatenates."""
+    first = _split_shape(shapes[0], pooled)[:1]
+    found, start = [], 0
+    for shape in shapes:
+        lengths = (*_split_shape(shape, pooled), *(shape[axis] for axis in sorted(pooled)))
+        size = math.prod(lengths[len(first) :])
+        moved = joined[..., start : start + size].reshape(lengths)
+        found.append(np.moveaxis(moved, range(-len(pooled), 0), sorted(pooled)))
+        start += size
+    return found
+
+
+# Regions of interest -------------------------------------------------------------------------------------
+
+
+def roi_pool(
+    x: Any,
+    op: str,
+    boxes: Any,
+    output_size: Any,
+    *,
+    scale: float = 1.0,
+    return_indices: bool = False,
+    out: Any = None,
+    **op_params: Any,
+) -> Any:
+    """Reduce the bins of boxes (Girshick 2015, Fast R-CNN, arXiv 1504.08083).
+
+    A box's corners are scaled and rounded, half away from zero; it covers ``size = max(end - start + 1, 1)``
+    elements, and bin p of P ``[floor(p size / P), ceil((p + 1) size / P))`` of them, clipped to the image.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+    op : str
+        An operator's name, as in `pool`.
+    boxes : ndarray, shape (K, 5)
+        Rows of image number, x1, y1, x2, y2.
+    output_size : int or (int, int)
+        Bins along H and W.
+    scale : float
+        From the boxes' coordinates to elements of `x`; above 0.
+    return_indices, out, **op_params
+        As in `pool`. An average divides by the bin's own size.
+
+    Returns
+    -------
+    ndarray or (ndarray, ndarray), shape (K, C, PH, PW)
+        A bin without an element gives 0, index -1 and no gradient.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `pool`; for boxes of another shape, not finite, or of images that are not there.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> fp.roi_pool(x, "max", np.array([[0, 1, 1, 2, 3]]), (1, 2))
+    array([[[[13., 14.]]]])
+    """
+    array, job = _roi(x, op, boxes, output_size, scale, op_params)
+    return planes.forward(job, array, return_indices=return_indices, out=out)
+
+
+def roi_pool_backward(
+    gy: Any,
+    x: Any,
+    op: str,
+    boxes: Any,
+    output_size: Any,
+    *,
+    scale: float = 1.0,
+    indices: Any = None,
+    **op_params: Any,
+) -> Array:
+    """Gradient of `roi_pool` for `x`, without a forward call; see `pool_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.array([[[[1.0, 5.0], [7.0, 2.0]]]])
+    >>> fp.roi_pool_backward(np.full((1, 1, 1, 1), 4.0), x, "max", np.array([[0, 0, 0, 1, 1]]), 1)
+    array([[[[0., 0.],
+             [4., 0.]]]])
+    """
+    array, job = _roi(x, op, boxes, output_size, scale, op_params)
+    return planes.backward(job, gy, array, indices)
+
+
+def _roi(
+    x: object, op: object, boxes: Any, output_size: Any, scale: Any, op_params: dict[str, Any]
+) -> tuple[Array, PlaneJob]:
+    row, array = jobs.operands(op, x)
+    if array.ndim != 4:
+        raise ValueError(f"x must have the axes (N, C, H, W), got {array.ndim} axes")
+    image, lo, count = regions.pool_tables(boxes, output_size, scale, array.shape)
+    channels = array.shape[1]
+    sources = (image[:, None] * channels + np.arange(channels)).reshape(-1)
+    sets = np.repeat(np.arange(image.size), channels)
+    windows = PlaneWindows(array.shape[2:], sources, sets, lo, count)
+    return array, planes.job(row, array, windows, range(4), (image.size, channels), op_params)
+
+
+# Mosaic --------------------------------------------------------------------------------------------------
+
+
+def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params: Any) -> Any:
+    """Cut the pooled axes into cells and write each cell's value over the cell.
+
+    ``y[i] = pool(x, op, cell, ceil_mode=True)[i // cell]``: cells at the end have the elements that are left.
+
+    Parameters
+    ----------
+    x : ndarray
+        As in `pool`.
+    cell : int or sequence of int
+        Elements of a cell; as `window` in `pool`.
+    op : str
+        An operator's name, as in `pool`.
+    axes, **op_params
+        As in `pool`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`, and the dtype that `pool` gives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `pool`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.mosaic(np.array([1.0, 3.0, 5.0, 7.0, 8.0]), (2,))
+    array([2., 2., 6., 6., 8.])
+    """
+    array = arrays.take("x", x)
+    pooled = checks.pooled_axes("cell", cell, axes, array.ndim)
+    lengths = [checks.integer("cell", k, minimum=1) for k in checks.entries("cell", cell, len(pooled))]
+    options = {"ceil_mode": True, "axes": pooled, **op_params}
+    tape = jobs.TAPE.get()
+    if tape is None:
+        y = pool(array, op, lengths, **options)
+    else:
+        y, pull = vjp(pool, array, op, lengths, **options)
+
+        def pull_cells(gy: object, *, params: bool = False) -> Any:
+            return pull(_cell_sums(gy, array, lengths, pooled), params=params)
+
+        tape.append(pull_cells)
+    for axis, k in zip(pooled, lengths, strict=True):
+        y = np.take(y, np.arange(array.shape[axis]) // k, axis)
+    return np.ascontiguousarray(y)
+
+
+def mosaic_backward(
+    gy: Any, x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params: Any
+) -> Array:
+    """Gradient of `mosaic` for `x`, without a forward call; see `pool_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.mosaic_backward(np.array([1.0, 3.0, 5.0]), np.zeros(3), (2,))
+    array([2., 2., 5.])
+    """
+    array = arrays.take("x", x)
+    pooled = checks.pooled_axes("cell", cell, axes, array.ndim)
+    lengths = [checks.integer("cell", k, minimum=1) for k in checks.entries("cell", cell, len(pooled))]
+    sums = _cell_sums(gy, array, lengths, pooled)
+    return pool_backward(sums, array, op, lengths, ceil_mode=True, axes=pooled, **op_params)
+
+
+def _cell_sums(gy: object, x: Array, lengths: list[int], pooled: tuple[int, ...]) -> Any:
+    """The gradient of each cell's value."""
+    gradient = jobs.checked_gradient(gy, x.shape)
+    return sum_pool(gradient, lengths, ceil_mode=True, axes=pooled)

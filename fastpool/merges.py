@@ -1,0 +1,389 @@
+"""The reductions on bare values, for passes over whole lines of memory (regular windows).
+
+What `folds` does element by element with bookkeeping in tuples, these expressions do on what fills a vector
+register. A tuple of numbers, `knobs`, holds the operator's first two parameters.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .folds import larger, smaller
+
+Expression = Callable[..., Any]
+Params = NDArray[np.float64]
+
+
+def unlifted(value, knobs):
+    return value
+
+
+class Line(NamedTuple):
+    """How lines are reduced.
+
+    ``lift(value, knobs)`` is what is merged. ``merge(earlier, later)`` combines two values and may lose NaNs;
+    ``careful`` keeps them, and is None where `merge` does. ``finish(value, scale, knobs)`` makes the result;
+    `scales` says what `scale` is: the window's "divisor", its "inverse", or "none". `neutral` changes
+    nothing, `dtype` is what the passes compute in. ``element(value, offset)`` is what a line holds: the value
+    itself, or the pair of it and its offset in the plane.
+    """
+
+    merge: Expression
+    careful: Expression | None
+    finish: Expression
+    neutral: float
+    dtype: str
+    element: Expression
+    scales: str = "none"
+    lift: Expression = unlifted
+
+
+def keep_larger(a, b):
+    return b if b > a else a
+
+
+def keep_larger_or_nan(a, b):
+    return a if (a >= b) | (a != a) else b
+
+
+def keep_smaller(a, b):
+    return b if b < a else a
+
+
+def keep_smaller_or_nan(a, b):
+    return a if (a <= b) | (a != a) else b
+
+
+def add(a, b):
+    return a + b
+
+
+def value_alone(value, offset):
+    return value
+
+
+def value_and_place(value, offset):
+    return value, np.int32(offset)
+
+
+def pick_larger(a, b):
+    take = b[0] > a[0]
+    return b[0] if take else a[0], b[1] if take else a[1]
+
+
+def pick_larger_or_nan(a, b):
+    return larger(a, b, 0)
+
+
+def pick_smaller(a, b):
+    take = b[0] < a[0]
+    return b[0] if take else a[0], b[1] if take else a[1]
+
+
+def pick_smaller_or_nan(a, b):
+    return smaller(a, b, 0)
+
+
+# Results -------------------------------------------------------------------------------------------------
+
+
+def as_it_is(value, scale, knobs):
+    return value
+
+
+def divided(value, scale, knobs):
+    return value / scale
+
+
+def rounded(value, scale, knobs):
+    """Half up; a quarter of 1 / divisor keeps exact halves above the rounding error of the product."""
+    return np.floor(value * scale + (0.5 + 0.25 * scale))
+
+
+def rounded_narrow(value, scale, knobs):
+    """As `rounded` for 16-bit values, which float32 holds exactly."""
+    half = np.float32(0.5) + np.float32(0.25) * scale
+    return np.floor(np.float32(np.int32(value)) * scale + half)
+
+
+def root_1(value, scale, knobs):
+    return value
+
+
+def root_2(value, scale, knobs):
+    return math.sqrt(value)
+
+
+def root(value, scale, knobs):
+    return value ** (1.0 / knobs[0])
+
+
+def mean_root_1(value, scale, knobs):
+    return value / scale
+
+
+def mean_root_2(value, scale, knobs):
+    return math.sqrt(value / scale)
+
+
+def mean_root(value, scale, knobs):
+    return (value / scale) ** (1.0 / knobs[0])
+
+
+def mean_exponent(value, scale, knobs):
+    return math.log1p(value / scale) / knobs[0]
+
+
+# Lifts: powers -------------------------------------------------------------------------------------------
+
+
+def size_1(value, knobs):
+    return abs(np.float64(value))
+
+
+def size_2(value, knobs):
+    return np.float64(value) * np.float64(value)
+
+
+def size_3(value, knobs):
+    return abs(np.float64(value)) * np.float64(value) * np.float64(value)
+
+
+def size_any(value, knobs):
+    return abs(np.float64(value)) ** knobs[0]
+
+
+def raised(value, knobs):
+    return knobs[1] if value < knobs[1] else np.float64(value)
+
+
+def raised_2(value, knobs):
+    return raised(value, knobs) * raised(value, knobs)
+
+
+def raised_3(value, knobs):
+    return raised(value, knobs) * raised(value, knobs) * raised(value, knobs)
+
+
+def raised_any(value, knobs):
+    return raised(value, knobs) ** knobs[0]
+
+
+# Lifts: exponentials, in arithmetic alone, which fills vector registers where a library call does not. With
+# x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where q = expm1(r)
+# is its Taylor series to r^12 / 12!, 2e-16 off at most. For abs(x) < 700.
+
+ROUNDING = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest integer in the lowest bits
+LOG2 = 0.6931471803691238  # its upper 32 bits, so that k LOG2 is exact, and the rest
+LOG2_REST = 1.9082149292705877e-10
+
+
+def power_of_two(shifted):
+    """2^k from k + ROUNDING: k becomes the exponent's bits."""
+    return np.int64((np.float64(shifted).view(np.int64) + np.int64(1023)) << np.int64(52)).view(np.float64)
+
+
+def remainder(x, k):
+    return x - k * LOG2 - k * LOG2_REST
+
+
+def series(r):
+    """expm1(r) for small r."""
+    late = 1 / 40320 + r * (1 / 362880 + r * (1 / 3628800 + r * (1 / 39916800 + r * (1 / 479001600))))
+    middle = 1 / 24 + r * (1 / 120 + r * (1 / 720 + r * (1 / 5040 + r * late)))
+    return r * (1.0 + r * (0.5 + r * (1 / 6 + r * middle)))
+
+
+def grown(x):
+    """expm1(x)."""
+    shifted = x * 1.4426950408889634 + ROUNDING
+    k = shifted - ROUNDING
+    two = power_of_two(shifted)
+    return two * series(remainder(x, k)) + (two - 1.0)
+
+
+def exponential(x):
+    """exp(x)."""
+    shifted = x * 1.4426950408889634 + ROUNDING
+    return power_of_two(shifted) * (1.0 + series(remainder(x, shifted - ROUNDING)))
+
+
+def exponent(value, knobs):
+    return grown(np.float64(value) * knobs[0])
+
+
+def weight(value, knobs):
+    return exponential(np.float64(value) * knobs[0])
+
+
+def weighted(value, knobs):
+    return exponential(np.float64(value) * knobs[0]) * value
+
+
+# Which lines fit: functions of the input's and the result's dtype, the elements of a window, the merges that
+# one of them takes part in at most, and the parameters ------------------------------------------------------
+
+
+def max_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Equal dtypes."""
+    return _extreme_line(source, largest=True) if source == target else None
+
+
+def min_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Equal dtypes."""
+    return _extreme_line(source, largest=False) if source == target else None
+
+
+def _extreme_line(source: np.dtype[Any], *, largest: bool) -> Line:
+    if source.kind in "iub":
+        stored = np.dtype(np.uint8) if source == np.bool_ else source
+        limits = np.iinfo(stored)
+        merge = keep_larger if largest else keep_smaller
+        return Line(merge, None, as_it_is, limits.min if largest else limits.max, stored.name, value_alone)
+    computed = "float32" if source.itemsize == 2 else source.name
+    if largest:
+        return Line(keep_larger, keep_larger_or_nan, as_it_is, -math.inf, computed, value_alone)
+    return Line(keep_smaller, keep_smaller_or_nan, as_it_is, math.inf, computed, value_alone)
+
+
+def max_placed(source: np.dtype[Any]) -> Line:
+    """Pairs of value and place."""
+    extreme = _extreme_line(source, largest=True)
+    careful = extreme.careful and pick_larger_or_nan
+    return extreme._replace(merge=pick_larger, careful=careful, element=value_and_place)
+
+
+def min_placed(source: np.dtype[Any]) -> Line:
+    """Pairs of value and place."""
+    extreme = _extreme_line(source, largest=False)
+    careful = extreme.careful and pick_smaller_or_nan
+    return extreme._replace(merge=pick_smaller, careful=careful, element=value_and_place)
+
+
+def avg_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Floats, and integers of 8 and 16 bits whose sums stay exact."""
+    if source.kind not in "iu":
+        computed = _float_line_dtype(source, target, chain)
+        return Line(add, None, divided, 0, computed, value_alone, "divisor") if computed else None
+    if target != source or source.itemsize > 2:
+        return None
+    small = 255 if source == np.uint8 else 128
+    if source.itemsize == 1 and elements * small < 2**15:
+        stored = "uint16" if source.kind == "u" else "int16"
+        return Line(add, None, rounded_narrow, 0, stored, value_alone, "inverse")
+    return Line(add, None, rounded, 0, "int32", value_alone, "inverse") if elements < 2**15 else None
+
+
+def sum_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Floats."""
+    computed = _float_line_dtype(source, target, chain)
+    return Line(add, None, as_it_is, 0, computed, value_alone) if computed else None
+
+
+def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
+    if source != target or source.kind in "iub":
+        return None
+    if chain <= 32:  # additions in a row stay within a few ulp
+        return "float64" if source == np.float64 else "float32"
+    return None if source == np.float64 else "float64"  # float64 carries its error along, which lines do not
+
+
+HIGHEST = 6  # power up to which float64 holds the sums of every float32 without loss
+
+
+def lp_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Powers that cannot overflow: floats of up to 32 bits."""
+    lift = {1: size_1, 2: size_2, 3: size_3}.get(params[0], size_any)
+    finish = {1: root_1, 2: root_2}.get(params[0], root)
+    return _power_line(source, target, params[0], lift, finish, "none")
+
+
+def gem_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """As `lp_line`."""
+    if params[1] < 1e-45:  # whose powers float64 would lose
+        return None
+    lift = {1: raised, 2: raised_2, 3: raised_3}.get(params[0], raised_any)
+    finish = {1: mean_root_1, 2: mean_root_2}.get(params[0], mean_root)
+    return _power_line(source, target, params[0], lift, finish, "divisor")
+
+
+def _power_line(
+    source: np.dtype[Any],
+    target: np.dtype[Any],
+    p: float,
+    lift: Expression,
+    finish: Expression,
+    scales: str,
+) -> Line | None:
+    if source != target or source.itemsize > 4 or not 1 <= p <= HIGHEST:
+        return None
+    return Line(add, None, finish, 0, "float64", value_alone, scales, lift)
+
+
+def lse_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Floats of up to 32 bits, of the values that `tame` takes."""
+    fits = source == target and source.itemsize <= 4
+    return Line(add, None, mean_exponent, 0, "float64", value_alone, "divisor", exponent) if fits else None
+
+
+def weighted_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """The numerator of soft pooling."""
+    return _weight_line(source, weighted)
+
+
+def weight_line(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Its denominator."""
+    return _weight_line(source, weight)
+
+
+def _weight_line(source: np.dtype[Any], lift: Expression) -> Line | None:
+    fits = source.itemsize <= 4
+    return Line(add, None, as_it_is, 0, "float64", value_alone, "none", lift) if fits else None
+
+
+# What becomes of the results of several lines, and which input they bear -----------------------------------
+
+
+def quotient(parts: list[Any], params: Params) -> Any:
+    """Of numerator and denominator."""
+    return parts[0] / parts[1]
+
+
+def mixture(parts: list[Any], params: Params) -> Any:
+    """Of largest and mean."""
+    largest, mean = (part.astype(np.float64) for part in parts)
+    alpha = params[0]
+    return largest if alpha == 1 else mean if alpha == 0 else alpha * largest + (1 - alpha) * mean
+
+
+def tame(lowest: float, highest: float, params: Params) -> bool:
+    """Whether expm1(r x) neither overflows nor loses r x < 0: at -18 its error is 6e-17 exp(18) = 4e-9."""
+    low, high = sorted((lowest * float(params[0]), highest * float(params[0])))
+    return low >= -18 and high <= 600
+
+
+def bounded(lowest: float, highest: float, params: Params) -> bool:
+    """Whether sums of exp(beta x) x neither overflow nor vanish."""
+    low, high = sorted((lowest * float(params[0]), highest * float(params[0])))
+    return low >= -600 and high <= 600 and max(-lowest, highest) < 1e38

@@ -1,0 +1,177 @@
+"""Calls whose windows differ from plane to plane: fractional pooling with samples, regions of interest.
+
+What `jobs` is for one geometry of all planes. Some windows may be empty: they give 0, index -1, and send no
+gradient. Backward sends from every window to its elements, one thread a plane, in a fixed order: the same
+bits for every number of threads.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import arrays, checks, jobs
+from .arrays import Array
+from .folds import GATHER, Expression, Fold
+from .operators import Operator
+from .windows import Integers, PlaneWindows
+
+
+@dataclass(frozen=True)
+class PlaneJob:
+    """One operator over windows of planes.
+
+    Attributes
+    ----------
+    operator : Operator
+    windows : PlaneWindows
+    divisors : tuple of ndarray
+        Per pooled axis a factor of each window's divisor, of the shape of the windows' tables.
+    params : ndarray of float64
+        As in `jobs.Job`.
+    order : tuple of int
+        The input's axes with the pooled ones last.
+    kept : tuple of int
+        Lengths of the result's other axes, which come first until they are put back in their order.
+    """
+
+    operator: Operator
+    windows: PlaneWindows
+    divisors: tuple[Integers, ...]
+    params: NDArray[np.float64]
+    order: tuple[int, ...]
+    kept: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        lengths = self.kept + self.windows.outputs
+        return tuple(lengths[self.order.index(axis)] for axis in range(len(lengths)))
+
+    def planes_last(self, array: Array, dtype: Any = None) -> Array:
+        """An array with its pooled axes last, C-contiguous."""
+        return np.ascontiguousarray(array.transpose(self.order), dtype)
+
+    def in_order(self, array: Array) -> Array:
+        """The way back, of any array of planes."""
+        plane = array.shape[array.ndim - len(self.windows.plane) :]
+        back = tuple(np.argsort(self.order))
+        return np.ascontiguousarray(array.reshape(self.kept + plane).transpose(back))
+
+    def plan(self, name: str, fold: Fold, x: Array, target: Any, pull: Expression | None = None) -> Any:
+        """How the backend runs a fold, or with `pull` the way back, for arrays like `x`."""
+        backend = arrays.backend(x)
+        dtype = np.dtype(target)
+        return backend.plan_planes(name, fold, pull, x, self.windows, self.divisors, self.params, dtype)
+
+
+def job(
+    row: Operator,
+    x: Array,
+    windows: PlaneWindows,
+    order: Sequence[int],
+    kept: Sequence[int],
+    op_params: dict[str, Any],
+) -> PlaneJob:
+    """The job of an operator; an average divides by its windows' own sizes."""
+    row, params, (_, override) = jobs.settings(row, x.dtype, op_params)
+    divisors = windows.count
+    if override is not None:
+        first, *others = (np.ones_like(count) for count in divisors)
+        divisors = (first * override, *others)
+    return PlaneJob(row, windows, divisors, params, tuple(order), tuple(kept))
+
+
+def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: object = None) -> Any:
+    """The job's result, or the pair of result and indices."""
+    row = job.operator
+    indexed = jobs.wants_indices(row, return_indices)
+    target = arrays.result_dtype(row, x.dtype, None)
+    given = None if out is None else arrays.result(out, job.shape, target, x)
+    tape = jobs.tape_for(row)
+    size = (job.windows.planes.size, *job.windows.outputs)
+    y, indices = np.empty(size, target), None
+    if row.backward == "chosen" and (indexed or tape is not None):
+        indices = np.empty(size, np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64)
+    planes = job.planes_last(x)
+    if y.size:
+        job.plan(row.name, row.fold(x.dtype, target), planes, target).run(planes, y, indices)
+    result = job.in_order(y)
+    if given is not None:
+        given[...] = result
+        result = given
+    if tape is not None:
+        tape.append(partial(_pull, job, x, indices))
+    return (result, job.in_order(indices)) if indexed and indices is not None else result
+
+
+def _pull(job: PlaneJob, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
+    """As `jobs.pull`."""
+    gradient = jobs.checked_gradient(gy, job.shape)
+    gx = _send(job, gradient, x, indices)
+    return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
+
+
+def backward(job: PlaneJob, gy: object, x: Array, indices: object) -> Array:
+    """The gradient for `x`, with a caller's indices or without."""
+    gradient = jobs.checked_gradient(gy, job.shape)
+    return _send(job, gradient, x, None if indices is None else _chosen(job, indices))
+
+
+def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
+    row = job.operator
+    planes, g = job.planes_last(x), job.planes_last(gy, np.float64)
+    total = np.zeros(planes.shape)
+    if g.size:
+        if row.backward == "chosen":
+            found = _indices(job, x) if indices is None else indices
+            states = (found, found, found)
+        else:
+            first, second, third = np.empty((3, g.size))
+            states = (first, second, third)
+            job.plan(f"{row.name}_state", row.state, planes, np.float64).run(planes, *states)  # type: ignore[arg-type]
+        job.plan(row.name, GATHER, planes, np.float64, row.pull).send(g, planes, states, total)
+    floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
+    back = tuple(np.argsort(job.order))
+    return np.ascontiguousarray(total.transpose(back), floating)
+
+
+def _indices(job: PlaneJob, x: Array) -> Array:
+    return job.planes_last(forward(job, x, return_indices=True)[1])
+
+
+def _slopes(job: PlaneJob, gy: Array, x: Array) -> dict[str, float]:
+    planes, g = job.planes_last(x), job.planes_last(gy, np.float64)
+    slopes = {}
+    for parameter in job.operator.params:
+        if parameter.slope is not None:
+            slope = np.zeros(g.shape)
+            if slope.size:
+                name = f"{job.operator.name}_{parameter.name}"
+                job.plan(name, parameter.slope, planes, np.float64).run(planes, slope)
+            slopes[parameter.name] = float(np.sum(g * slope))
+    return slopes
+
+
+def _chosen(job: PlaneJob, indices: object) -> Array:
+    """A caller's indices, each an element of its own window, or -1 where that is empty."""
+    jobs.check_chooses("indices are", job.operator)
+    windows = job.windows
+    limit = math.prod(windows.plane)
+    flat = job.planes_last(jobs.checked_indices("indices", indices, job.shape, limit, least=-1))
+    flat = flat.reshape(windows.planes.size, *windows.outputs)
+    positions = np.unravel_index(np.maximum(flat, 0), windows.plane)
+    empty, outside = np.zeros(flat.shape, bool), np.zeros(flat.shape, bool)
+    for axis, (lo, count, position) in enumerate(zip(windows.lo, windows.count, positions, strict=True)):
+        shape = [-1 if n in (0, axis + 1) else 1 for n in range(flat.ndim)]
+        shape[0], shape[axis + 1] = windows.planes.size, lo.shape[1]
+        first, size = lo[windows.sets].reshape(shape), count[windows.sets].reshape(shape)
+        empty |= size == 0
+        outside |= (position < first) | (position >= first + size)
+    if (np.where(empty, flat != -1, outside | (flat < 0))).any():
+        raise ValueError("indices must each lie in their own window; some do not")
+    return flat
