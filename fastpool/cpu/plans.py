@@ -29,6 +29,7 @@ LINES = 1_024  # cache lines that a transposed copy goes back and forth between
 WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
+JOINED = 16_384  # results of several lines that are joined at a time, in cache
 WIDE = 2_048  # elements along a doubling tile
 TILE = 120_000  # elements of it, most of which stay in the second-level cache
 
@@ -305,7 +306,10 @@ class Parts(NamedTuple):
         results = [np.empty(y.shape, self.dtype) for _ in self.plans]
         for part, result in zip(self.plans, results, strict=True):
             part.run(x, result, places)
-        y[...] = self.join(results, self.params)
+        flat, parts = y.reshape(-1), [result.reshape(-1) for result in results]
+        for start in range(0, y.size, JOINED):
+            piece = slice(start, start + JOINED)
+            flat[piece] = self.join([part[piece] for part in parts], self.params)
 
 
 class Ranged(NamedTuple):
