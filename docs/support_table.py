@@ -3,6 +3,7 @@
 python docs/support_table.py
 """
 
+import functools
 import re
 from pathlib import Path
 
@@ -14,25 +15,40 @@ from fastpool.operators import OPERATORS
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- support table: docs/support_table.py -->\n", "<!-- end of the support table -->"
 DTYPES = {
-    "float16 to float64": (np.float16, np.float32, np.float64),
+    "floats": (np.float16, np.float32, np.float64),
     "integers": (np.int8, np.uint8, np.int64, np.uint64),
     "bool": (np.bool_,),
 }
 
 
+BOXES = np.array([[0, 0, 0, 2, 3], [0, 1, 1, 3, 3]])
+REQUIRED = {"quantile": {"q": 0.25}, "stochastic": {"rng": 0}}
+
+
 def calls(op):
-    """Each form's calls: forward, with indices, backward."""
+    """Each form's call: forward, with indices, backward."""
+    given = REQUIRED.get(op, {})
+    forms = {
+        "sliding": (fp.pool, op, 2),
+        "adaptive": (fp.adaptive_pool, op, 2),
+        "global": (fp.global_pool, op),
+        "fractional": (fp.fractional_pool, op, 3),
+        "pyramid": (fp.pyramid_pool, op, (1, 2)),
+        "regions": (fp.roi_pool, op, BOXES, 2),
+        "mosaic": (fp.mosaic, 2, op),
+    }
+    options = {"fractional": {"window": 2}}
+    found = {
+        form: functools.partial(_call, f, arguments, {**given, **options.get(form, {})})
+        for form, (f, *arguments) in forms.items()
+    }
+    if op in ("avg", "max"):
+        found["regions, aligned"] = functools.partial(_call, fp.roi_align, (BOXES, 2), {"op": op})
+    return found
 
-    def sliding(x, **options):
-        return fp.pool(x, op, 2, **options)
 
-    def adaptive(x, **options):
-        return fp.adaptive_pool(x, op, 2, **options)
-
-    def whole(x, **options):
-        return fp.global_pool(x, op, **options)
-
-    return {"sliding": sliding, "adaptive": adaptive, "global": whole}
+def _call(f, arguments, options, x, **more):
+    return f(x, *arguments, **options, **more)
 
 
 def works(call, *arguments, **options):
@@ -43,20 +59,19 @@ def works(call, *arguments, **options):
     return True
 
 
-def cell(form, op):
-    x = np.ones((1, 1, 4, 4))
-    call = calls(op)[form]
-    marks = ["forward"] * works(call, x) + ["indices"] * works(call, x, return_indices=True)
-    y, pull = fp.vjp(call, x)
-    marks += ["backward"] * works(pull, y)
-    if works(pull, y, params=True) and pull(y, params=True)[1]:
-        marks.append("d/d" + ", d/d".join(pull(y, params=True)[1]))
-    return ", ".join(marks)
+def cell(call, dtype):
+    x = np.ones((1, 1, 4, 4), dtype)
+    marks = ["F"] * works(call, x) + ["I"] * works(call, x, return_indices=True)
+    if works(fp.vjp, call, x):
+        y, pull = fp.vjp(call, x)
+        marks += ["B"] * works(pull, y)
+        marks += [f"*{name}*" for name in pull(y, params=True)[1]]
+    return " ".join(marks) or "-"
 
 
-def dtypes(op):
+def dtypes(call):
     groups = {
-        name: all(works(fp.pool, np.ones((1, 1, 4), dtype), op, 2) for dtype in group)
+        name: all(works(call, np.ones((1, 1, 4, 4), dtype)) for dtype in group)
         for name, group in DTYPES.items()
     }
     return ", ".join(name for name, taken in groups.items() if taken)
@@ -66,8 +81,10 @@ def table():
     forms = list(calls("max"))
     lines = [f"| operator | {' | '.join(forms)} | dtypes |", "|---|" + "---|" * (len(forms) + 1)]
     for op in OPERATORS:
-        row = [cell(form, op) for form in forms]
-        lines.append(f"| `{op}` | {' | '.join(row)} | {dtypes(op)} |")
+        found = calls(op)
+        dtype = np.int64 if op == "mode" else np.float64
+        row = [cell(found[form], dtype) if form in found else "-" for form in forms]
+        lines.append(f"| `{op}` | {' | '.join(row)} | {dtypes(found['sliding'])} |")
     return "\n".join(lines) + "\n"
 
 

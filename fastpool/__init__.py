@@ -34,6 +34,7 @@ from .forms import (
     roi_pool_backward,
 )
 from .gradients import adaptive_pool_backward, global_pool_backward, pool_backward, vjp
+from .regions import roi_align, roi_align_backward
 from .threads import get_num_threads, set_num_threads
 from .unpooling import unpool, unpool_backward
 
@@ -68,6 +69,8 @@ __all__ = [
     "pyramid_pool",
     "pyramid_pool_backward",
     "quantile_pool",
+    "roi_align",
+    "roi_align_backward",
     "roi_pool",
     "roi_pool_backward",
     "set_num_threads",

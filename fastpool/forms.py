@@ -484,12 +484,13 @@ def _roi(
     row, array = jobs.operands(op, x)
     if array.ndim != 4:
         raise ValueError(f"x must have the axes (N, C, H, W), got {array.ndim} axes")
-    image, lo, count = regions.pool_tables(boxes, output_size, scale, array.shape)
-    channels = array.shape[1]
-    sources = (image[:, None] * channels + np.arange(channels)).reshape(-1)
-    sets = np.repeat(np.arange(image.size), channels)
+    tables = regions.pool_tables(boxes, output_size, scale, array.shape)
+    boxes_kept, channels = tables.images.size, array.shape[1]
+    sources = (tables.images[:, None] * channels + np.arange(channels)).reshape(-1)
+    sets = np.repeat(np.arange(boxes_kept), channels)
+    lo, count = (tables.row_lo, tables.column_lo), (tables.row_count, tables.column_count)
     windows = PlaneWindows(array.shape[2:], sources, sets, lo, count)
-    return array, planes.job(row, array, windows, range(4), (image.size, channels), op_params)
+    return array, planes.job(row, array, windows, range(4), (boxes_kept, channels), op_params)
 
 
 # Mosaic --------------------------------------------------------------------------------------------------

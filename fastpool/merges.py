@@ -109,8 +109,8 @@ def rounded_narrow(value, scale, knobs):
     return np.floor(np.float32(np.int32(value)) * scale + half)
 
 
-# Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where calls of a library
-# would be made one by one (10 ns each, and 2 here). For the sums of float32, to 1e-9 and better. With
+# Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where a library would be
+# called for one number after the other (10 ns each, and 2 here). To 1e-10, for sums that become float32. With
 # x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where q = expm1(r)
 # is its Taylor series to r^9 / 9!. For abs(x) < 700.
 

@@ -24,7 +24,7 @@ def test_support_table_is_what_the_code_does():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.written(README) == README
-    assert "| `lp` | forward, backward, d/dp |" in README
+    assert "| `lp` | F B *p* | F B *p* |" in README
 
 
 def test_the_readmes_commands_are_one_line_each():
