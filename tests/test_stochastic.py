@@ -222,7 +222,7 @@ def test_the_mean_of_draws_is_the_test_mode():
     x = np.tile([0.5, 2.0, 1.0, -3.0], (DRAWS, 1))
     y = fp.stochastic_pool(x, (4,), rng=2)
     expected = fp.stochastic_pool(x[:1], (4,), training=False)[0, 0]
-    np.testing.assert_allclose(y.mean(), expected, rtol=0.01)  # 6 standard errors
+    np.testing.assert_allclose(y.mean(), expected, rtol=0.01)  # 8 standard errors
 
 
 def test_the_gradient_goes_to_what_was_drawn(x):
@@ -239,7 +239,7 @@ def test_indices_only_in_training():
         fp.stochastic_pool(np.ones(4), (2,), training=False, return_indices=True)
 
 
-@pytest.mark.parametrize("wrong", [True, 1.5, "1", [1], np.random.RandomState(1)])  # noqa: NPY002
+@pytest.mark.parametrize("wrong", [True, 1.5, "1", [1], np.random.RandomState(1)])
 def test_other_kinds_of_rng_are_refused(wrong):
     with pytest.raises(TypeError, match="rng"):
         fp.stochastic_pool(np.ones(4), (2,), rng=wrong)
