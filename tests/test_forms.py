@@ -94,7 +94,8 @@ def test_fractional_is_torchs(rng, count, dtype):
     for _ in range(100):
         sizes = rng.integers(1, 9 if count == 2 else 5, count)
         window = rng.integers(1, 4, count)
-        pooled = sizes + window - 1 + rng.integers(0, 12 if count == 2 else 5, count)
+        least = count - 2  # torch refuses windows that just fit in 3-D
+        pooled = sizes + window - 1 + rng.integers(least, 12 if count == 2 else 5, count)
         x = rng.integers(-9, 9, (2, 3, *pooled)).astype(dtype)
         samples = rng.random((2, 3, count)).astype(dtype)
         size, k = tuple(sizes.tolist()), tuple(window.tolist())
@@ -111,7 +112,7 @@ def test_ratio_is_torchs(rng):
     torch = pytest.importorskip("torch")
     x = rng.random((1, 2, 23, 17))
     samples = rng.random((1, 2, 2))
-    for ratio in (0.3, 0.5, 0.71, (0.9, 0.25)):
+    for ratio in ((0.3, 0.3), (0.5, 0.71), (0.9, 0.25)):
         expected = torch.nn.functional.fractional_max_pool2d(
             torch.from_numpy(x), 2, output_ratio=ratio, _random_samples=torch.from_numpy(samples)
         )
@@ -156,13 +157,13 @@ def boundaries(n, scheme, overlapping, **call):
 @settings(max_examples=200)
 @given(
     st.integers(1, 60),
-    st.floats(1, 8),
+    st.floats(1, 8, width=32),
     st.integers(0, 10**6),
     st.sampled_from(["random", "pseudo"]),
     st.booleans(),
 )
 def test_rules_of_sequences(n, ratio, seed, scheme, overlapping):
-    o, ratio = int(n / ratio), float(ratio)
+    o = int(np.float32(n) / np.float32(ratio))  # as TensorFlow computes it
     if o == 0:
         with pytest.raises(ValueError, match="ratio"):
             boundaries(n, scheme, overlapping, ratio=ratio, rng=seed)

@@ -32,7 +32,7 @@ WEIGHTS = {
     "tiny": [1e-30, 3e-30],
     "huge": [1e30, 3e30, 1e29],
     "a falling row": [9.0, 8, 7, 6, 5, 4, 3, 2, 1],
-    "a long one": list(range(1, 26)),
+    "a long one": [float(w) for w in range(1, 26)],
 }
 
 
