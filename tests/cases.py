@@ -69,3 +69,31 @@ def geometries(draw, max_axes=3, max_length=9):
         "axes": tuple(axes),
     }
     return call, tuple(shape), tuple(axes), tables
+
+
+def for_oracle(options):
+    """An operator's options in the oracle's words; its "stochastic" is always the test mode."""
+    names = {"count_include_pad": "include_pad", "divisor_override": "override"}
+    return {names.get(name, name): v for name, v in options.items() if name not in ("training", "rng")}
+
+
+@st.composite
+def operators(draw):
+    """An operator of floats beyond max, min, avg, sum and lp, and its options."""
+    op = draw(st.sampled_from(list(OPTIONS)))
+    options = dict(draw(st.sampled_from(OPTIONS[op])))
+    if op == "mixed":
+        options["count_include_pad"] = draw(st.booleans())
+        options["divisor_override"] = draw(st.sampled_from([None, None, 3, -2]))
+    return op, options
+
+
+OPTIONS = {
+    "gem": [{}, {"p": 1}, {"p": 2, "eps": 0.75}, {"p": 3.5}, {"p": 0.5}, {"p": np.inf}],
+    "lse": [{}, {"r": 2}, {"r": -1.5}, {"r": 50.0}],
+    "soft": [{}, {"beta": 0}, {"beta": -2.0}, {"beta": 50}],
+    "mixed": [{}, {"alpha": 0}, {"alpha": 0.25}, {"alpha": 1.0}],
+    "stochastic": [{"training": False}],
+    "median": [{}],
+    "quantile": [{"q": 0.3}, {"q": 0}, {"q": 1}, {"q": 0.875}],
+}

@@ -44,10 +44,11 @@ def first_extreme(block, sign):
     return best
 
 
-def pool(x, op, tables, axes, *, include_pad=False, override=None, p=2.0):
+def pool(x, op, tables, axes, *, include_pad=False, override=None, **params):
     """Values in float64 (or exact integers for integer input), and indices for max and min.
 
-    `tables` has one list of (elements, extent) for each of `axes`, which ascend.
+    `tables` has one list of (elements, extent) for each of `axes`, which ascend. "stochastic" is its test
+    mode, the mean weighted by the positive values.
     """
     y = np.zeros(_shape(x, tables, axes), object if x.dtype.kind in "iub" else np.float64)
     indices = np.zeros(y.shape, np.int64)
@@ -56,43 +57,300 @@ def pool(x, op, tables, axes, *, include_pad=False, override=None, p=2.0):
             best = first_extreme(block, 1 if op == "max" else -1)
             y[where] = np.take_along_axis(block, best[..., None], -1)[..., 0]
             indices[where] = positions[best]
+        elif op in ("median", "quantile", "mode"):
+            y[where] = RANKS[op](block, **params)
         elif x.dtype.kind in "iu":
             total = block.astype(object).sum(-1)
             y[where] = (2 * total + divisor) // (2 * divisor) if op == "avg" else total
-        elif op in ("avg", "sum"):
+        elif op in ("avg", "sum", "mixed"):
             total = np.vectorize(math.fsum, signature="(n)->()")(block.astype(np.float64))
-            y[where] = total / divisor if op == "avg" else total
+            average = total / (1 if op == "sum" else divisor)
+            y[where] = mixed(average, block, **params) if op == "mixed" else average
         else:
-            y[where] = norm(block.astype(np.float64), p)
+            y[where] = VALUES[op](block.astype(np.float64), **params)
     return y, indices
 
 
-def norm(block, p):
-    top = np.abs(block).max(-1)
-    if p == math.inf:
-        return top
-    scaled = np.abs(block) / np.where(top == 0, 1, top)[..., None]
-    return top * (scaled**p).sum(-1) ** (1 / p)
-
-
-def pull(gy, x, op, tables, axes, *, include_pad=False, override=None, p=2.0):
+def pull(gy, x, op, tables, axes, *, include_pad=False, override=None, **params):
     """The gradient for x, window by window, in float64."""
     gx = np.zeros(x.shape)
     planes = np.moveaxis(gx, axes, range(-len(axes), 0))
     flat = planes.reshape(*planes.shape[: -len(axes)], -1)  # a copy where axes moved
     for where, block, positions, divisor in _windows(x, tables, axes, include_pad, override):
         g = np.asarray(gy[where], np.float64)[..., None]
-        if op in ("max", "min"):
-            best = first_extreme(block, 1 if op == "max" else -1)
-            share = (np.arange(block.shape[-1]) == best[..., None]) * 1.0
-        elif op in ("avg", "sum"):
-            share = np.ones(block.shape) / (divisor if op == "avg" else 1)
-        else:
-            value = norm(block.astype(np.float64), p)[..., None]
-            ratio = np.abs(block.astype(np.float64)) / np.where(value == 0, 1, value)
-            share = np.sign(block) * np.where(ratio == 0, 0, np.where(ratio == 0, 1, ratio) ** (p - 1))
-        flat[..., positions] += g * share
+        flat[..., positions] += g * SHARES[op](block.astype(np.float64), divisor, **params)
     return np.moveaxis(flat.reshape(planes.shape), range(-len(axes), 0), axes)
+
+
+# Values of windows, whose elements are last ------------------------------------------------------------
+
+
+def norm(block, p=2.0):
+    return _norm(np.abs(block), p)
+
+
+def _norm(size, p):
+    top = size.max(-1)
+    if p == math.inf:
+        return top
+    with np.errstate(over="ignore"):
+        return top * (_parts(size, top) ** p).sum(-1) ** (1 / p)
+
+
+def _parts(size, top):
+    """size / top, with 0 / 0 = 0 and inf / inf = 1."""
+    top = top[..., None]
+    with np.errstate(invalid="ignore"):
+        part = size / np.where(top == 0, 1, top)
+    return np.where((size == top) & np.isinf(size), 1, part)
+
+
+def gem(block, p=3.0, eps=1e-6):
+    """mean(r^p)^(1/p) as exp(log1p(mean(expm1(p log r))) / p), right for the smallest p."""
+    clamped = np.maximum(block, block.dtype.type(eps))
+    top = clamped.max(-1)
+    if p == math.inf:
+        return top
+    with np.errstate(divide="ignore"):
+        change = np.expm1(p * np.log(_parts(clamped, top)))
+    return top * np.exp(np.log1p(change.mean(-1)) / p)
+
+
+def lse(block, r=1.0):
+    """(top + log1p(mean(expm1(r x - top)))) / r, right for tiny values too."""
+    scaled = r * block
+    top = scaled.max(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = np.where(scaled == top[..., None], 0, scaled - top[..., None])
+        return (top + np.log1p(np.expm1(below).mean(-1))) / r
+
+
+def softmax(scaled):
+    top = scaled.max(-1)[..., None]
+    with np.errstate(invalid="ignore", under="ignore"):
+        weight = np.where(scaled == top, 1, np.exp(scaled - top))
+    return weight / weight.sum(-1)[..., None]
+
+
+def _weighted(weight, block):
+    """Sum of weight * block, where a weight of 0 leaves out an infinity."""
+    with np.errstate(invalid="ignore"):
+        return np.where(weight == 0, 0, weight * block).sum(-1)
+
+
+def soft(block, beta=1.0):
+    return _weighted(softmax(beta * block if beta else np.where(block != block, block, 0)), block)
+
+
+def mixed(average, block, alpha=0.5):
+    return alpha * block.max(-1) + (1 - alpha) * average
+
+
+def stochastic(block):
+    weight = np.where(block > 0, block, 0 * block)
+    total = weight.sum(-1)
+    return (weight * block).sum(-1) / np.where(total == 0, 1, total)
+
+
+def _rank(q, count):
+    """Two ranks and how far the quantile lies between them."""
+    at = q * (count - 1)
+    low = math.floor(at)
+    return low, min(low + 1, count - 1), at - low
+
+
+def quantile(block, q):
+    ordered = np.sort(block, -1)
+    low, high, far = _rank(q, block.shape[-1])
+    low, high = ordered[..., low], ordered[..., high]
+    if block.dtype.kind in "iub":
+        return low
+    between = low if far == 0 else np.where(low == high, low, (1 - far) * low + far * high)
+    return np.where(np.isnan(block).any(-1), np.nan, between)
+
+
+def median(block):
+    return quantile(block, 0.5)
+
+
+def mode(block, ignore=None):
+    """The most frequent, the smallest of several; `ignore` where nothing else is there."""
+    result = np.zeros(block.shape[:-1], object)
+    for place in np.ndindex(result.shape):
+        row = block[place].tolist()
+        kept = [v for v in row if v != ignore]
+        result[place] = min(kept, key=lambda v: (-kept.count(v), v)) if kept else ignore
+    return result
+
+
+VALUES = {"lp": norm, "gem": gem, "lse": lse, "soft": soft, "stochastic": stochastic}
+RANKS = {"median": median, "quantile": quantile, "mode": mode}
+
+
+# d value / d element -------------------------------------------------------------------------------------
+
+
+def chosen_share(block, sign):
+    return (np.arange(block.shape[-1]) == first_extreme(block, sign)[..., None]) * 1.0
+
+
+def norm_share(block, _, p=2.0):
+    ratio = _parts(np.abs(block), norm(block, p))
+    return np.sign(block) * np.where(ratio == 0, 0, np.where(ratio == 0, 1, ratio) ** (p - 1))
+
+
+def gem_share(block, _, p=3.0, eps=1e-6):
+    ratio = np.maximum(block, eps) / gem(block, p, eps)[..., None]
+    return np.where(block < eps, 0, ratio ** (p - 1)) / block.shape[-1]
+
+
+def soft_share(block, _, beta=1.0):
+    return softmax(beta * block) * (1 + beta * (block - soft(block, beta)[..., None]))
+
+
+def stochastic_share(block, _):
+    total = np.maximum(block, 0).sum(-1)[..., None]
+    return np.where(block > 0, (2 * block - stochastic(block)[..., None]) / np.where(total == 0, 1, total), 0)
+
+
+def quantile_share(block, _, q):
+    low, high, far = _rank(q, block.shape[-1])
+    order = np.argsort(block, -1, kind="stable")
+    share = np.zeros(block.shape)
+    np.put_along_axis(share, order[..., [high]], far, -1)
+    np.put_along_axis(share, order[..., [low]], 1 - far, -1)  # the same place only where `far` is 0
+    return share
+
+
+SHARES = {
+    "max": lambda block, _: chosen_share(block, 1),
+    "min": lambda block, _: chosen_share(block, -1),
+    "avg": lambda block, divisor: np.ones(block.shape) / divisor,
+    "sum": lambda block, _: np.ones(block.shape),
+    "mixed": lambda block, divisor, alpha=0.5: alpha * chosen_share(block, 1) + (1 - alpha) / divisor,
+    "lse": lambda block, _, r=1.0: softmax(r * block),
+    "median": lambda block, _: quantile_share(block, _, 0.5),
+    "lp": norm_share,
+    "gem": gem_share,
+    "soft": soft_share,
+    "stochastic": stochastic_share,
+    "quantile": quantile_share,
+}
+
+
+# Other forms: lists of (part of x, tables for its last axes, part of y) ---------------------------------
+
+
+def pool_parts(x, op, parts, shape, **options):
+    """Values and indices of a result of that shape; 0 and -1 where no part writes."""
+    y = np.zeros(shape, object if x.dtype.kind in "iub" else np.float64)
+    indices = np.full(shape, -1)
+    for source, tables, target in parts:
+        value, where = pool(x[source], op, tables, _last(x[source], tables), **options)
+        y[target] = value.reshape(y[target].shape)
+        indices[target] = where.reshape(y[target].shape)
+    return y, indices
+
+
+def pull_parts(gy, x, op, parts, **options):
+    gx = np.zeros(x.shape)
+    for source, tables, target in parts:
+        axes = _last(x[source], tables)
+        g = gy[target].reshape(_shape(x[source], tables, axes))
+        gx[source] += pull(g, x[source], op, tables, axes, **options)
+    return gx
+
+
+def _last(x, tables):
+    return tuple(range(x.ndim - len(tables), x.ndim))
+
+
+def spans(starts, stops):
+    return [(list(range(lo, hi)), hi - lo) for lo, hi in zip(starts, stops, strict=True)]
+
+
+def pyramid(shape, levels, count):
+    """Parts of x, whose last `count` axes are pooled, and the shape of y."""
+    outer, pooled, done, parts = shape[:-count], shape[-count:], 0, []
+    channels = math.prod(outer[1:])
+    for level in levels:
+        width = channels * level**count
+        parts.append((..., [bins(n, level) for n in pooled], (..., slice(done, done + width))))
+        done += width
+    return parts, (*outer[:1], done)
+
+
+def torch_starts(n, o, k, u, kind):
+    """Starts of fractional windows, in the arithmetic of dtype `kind`."""
+    if o == 1:
+        return [n - k]
+    alpha = kind(n - k) / kind(o - 1)
+    inner = [int((kind(i) + kind(u)) * alpha) - int(kind(u) * alpha) for i in range(o - 1)]
+    return [*inner, n - k]
+
+
+def torch_fractional(shape, sizes, window, samples, kind=np.float64):
+    """Parts of x, whose last axes are pooled: each plane has windows of its own."""
+    count = len(sizes)
+    outer, pooled, parts = shape[:-count], shape[-count:], []
+    for plane in np.ndindex(outer):
+        u = samples[plane][::-1] if count == 2 else samples[plane]
+        tables = []
+        for number, (n, o, k) in enumerate(zip(pooled, sizes, window, strict=True)):
+            starts = torch_starts(n, o, k, u[number], kind)
+            tables.append(spans(starts, [start + k for start in starts]))
+        parts.append((plane, tables, plane))
+    return parts, (*outer, *sizes)
+
+
+def pseudo_sequence(n, o, sample):
+    """TensorFlow's pseudorandom boundaries, from 0 to n."""
+    alpha, k = n / o, n // o
+    u = sample * min((k + 2) / alpha - 1, (n + 1 - k) / alpha - (o - 1))
+    return [0, *(math.ceil(alpha * (i + u)) - 1 for i in range(1, o)), n]
+
+
+def between(sequence, overlapping):
+    """Windows between boundaries, with the boundary itself where they overlap."""
+    return spans(sequence[:-1], [min(hi + overlapping, sequence[-1]) for hi in sequence[1:]])
+
+
+def _round(value):
+    """Half away from zero."""
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def roi_bins(lo, hi, scale, count, n):
+    start = _round(lo * scale)
+    size = max(_round(hi * scale) - start + 1, 1)
+    starts = [start + p * size // count for p in range(count)]
+    stops = [start - (-(p + 1) * size // count) for p in range(count)]
+    clipped = [(min(max(lo, 0), n), min(max(hi, 0), n)) for lo, hi in zip(starts, stops, strict=True)]
+    return [(list(range(lo, hi)), hi - lo) for lo, hi in clipped]
+
+
+def roi(shape, boxes, sizes, scale=1.0):
+    """Parts of x (N, C, H, W) without the empty bins, and the shape of y."""
+    parts = []
+    for number, (image, x1, y1, x2, y2) in enumerate(np.asarray(boxes).tolist()):
+        tables = [roi_bins(y1, y2, scale, sizes[0], shape[2]), roi_bins(x1, x2, scale, sizes[1], shape[3])]
+        kept = [[i for i, (elements, _) in enumerate(table) if elements] for table in tables]
+        if all(kept):
+            full = [[table[i] for i in keep] for table, keep in zip(tables, kept, strict=True)]
+            parts.append((int(image), full, np.ix_([number], range(shape[1]), *kept)))
+    return parts, (len(boxes), shape[1], *sizes)
+
+
+def cells(shape, cell):
+    """Tables of mosaic cells for the last axes."""
+    return [taps(n, k, k, 0, 0, 1, True) for n, k in zip(shape[-len(cell) :], cell, strict=True)]
+
+
+def spread(y, shape, cell):
+    """Each cell's value over its cell."""
+    for axis, k in zip(range(-len(cell), 0), cell, strict=True):
+        y = np.take(y, np.arange(shape[axis]) // k, axis)
+    return y
 
 
 def _shape(x, tables, axes):
