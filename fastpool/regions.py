@@ -1,0 +1,446 @@
+"""Regions of interest: boxes at any place, each cut into the same number of bins.
+
+The one form in which a window may be empty: a box or bin without an element gives 0 and has no gradient.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import arrays, checks, jobs
+from .arrays import Array
+from .cpu import align
+from .cpu.align import Part, Taps
+from .windows import Integers
+
+Floats = NDArray[np.float64]
+
+FAR = 2.0**40  # coordinates beyond it, which leave float64 no fraction to speak of, are moved there
+MOST_SAMPLES = 2**24  # of one box along one axis
+PART = 2**20  # samples along an axis whose tables are made at a time
+
+
+def roi_align(
+    x: Any,
+    boxes: Any,
+    output_size: Any,
+    *,
+    scale: float = 1.0,
+    samples: int = 0,
+    aligned: bool = True,
+    op: str = "avg",
+) -> Array:
+    """Mean or maximum of interpolated samples in the bins of boxes, at fractional places (He et al. 2017).
+
+    Each box is cut into ``output_size`` bins, and each bin has a grid of samples, each interpolated between
+    its four neighbours::
+
+        start = x1 scale - offset      offset = 0.5 if aligned else 0
+        size = (x2 - x1) scale         at least 1 if not aligned
+        bin = size / P                 P bins an axis
+        grid = samples                 or with 0: ceil(bin) of each box and axis
+        place[p, i] = start + p bin + (i + 0.5) bin / grid
+
+    A sample before -1 or behind the axis' length counts as 0; else its place is moved to ``0..n-1``. What
+    they interpolate does not depend on other elements: one of weight 0 is not read.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+        Of a float dtype.
+    boxes : ndarray, shape (K, 5)
+        Rows ``(batch, x1, y1, x2, y2)``, of any real dtype: the image, and two corners. Finite. They may be
+        empty, lie outside, or have their corners exchanged; with ``samples=0`` a bin of such a box that has
+        no sample gives 0.
+    output_size : int or pair of int
+        Bins along H and W.
+    scale : float
+        From the boxes' coordinates to those of `x`.
+    samples : int
+        Samples of a bin along each axis; 0: as many as the bin is long, rounded up.
+    aligned : bool
+        Whether pixel 0 reaches from 0 to 1 in the boxes' coordinates and has its centre at 0.5.
+    op : {"avg", "max"}
+        Mean or maximum of a bin's samples; of equal samples the first in row-major order has the gradient,
+        a NaN wins, and those outside of `x` come before all others.
+
+    Returns
+    -------
+    ndarray, shape (K, C, PH, PW)
+        Of the dtype of `x`; computed in float64, or float32 for 16 bits, and rounded once.
+
+    Raises
+    ------
+    TypeError
+        For an `x` that is not of floats, and arguments of a wrong type.
+    ValueError
+        For arrays of a wrong shape, coordinates that are not finite, an image that does not exist, and more
+        than 2**24 samples of a box along an axis.
+
+    References
+    ----------
+    He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.regions import roi_align
+    >>> x = np.arange(36.0).reshape(1, 1, 6, 6)
+    >>> roi_align(x, np.array([[0, 0, 0, 3, 3]]), 2, aligned=False)
+    array([[[[ 5.25,  6.75],
+             [14.25, 15.75]]]])
+    """
+    call = _align_call(x, boxes, output_size, scale, samples, aligned, op)
+    tape = jobs.TAPE.get()
+    y, winners = call.forward(keep=tape is not None)
+    if tape is not None:
+        tape.append(partial(_pull, call, winners))
+    return y
+
+
+def roi_align_backward(
+    gy: Any,
+    x: Any,
+    boxes: Any,
+    output_size: Any,
+    *,
+    scale: float = 1.0,
+    samples: int = 0,
+    aligned: bool = True,
+    op: str = "avg",
+) -> Array:
+    """Gradient of `roi_align` for `x`, without its result.
+
+    A mean sends each sample's share to its four neighbours, a maximum the whole to those of the winning
+    sample, by the weights of the interpolation. A plane's gradients are added in the order of the boxes, so
+    that the bits do not depend on the number of threads.
+
+    Parameters
+    ----------
+    gy : ndarray, shape (K, C, PH, PW)
+        Gradient for the result.
+    x, boxes, output_size, scale, samples, aligned, op
+        As in `roi_align`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+        Of the dtype of `x`; added up in float64, or float32 for 16 bits, and rounded once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `roi_align`; and for a `gy` of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.regions import roi_align_backward
+    >>> boxes = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
+    >>> roi_align_backward(np.ones((1, 1, 1, 1)), np.zeros((1, 1, 3, 3)), boxes, 1)
+    array([[[[0.0625, 0.125 , 0.0625],
+             [0.125 , 0.25  , 0.125 ],
+             [0.0625, 0.125 , 0.0625]]]])
+    """
+    call = _align_call(x, boxes, output_size, scale, samples, aligned, op)
+    gradient = jobs.checked_gradient(gy, call.shape)
+    return call.backward(gradient, call.forward(keep=True)[1] if op == "max" else align.NOWHERE)
+
+
+def _pull(call: "_Align", winners: Integers, gy: object, *, params: bool = False) -> Any:
+    gx = call.backward(jobs.checked_gradient(gy, call.shape), winners)
+    return (gx, {}) if checks.boolean("params", params) else gx
+
+
+@dataclass(frozen=True)
+class _Align:
+    """A checked call of `roi_align`: of each box the image, and per axis (rows, columns) start and size."""
+
+    x: Array
+    op: str
+    images: Integers
+    starts: tuple[Floats, Floats]
+    sizes: tuple[Floats, Floats]
+    output_size: tuple[int, int]
+    samples: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        return (self.images.size, self.x.shape[1], *self.output_size)
+
+    def forward(self, *, keep: bool) -> tuple[Array, Integers]:
+        """The result and, where they are to be kept and matter, the winning samples."""
+        y = np.empty(self.shape, self.x.dtype)
+        winners = np.empty(self.shape, np.int64) if keep and self.op == "max" else align.NOWHERE
+        if y.size:
+            x = np.ascontiguousarray(self.x)
+            for part in self._parts():
+                align.forward(self.op, x, part, y, winners)
+        return y, winners
+
+    def backward(self, gy: Array, winners: Integers) -> Array:
+        """The gradient for `x`."""
+        total = np.zeros(self.x.shape, align.computed(self.x.dtype))
+        if gy.size:
+            gradient = np.ascontiguousarray(gy, self.x.dtype)
+            for part in self._parts():
+                align.backward(gradient, part, winners, total)
+        return total.astype(self.x.dtype, copy=False)
+
+    def _parts(self) -> Iterator[Part]:
+        """The boxes in their order, as many at a time as keep the tables small."""
+        most = max(
+            n * (self.samples or 1) + (0 if self.samples else 2 * size + 4)
+            for n, size in zip(self.output_size, self.x.shape[2:], strict=True)
+        )
+        step = max(PART // most, 1)
+        for begin in range(0, self.images.size, step):
+            own = self.images[begin : begin + step]
+            order = np.argsort(own, kind="stable")
+            numbers = begin + order
+            bounds = np.searchsorted(own[order], np.arange(self.x.shape[0] + 1))
+            rows, columns = (self._taps(axis, numbers) for axis in (0, 1))
+            yield Part(numbers, own[order], bounds, rows, columns)
+
+    def _taps(self, axis: int, numbers: Integers) -> Taps:
+        start, size = self.starts[axis][numbers], self.sizes[axis][numbers]
+        n, outputs = self.x.shape[2 + axis], self.output_size[axis]
+        placed = _placed(start, size, n, outputs, self.samples)
+        dtype = align.computed(self.x.dtype)
+        return _joined(placed, outputs, dtype) if self.op == "avg" else _single(placed, outputs, dtype)
+
+
+class _Placed(NamedTuple):
+    """The samples within the input along one axis, in the order of boxes and bins: which bin, where."""
+
+    owner: Integers
+    low: Integers
+    fraction: Floats
+    grid: Floats  # one a bin: how many samples it has, those outside included
+
+
+def _placed(start: Floats, size: Floats, n: int, outputs: int, samples: int) -> _Placed:
+    # In float64 also where the peers compute in float32, whose rounding of size / P may pass a whole number
+    # and give another grid.
+    length = np.repeat(size / outputs, outputs)
+    begin = np.repeat(start, outputs) + np.tile(np.arange(outputs), start.size) * length
+    grid = np.full(length.shape, float(samples)) if samples else np.maximum(np.ceil(length), 0.0)
+    first, count = np.zeros(length.shape, np.int64), np.minimum(grid, samples or 1).astype(np.int64)
+    if not samples:  # of a long bin only those near the input
+        long = grid > 1
+        pace = length[long] / grid[long]
+        before = np.clip(np.ceil((-1 - begin[long]) / pace - 1.5), 0, grid[long])
+        behind = np.clip(np.floor((n - begin[long]) / pace + 1.5), before, grid[long])
+        first[long], count[long] = before, behind - before
+    owner = np.repeat(np.arange(length.size), count)
+    number = np.arange(owner.size) + np.repeat(first - (np.cumsum(count) - count), count)
+    place = begin[owner] + (number + 0.5) * length[owner] / grid[owner]
+    within = (place >= -1) & (place <= n)
+    owner, place = owner[within], np.maximum(place[within], 0.0)
+    low = np.minimum(place.astype(np.int64), n - 1)
+    fraction = np.where(low < n - 1, place - low, 0.0)
+    return _Placed(owner, low, fraction, grid)
+
+
+def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
+    """One sample a bin: the mean of all, each element's weights added up."""
+    owner, low, fraction, grid = placed
+    least, most = np.full(grid.size, np.iinfo(np.int64).max), np.full(grid.size, -1)
+    np.minimum.at(least, owner, low)
+    np.maximum.at(most, owner, low)
+    spans = np.where(most >= 0, most - least + 2, 0)  # each bin's elements, and one behind them
+    begin = np.cumsum(spans) - spans
+    key = begin[owner] + low - least[owner]
+    share = 1 / grid[owner]
+    total = int(spans.sum())
+    weights = np.bincount(key, (1 - fraction) * share, total)
+    weights += np.bincount(key + 1, fraction * share, total)
+    read = np.flatnonzero(weights)
+    bins = np.repeat(np.arange(grid.size), spans)[read]
+    positions = read + least[bins] - begin[bins]
+    samples = np.searchsorted(bins, np.arange(grid.size + 1))
+    return Taps(
+        np.arange(grid.size + 1),
+        samples,
+        positions,
+        weights[read].astype(dtype),
+        np.zeros(grid.size, np.bool_),
+        _reach(positions, bins, grid.size, outputs),
+    )
+
+
+def _single(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
+    """Every sample by itself, of one or two elements."""
+    owner, low, fraction, grid = placed
+    both = np.stack([np.ones(owner.size, np.bool_), fraction > 0], 1)
+    positions, weights = np.stack([low, low + 1], 1)[both], np.stack([1 - fraction, fraction], 1)[both]
+    samples = np.concatenate([np.zeros(1, np.int64), np.cumsum(both.sum(1))])
+    owners = np.repeat(owner, both.sum(1))
+    return Taps(
+        np.searchsorted(owner, np.arange(grid.size + 1)),
+        samples,
+        positions,
+        weights.astype(dtype),
+        np.bincount(owner, minlength=grid.size) < np.maximum(grid, 1),
+        _reach(positions, owners, grid.size, outputs),
+    )
+
+
+def _reach(positions: Integers, owners: Integers, bins: int, outputs: int) -> Integers:
+    least, behind = np.full(bins // outputs, np.iinfo(np.int64).max), np.zeros(bins // outputs, np.int64)
+    np.minimum.at(least, owners // outputs, positions)
+    np.maximum.at(behind, owners // outputs, positions + 1)
+    return np.stack([np.minimum(least, behind), behind], 1)
+
+
+def _align_call(
+    x: object, boxes: object, output_size: Any, scale: object, samples: object, aligned: object, op: object
+) -> _Align:
+    array = arrays.take("x", x)
+    if not arrays.is_float(array.dtype):
+        raise TypeError(f"roi_align takes x of {', '.join(arrays.FLOATS)}, got {array.dtype}")
+    outputs, factor = _sizes(output_size), _scale(scale)
+    each = checks.integer("samples", samples, minimum=0)
+    if max(outputs) * max(each, 1) > MOST_SAMPLES:
+        raise ValueError(
+            f"output_size times samples must be at most {MOST_SAMPLES} on an axis, "
+            f"got output_size {outputs} and samples {each}"
+        )
+    centred = checks.boolean("aligned", aligned)
+    if not isinstance(op, str):
+        raise TypeError(f"op must be 'avg' or 'max', got {op!r} of type {type(op).__name__}")
+    if op not in align.MERGE:
+        raise ValueError(f"op must be 'avg' or 'max', got {op!r}")
+    images, corners = _checked_boxes(boxes, array.shape)
+    low, high = _scaled(corners, factor)
+    size = high - low if centred else np.maximum(high - low, 1.0)
+    low = low - 0.5 if centred else low
+    starts, sizes = (low[:, 1], low[:, 0]), (size[:, 1], size[:, 0])
+    return _Align(array, op, images, starts, sizes, outputs, each)
+
+
+# Boxes that are rounded to elements ----------------------------------------------------------------------
+
+
+class PoolTables(NamedTuple):
+    """What `roi_pool` covers.
+
+    Attributes
+    ----------
+    images : ndarray of int64, shape (K,)
+        The image of each box.
+    row_lo, row_count : ndarray of int64, shape (K, PH)
+        First row and number of rows of each bin; 0 where it covers none.
+    column_lo, column_count : ndarray of int64, shape (K, PW)
+    """
+
+    images: Integers
+    row_lo: Integers
+    row_count: Integers
+    column_lo: Integers
+    column_count: Integers
+
+
+def pool_tables(boxes: object, output_size: Any, scale: object, shape: tuple[int, ...]) -> PoolTables:
+    """The bins of boxes that are rounded to whole elements (Girshick 2015, Fast R-CNN).
+
+    ``start = round(x1 scale)``, ``end = round(x2 scale)``, halves away from zero; ``size = max(end - start +
+    1, 1)``, ``bin = size / P``; bin `p` covers ``floor(p bin)`` to ``ceil((p + 1) bin)`` from the start on,
+    clipped to the axis.
+
+    Parameters
+    ----------
+    boxes, output_size, scale
+        As in `roi_align`.
+    shape : tuple of int
+        (N, C, H, W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.regions import pool_tables
+    >>> tables = pool_tables(np.array([[0, 0, 1, 4, 9]]), 2, 1.0, (1, 3, 6, 6))
+    >>> tables.row_lo, tables.row_count, tables.column_lo, tables.column_count
+    (array([[1, 5]]), array([[5, 1]]), array([[0, 2]]), array([[3, 3]]))
+    """
+    outputs, factor = _sizes(output_size), _scale(scale)
+    if max(outputs) > MOST_SAMPLES:
+        raise ValueError(f"output_size must be at most {MOST_SAMPLES}, got {outputs}")
+    images, corners = _checked_boxes(boxes, shape)
+    low, high = (_rounded(corner) for corner in _scaled(corners, factor))
+    size = np.maximum(high - low + 1, 1.0)
+    rows = _bins(low[:, 1], size[:, 1], outputs[0], shape[2])
+    columns = _bins(low[:, 0], size[:, 0], outputs[1], shape[3])
+    return PoolTables(images, *rows, *columns)
+
+
+def _rounded(number: Floats) -> Floats:
+    """To the nearest integer, halves away from zero."""
+    whole = np.trunc(number)
+    return np.where(np.abs(number - whole) >= 0.5, whole + np.copysign(1.0, number), whole)
+
+
+def _bins(start: Floats, size: Floats, outputs: int, n: int) -> tuple[Integers, Integers]:
+    # torchvision multiplies by the scale and divides in float32: a coordinate that the scale takes close to a
+    # half may round the other way there, and one bin in 400 or so has another element, where p * bin passes
+    # a whole number in one precision alone.
+    length = (size / outputs)[:, None]
+    bins = np.arange(outputs)
+    lo = np.clip(start[:, None] + np.floor(bins * length), 0, n).astype(np.int64)
+    hi = np.clip(start[:, None] + np.ceil((bins + 1) * length), 0, n).astype(np.int64)
+    return np.minimum(lo, n - 1), np.maximum(hi - lo, 0)
+
+
+# Checks --------------------------------------------------------------------------------------------------
+
+
+def _sizes(output_size: Any) -> tuple[int, int]:
+    rows, columns = checks.entries("output_size", output_size, 2)
+    return checks.integer("output_size", rows, minimum=1), checks.integer("output_size", columns, minimum=1)
+
+
+def _scale(scale: object) -> float:
+    factor = checks.number("scale", scale, above=0.0)
+    if math.isinf(factor):
+        raise ValueError(f"scale must be finite, got {scale!r}")
+    return factor
+
+
+def _checked_boxes(boxes: object, shape: tuple[int, ...]) -> tuple[Integers, Floats]:
+    """Each box's image and its corners (x1, y1, x2, y2)."""
+    if len(shape) != 4:
+        raise ValueError(f"x must have the four axes (N, C, H, W), got shape {shape}")
+    if shape[2] < 1 or shape[3] < 1:
+        raise ValueError(f"x must have at least one row and one column, got shape {shape}")
+    table = arrays.take("boxes", boxes)
+    if table.dtype == np.bool_:
+        raise TypeError("boxes must be real numbers, got bool")
+    if table.ndim != 2 or table.shape[1] != 5:
+        raise ValueError(f"boxes must have the shape (K, 5), (batch, x1, y1, x2, y2), got {table.shape}")
+    numbers = table.astype(np.float64)
+    finite = np.isfinite(numbers).all(1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(f"boxes must be finite, got {numbers[row].tolist()} in row {row}")
+    images = numbers[:, 0]
+    known = (images == np.floor(images)) & (images >= 0) & (images < shape[0])
+    if not known.all():
+        row = int(np.argmin(known))
+        raise ValueError(
+            f"boxes must begin with the number of an image, an integer in 0..{shape[0] - 1}, "
+            f"got {images[row]:g} in row {row}"
+        )
+    return images.astype(np.int64), numbers[:, 1:]
+
+
+def _scaled(corners: Floats, scale: float) -> tuple[Floats, Floats]:
+    """Both corners (x, y) in the coordinates of the input."""
+    limit = FAR / scale
+    scaled = np.clip(corners, -limit, limit) * scale
+    return scaled[:, :2], scaled[:, 2:]
