@@ -67,15 +67,19 @@ def pool_file(
         str | None,
         typer.Option(help="Pooled axes: 0,1. By default an image's rows and columns."),
     ] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="NAME=NUMBER", help="Of the operator: q=0.25.")
+    ] = None,
 ) -> None:
     """Pool an array or an image from a file to a file."""
     try:
+        given: dict[str, Any] = dict(_parameter(text) for text in params or ())
         x = _read(source)
         named = _numbers(axes)
         if named is None and source.suffix.lower() in IMAGES | TIFFS:
             named = (0, 1)
         words = padding if not padding[:1].isdigit() else _numbers(padding)
-        y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named)
+        y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named, **given)
         _write(target, y)
     except (ValueError, TypeError, OSError) as error:
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
@@ -92,6 +96,15 @@ def _numbers(text: str | None) -> Any:
     except ValueError:
         raise ValueError(f"expected an integer or integers with commas between them, got {text!r}") from None
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    """``"q=0.25"`` as ("q", 0.25)."""
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value) if {".", "e", "n"} & set(value.lower()) else int(value)
+    except ValueError:
+        raise ValueError(f"expected NAME=NUMBER, got {text!r}") from None
 
 
 def _read(path: Path) -> NDArray[Any]:
@@ -129,12 +142,40 @@ def _write(path: Path, array: NDArray[Any]) -> None:
         raise ValueError(f"OUT must end in .npy, .png, .jpg, .jpeg, .tif or .tiff, got {path.name!r}")
 
 
+SHOWN: dict[str, dict[str, Any]] = {"quantile": {"q": 0.25}, "stochastic": {"rng": 0}}  # with parameters
+LABELS = 8  # grey levels that take the place of labels
+
+
+def _softmax(windows: NDArray[Any]) -> NDArray[Any]:
+    weights = np.exp(windows - windows.max((-2, -1), keepdims=True))
+    mean: NDArray[Any] = (weights * windows).sum((-2, -1)) / weights.sum((-2, -1))
+    return mean
+
+
+def _drawn(windows: NDArray[Any]) -> NDArray[Any]:
+    flat = windows.reshape(*windows.shape[:-2], -1)
+    total = flat.cumsum(-1)
+    chosen = (total < np.random.default_rng(0).random(total.shape[:-1])[..., None] * total[..., -1:]).sum(-1)
+    drawn: NDArray[Any] = np.take_along_axis(flat, chosen[..., None], -1)[..., 0]
+    return drawn
+
+
 NUMPY: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "max": lambda windows: windows.max((-2, -1)),
     "min": lambda windows: windows.min((-2, -1)),
     "avg": lambda windows: windows.mean((-2, -1)),
     "sum": lambda windows: windows.sum((-2, -1)),
     "lp": lambda windows: np.sqrt((windows * windows).sum((-2, -1))),
+    "gem": lambda windows: np.cbrt((np.maximum(windows, 1e-6) ** 3).mean((-2, -1))),
+    "lse": lambda windows: np.log(np.exp(windows).mean((-2, -1))),
+    "soft": _softmax,
+    "mixed": lambda windows: 0.5 * windows.max((-2, -1)) + 0.5 * windows.mean((-2, -1)),
+    "stochastic": _drawn,
+    "median": lambda windows: np.median(windows, (-2, -1)),
+    "quantile": lambda windows: np.quantile(windows, 0.25, (-2, -1)),
+    "mode": lambda windows: np.argmax(
+        [(windows == level).sum((-2, -1)) for level in range(LABELS)], 0
+    ).astype(np.uint8),
 }
 
 
@@ -155,9 +196,10 @@ def demo(
         task = progress.add_task("", total=len(OPERATORS))
         for op in OPERATORS:
             progress.update(task, description=f"{op}: compiling, then timing")
-            y, seconds, other = _race(op, x, window, repeat)
-            results[op] = y
-            speed = (x.nbytes + y.nbytes) / seconds / 1e9
+            image_or_labels = (x * (LABELS - 1)).round().astype(np.uint8) if op == "mode" else x
+            y, seconds, other = _race(op, image_or_labels, window, repeat)
+            results[op] = y / np.float32(LABELS - 1) if op == "mode" else y
+            speed = (image_or_labels.nbytes + y.nbytes) / seconds / 1e9
             row = (op, str(y.shape), f"{seconds * 1e3:.2f}", f"{speed:.1f}", f"{other / seconds:.1f}")
             table.add_row(*row)
             progress.advance(task)
@@ -190,11 +232,12 @@ def _race(op: str, x: NDArray[Any], window: int, repeat: int) -> tuple[NDArray[A
     view = np.lib.stride_tricks.sliding_window_view(x, (window, window), (0, 1))[::window, ::window]
 
     def ours() -> NDArray[Any]:
-        y: NDArray[Any] = fp.pool(x, op, window, axes=(0, 1))
+        y: NDArray[Any] = fp.pool(x, op, window, axes=(0, 1), **SHOWN.get(op, {}))
         return y
 
     y = ours()
-    np.testing.assert_allclose(y, NUMPY[op](view), rtol=1e-3)
+    if op != "stochastic":
+        np.testing.assert_allclose(y, NUMPY[op](view), rtol=1e-3)
     best = bench.measure({"fastpool": ours, "numpy": lambda: NUMPY[op](view)}, repeat)
     return y, best["fastpool"], best["numpy"]
 
@@ -206,7 +249,8 @@ def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> No
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     pictures = {"photograph": x, **results}
-    figure, panels = plt.subplots(2, -(-len(pictures) // 2), figsize=(9, 6.4), layout="constrained")
+    rows, columns = (len(pictures) + 4) // 5, min(5, len(pictures))
+    figure, panels = plt.subplots(rows, columns, figsize=(11, 2.4 * rows), layout="constrained")
     for panel, (name, picture) in zip(panels.flat, pictures.items(), strict=False):
         shown = picture / max(float(picture.max()), 1.0)  # sums and norms exceed 1
         panel.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -286,14 +330,15 @@ def warmup(
 
 
 def _compile(op: str, dtype: np.dtype[Any]) -> None:
+    options: dict[str, Any] = {"stride": 2, "padding": 1, **SHOWN.get(op, {})}
     for size in (8, 192):
         x = np.ones((1, 1, size, size), dtype)
         if dtype.kind == "f":
-            y, pull = fp.vjp(fp.pool, x, op, 3, stride=2, padding=1)
+            y, pull = fp.vjp(fp.pool, x, op, 3, **options)
             pull(y)
-        fp.pool(x, op, 3, stride=2, padding=1)
+        fp.pool(x, op, 3, **options)
         if OPERATORS[op].backward == "chosen":
-            fp.pool(x, op, 3, stride=2, padding=1, return_indices=True)
+            fp.pool(x, op, 3, return_indices=True, **options)
 
 
 def _races(rows: list[bench.Row], repeat: int, idle: float) -> list[bench.Result]:

@@ -109,9 +109,9 @@ def rounded_narrow(value, scale, knobs):
     return np.floor(np.float32(np.int32(value)) * scale + half)
 
 
-# Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where a library would be
-# called for one number after the other (10 ns each, and 2 here). To 1e-10, for sums that become float32. With
-# x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where q = expm1(r)
+# Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where a library would
+# be called for one number after the other (10 ns each, and 2 here). To 1e-10, for sums that become float32.
+# With x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where q = expm1(r)
 # is its Taylor series to r^9 / 9!. For abs(x) < 700.
 
 ROUNDING = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest integer in the lowest bits
