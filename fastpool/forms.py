@@ -82,7 +82,7 @@ def fractional_pool(
     >>> fp.fractional_pool(x, "max", (4,), window=2, samples=np.array([0.9]))
     array([1., 3., 5., 8.])
     >>> fp.fractional_pool(x, "sum", ratio=(2.25,), scheme="pseudo", samples=np.array([0.5]))
-    array([ 3.,  7., 11., 15.])
+    array([ 1.,  9., 11., 15.])
     """
     arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
     array, job = _fractional(x, op, *arguments)

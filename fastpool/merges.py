@@ -111,8 +111,8 @@ def rounded_narrow(value, scale, knobs):
 
 # Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where a library would
 # be called for one number after the other (10 ns each, and 2 here). To 1e-10, for sums that become float32.
-# With x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where q = expm1(r)
-# is its Taylor series to r^9 / 9!. For abs(x) < 700.
+# With x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where
+# q = expm1(r) is its Taylor series to r^9 / 9!. For abs(x) < 700.
 
 ROUNDING = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest integer in the lowest bits
 LOG2 = 0.6931471803691238  # its upper 32 bits, so that k LOG2 is exact, and the rest

@@ -399,10 +399,10 @@ SHARED = {
         "output_size must have one entry for each of 2",
     ),
     "output_size 2**40": ({"output_size": 2**40}, ValueError, "output_size.* must be at most"),
-    "scale 0": ({"scale": 0}, ValueError, "scale must be a number above 0, got 0"),
-    "scale -1": ({"scale": -1.0}, ValueError, "scale must be a number above 0"),
-    "scale NaN": ({"scale": math.nan}, ValueError, "scale must be a number above 0, got nan"),
-    "scale infinite": ({"scale": math.inf}, ValueError, "scale must be finite, got inf"),
+    "scale 0": ({"scale": 0}, ValueError, "scale must be a finite number above 0, got 0"),
+    "scale -1": ({"scale": -1.0}, ValueError, "scale must be a finite number above 0"),
+    "scale NaN": ({"scale": math.nan}, ValueError, "scale must be a finite number above 0, got nan"),
+    "scale infinite": ({"scale": math.inf}, ValueError, "scale must be a finite number above 0, got inf"),
     "scale '1'": ({"scale": "1"}, TypeError, "scale must be a real number"),
 }
 ALIGN = {
