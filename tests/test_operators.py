@@ -76,7 +76,7 @@ GEOMETRIES = {
     "3x3 s2 p1": ((2, 8, 40, 40), {"window": 3, "stride": 2, "padding": 1}, [(3, 2, 1)] * 2),
     "3x3 s1 p1": ((2, 8, 40, 40), {"window": 3, "stride": 1, "padding": 1}, [(3, 1, 1)] * 2),
     "6x5 s1": ((2, 8, 40, 40), {"window": (6, 5), "stride": 1}, [(6, 1, 0), (5, 1, 0)]),
-    "long lines": ((1, 3, 8, 1000), {"window": 3, "stride": 1, "padding": 1}, [(3, 1, 1)] * 2),
+    "long lines": ((3, 3, 8, 300), {"window": 3, "stride": 1, "padding": 1}, [(3, 1, 1)] * 2),
     "one axis": ((4, 4, 1500), {"window": (4,), "stride": 3}, [(4, 3, 0)]),
     "three axes": ((2, 2, 12, 24, 24), {"window": 2}, [(2, 2, 0)] * 3),
     "channels last": (
@@ -139,8 +139,11 @@ def test_large_global_and_adaptive(rng, op):
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [(op, dtype) for op in OPS for dtype in ("float16", "float32")]
+    + [("gem", "bfloat16"), ("quantile", "bfloat16")],
+)
 def test_other_floats(rng, op, dtype):
     dtype = pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
     x = rng.standard_normal((2, 3, 9, 8)).astype(dtype)
