@@ -211,7 +211,7 @@ BOXES = {
     "roi_pool 21 three axes": boxes(BOX, "x", x=X[0]),
     "roi_pool 21 five axes": boxes(BOX, "x", x=X[None]),
     "roi_pool 22 list": boxes(BOX, "x", TypeError, x=[[1.0]]),
-    "roi_pool 25 length 0": boxes(BOX, "axis 2", x=np.ones((1, 2, 0, 4))),
+    "roi_pool 25 length 0": boxes(BOX, "x", x=np.ones((1, 2, 0, 4))),
     "roi_pool no indices of avg": rejects(
         lambda: fp.roi_pool(X, "avg", BOX, 2, return_indices=True), "return_indices"
     ),

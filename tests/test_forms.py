@@ -599,10 +599,10 @@ def test_equal_bits_for_every_number_of_threads(rng, threads, form):
     seen = []
     for count in (1, 2, 3):
         threads(count)
-        for op in ("max", "avg", "lse"):
+        for op in ("max", "lse"):
             y, pull = fp.vjp(function(form), x, op, *arguments, **call)
             seen.append((count, op, y.tobytes(), pull(y).tobytes()))
-    assert [s[2:] for s in seen[:3]] == [s[2:] for s in seen[3:6]] == [s[2:] for s in seen[6:]]
+    assert [s[2:] for s in seen[:2]] == [s[2:] for s in seen[2:4]] == [s[2:] for s in seen[4:]]
 
 
 def test_the_input_is_never_written(rng):

@@ -159,7 +159,6 @@ def test_other_floats(rng, op, dtype):
 @pytest.mark.parametrize(
     ("op", "dtype"),
     [
-        ("median", np.uint8),
         ("median", np.int16),
         ("median", bool),
         ("quantile", np.int64),
@@ -407,7 +406,7 @@ def test_a_large_window_is_accurate(op):
     np.testing.assert_allclose(y, np.float32(0.1), rtol=3e-7)
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", ["gem", "soft", "mixed", "median"])
 def test_equal_bits_for_every_number_of_threads(rng, threads, op):
     x = rng.standard_normal((3, 5, 130, 70)).astype(np.float32)
     seen = []
