@@ -602,6 +602,10 @@ def upper_weight(count, divisor, params):
     return below_rank(count, params)
 
 
+def no_weight(count, divisor, params):
+    return 0.0
+
+
 def quantile_pull(gradient, value, position, low, high, t, params):
     return gradient * ((1.0 - t) * (1.0 if position == low else 0.0) + t * (1.0 if position == high else 0.0))
 
@@ -651,9 +655,11 @@ EXPECTED_STATE = EXPECTED._replace(second=inverse_weight)
 QUANTILE = Fold(begin_rank, lift_choice, collect, quantile_value)
 LOWER = QUANTILE._replace(finish=lower_value)
 QUANTILE_STATE = QUANTILE._replace(finish=lower_position, second=upper_position, third=upper_weight)
+LOWER_STATE = QUANTILE_STATE._replace(second=nothing, third=no_weight)
 MODE = Fold(begin_rank, lift_choice, collect_counted, mode_value)
 GATHER = Fold(zero, lift_float, plus, accumulated)  # backward: the sum of what windows send
 
+NO_STATE = Fold(zero, lift_nothing, plus, accumulated)
 RANKS = frozenset((collect, collect_counted))  # how folds combine that need the whole window
 
 
@@ -670,3 +676,13 @@ def sum_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
 def quantile_fold(source: np.dtype[Any], target: np.dtype[Any]) -> Fold:
     """Interpolated where the result is a float, else the lower element."""
     return LOWER if target.kind in "iub" else QUANTILE
+
+
+def quantile_state(source: np.dtype[Any]) -> Fold:
+    """The places of the elements that are used: of integers one."""
+    return LOWER_STATE if source.kind in "iub" else QUANTILE_STATE
+
+
+def no_state(source: np.dtype[Any]) -> Fold:
+    """Nothing is kept: the chosen index is all."""
+    return NO_STATE

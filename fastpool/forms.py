@@ -139,6 +139,8 @@ def _fractional(
 ) -> tuple[Array, Job | PlaneJob]:
     """The input and the job of a call."""
     row, array = jobs.operands(op, x)
+    if not isinstance(scheme, str):
+        raise TypeError(f"scheme must be one of {', '.join(fractional.SCHEMES)}, got {scheme!r}")
     if scheme not in fractional.SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(fractional.SCHEMES)}, got {scheme!r}")
     if (output_size is None) == (ratio is None):
@@ -153,7 +155,9 @@ def _fractional(
     ratios = checks.entries("ratio", ratio, len(pooled))
     outputs = []
     for axis, size, fraction in zip(pooled, sizes, ratios, strict=True):
-        wanted = None if size is None else checks.integer("output_size", size, minimum=1)
+        wanted = None if output_size is None else checks.integer("output_size", size, minimum=1)
+        if wanted is None and fraction is None:
+            raise TypeError(f"ratio must have a real number for each pooled axis, got {ratio!r}")
         outputs.append(
             jobs.on_axis(axis, fractional.output_length, array.shape[axis], wanted, fraction, scheme)
         )
@@ -286,13 +290,12 @@ def pyramid_pool(
     """
     row, array = jobs.operands(op, x)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
-    if not checks.is_sequence(levels) or not len(levels):
-        raise ValueError(f"levels must be a sequence of at least one level, got {levels!r}")
+    each_level = _checked_levels(levels, len(pooled))
     tape = jobs.TAPE.get()
     start, parts, pulls = 0, [], []
     if row.testing:
         op_params = {**op_params, "rng": random.Draws(*random.seed_of(op_params.get("rng")))}
-    for level in levels:
+    for level in each_level:
         own = dict(op_params)
         if row.testing:
             own["rng"] = own["rng"]._replace(start=own["rng"].start + start)
@@ -358,6 +361,21 @@ def pyramid_pool_backward(
             for piece, level, place in zip(pieces, levels, places, strict=True)
         ]
     )
+
+
+def _checked_levels(levels: Any, count: int) -> list[list[int | None]]:
+    """Bins of each pooled axis, level by level."""
+    if not checks.is_sequence(levels):
+        raise TypeError(f"levels must be a sequence of levels, got {levels!r}")
+    if not len(levels):
+        raise ValueError("levels must have at least one level, got none")
+    return [
+        [
+            n if n is None else checks.integer("levels", n, minimum=1)
+            for n in checks.entries("levels", level, count)
+        ]
+        for level in levels
+    ]
 
 
 def _added(gradients: list[Array]) -> Array:

@@ -257,9 +257,15 @@ def check_chooses(argument: str, row: Operator) -> None:
 def tape_for(row: Operator) -> list[Pull] | None:
     """Where to leave the way back, if somebody listens; TypeError for an operator that has none."""
     tape = TAPE.get()
-    if tape is not None and row.backward == "none":
-        raise TypeError(f"{row.name} pooling has no gradient")
+    if tape is not None:
+        check_has_gradient(row)
     return tape
+
+
+def check_has_gradient(row: Operator) -> None:
+    """TypeError for an operator without a gradient."""
+    if row.backward == "none":
+        raise TypeError(f"{row.name} pooling has no gradient")
 
 
 def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
@@ -293,6 +299,7 @@ def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool 
 def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
     """The gradient for `x`; `indices` (or, uint8, taps) are those of the forward call, if it chose."""
     row, geometry = job.operator, job.geometry
+    check_has_gradient(row)
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
     gx = np.zeros(x.shape, floating) if gy.size == 0 else np.empty(x.shape, floating)
     if gy.size == 0:
@@ -314,7 +321,9 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
             return gx
     else:
         first, second, third = states = np.empty((3, *geometry.output_shape))
-        backend.reduce(f"{row.name}_state", row.state, x, geometry, job.divisors, job.params, *states)
+        backend.reduce(
+            f"{row.name}_state", row.state(x.dtype), x, geometry, job.divisors, job.params, *states
+        )
         local = np.ascontiguousarray(x)
     inverse = geometry.inverse()
     backend.gather(row.name, row.pull, g, local, (first, second, third), inverse, job.params, gx)

@@ -56,8 +56,9 @@ class Operator(NamedTuple):
         Accepted input: "numbers" leaves out bool, "discrete" is integers and bool.
     pull : callable or None
         What a window sends to one of its elements.
-    state : Fold or None
-        Gives the three float64 numbers a window that `pull` reads, where the chosen index is not all.
+    state : callable
+        ``state(source)`` gives the fold to the three float64 numbers a window that `pull` reads, where the
+        chosen index is not all.
     promotes : bool
         Whether integers widen as in `numpy.sum`.
     averages : bool
@@ -83,7 +84,7 @@ class Operator(NamedTuple):
     backward: str
     dtypes: str
     pull: Expression | None = None
-    state: Fold | None = None
+    state: Callable[[np.dtype[Any]], Fold] = folds.no_state
     promotes: bool = False
     averages: bool = False
     params: tuple[Parameter, ...] = ()
@@ -106,13 +107,18 @@ def always(fold: Fold) -> FoldChoice:
     return choice
 
 
+def always_state(fold: Fold) -> Callable[[np.dtype[Any]], Fold]:
+    """The same fold for all dtypes."""
+    return lambda _: fold
+
+
 TESTING = Operator(
     "stochastic_testing",
     always(folds.EXPECTED),
     "states",
     "floats",
     pull=folds.expected_pull,
-    state=folds.EXPECTED_STATE,
+    state=always_state(folds.EXPECTED_STATE),
 )
 
 OPERATORS = {
@@ -142,7 +148,7 @@ OPERATORS = {
             "spread",
             "numbers",
             pull=folds.to_all,
-            state=folds.AVG_STATE,
+            state=always_state(folds.AVG_STATE),
             averages=True,
             line=merges.avg_line,
         ),
@@ -152,7 +158,7 @@ OPERATORS = {
             "spread",
             "numbers",
             pull=folds.to_all,
-            state=folds.SUM_STATE,
+            state=always_state(folds.SUM_STATE),
             promotes=True,
             line=merges.sum_line,
         ),
@@ -162,7 +168,7 @@ OPERATORS = {
             "states",
             "floats",
             pull=folds.lp_pull,
-            state=folds.LP_STATE,
+            state=always_state(folds.LP_STATE),
             params=(Parameter("p", 2.0, ABOVE_ZERO, folds.LP_SLOPE),),
             line=merges.lp_line,
         ),
@@ -172,7 +178,7 @@ OPERATORS = {
             "states",
             "floats",
             pull=folds.gem_pull,
-            state=folds.GEM_STATE,
+            state=always_state(folds.GEM_STATE),
             params=(
                 Parameter("p", 3.0, ABOVE_ZERO, folds.GEM_SLOPE),
                 Parameter("eps", 1e-6, FINITE_ABOVE_ZERO),
@@ -185,7 +191,7 @@ OPERATORS = {
             "states",
             "floats",
             pull=folds.lse_pull,
-            state=folds.LSE_STATE,
+            state=always_state(folds.LSE_STATE),
             params=(Parameter("r", 1.0, NOT_ZERO, folds.LSE_SLOPE),),
             line=merges.lse_line,
             bears=merges.tame,
@@ -196,7 +202,7 @@ OPERATORS = {
             "states",
             "floats",
             pull=folds.soft_pull,
-            state=folds.SOFT_STATE,
+            state=always_state(folds.SOFT_STATE),
             params=(Parameter("beta", 1.0, FINITE, folds.SOFT_SLOPE),),
             parts=(merges.weighted_line, merges.weight_line),
             join=merges.quotient,
@@ -209,7 +215,7 @@ OPERATORS = {
             "states",
             "floats",
             pull=folds.mixed_pull,
-            state=folds.MIXED_STATE,
+            state=always_state(folds.MIXED_STATE),
             averages=True,
             params=(Parameter("alpha", 0.5, FRACTION, folds.MIXED_SLOPE),),
             parts=(merges.max_line, merges.avg_line),
@@ -222,7 +228,7 @@ OPERATORS = {
             "states",
             "all",
             pull=folds.quantile_pull,
-            state=folds.QUANTILE_STATE,
+            state=folds.quantile_state,
             fixed=(0.5,),
         ),
         Operator(
@@ -231,7 +237,7 @@ OPERATORS = {
             "states",
             "numbers",
             pull=folds.quantile_pull,
-            state=folds.QUANTILE_STATE,
+            state=folds.quantile_state,
             params=(Parameter("q", None, FRACTION),),
         ),
         Operator("mode", always(folds.MODE), "none", "discrete"),

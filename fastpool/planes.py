@@ -124,6 +124,7 @@ def backward(job: PlaneJob, gy: object, x: Array, indices: object) -> Array:
 
 def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
     row = job.operator
+    jobs.check_has_gradient(row)
     planes, g = job.planes_last(x), job.planes_last(gy, np.float64)
     total = np.zeros(planes.shape)
     if g.size:
@@ -133,7 +134,7 @@ def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
         else:
             first, second, third = np.empty((3, g.size))
             states = (first, second, third)
-            job.plan(f"{row.name}_state", row.state, planes, np.float64).run(planes, *states)  # type: ignore[arg-type]
+            job.plan(f"{row.name}_state", row.state(x.dtype), planes, np.float64).run(planes, *states)
         job.plan(row.name, GATHER, planes, np.float64, row.pull).send(g, planes, states, total)
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
     back = tuple(np.argsort(job.order))

@@ -413,8 +413,9 @@ def _checked_boxes(boxes: object, shape: tuple[int, ...]) -> tuple[Integers, Flo
     """Each box's image and its corners (x1, y1, x2, y2)."""
     if len(shape) != 4:
         raise ValueError(f"x must have the four axes (N, C, H, W), got shape {shape}")
-    if shape[2] < 1 or shape[3] < 1:
-        raise ValueError(f"x must have at least one row and one column, got shape {shape}")
+    for axis in (2, 3):
+        if shape[axis] < 1:
+            raise ValueError(f"axis {axis} of x: an axis of length 0 cannot be pooled, got shape {shape}")
     table = arrays.take("boxes", boxes)
     if table.dtype == np.bool_:
         raise TypeError("boxes must be real numbers, got bool")

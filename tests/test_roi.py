@@ -416,7 +416,7 @@ ALIGN = {
     "x of bool": ({"x": WORKED > 3}, TypeError, "roi_align takes x of float16.* got bool"),
     "x a list": ({"x": [[[[1.0]]]]}, TypeError, "x must be a NumPy array"),
     "x of three axes": ({"x": WORKED[0]}, ValueError, r"x must have the four axes .* got shape \(1, 6, 6\)"),
-    "x without rows": ({"x": WORKED[:, :, :0]}, ValueError, "x must have at least one row and one column"),
+    "x without rows": ({"x": WORKED[:, :, :0]}, ValueError, "axis 2 of x: an axis of length 0"),
 }
 
 

@@ -63,7 +63,7 @@ class Plan(NamedTuple):
     def scratch(self) -> tuple[Any, ...]:
         """The parameters and, for operators that need it, memory for one window."""
         size, dtype = self.window
-        if not size:
+        if dtype is None:
             return (self.params,)
         return ((self.params, np.empty(size, dtype), np.empty(size, np.int64)),)
 
