@@ -188,7 +188,7 @@ def plan(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-) -> "Lines | Ranged | fold.Plan | rank.Plan | None":
+) -> Any:
     """How to reduce arrays like `x` to the dtype `target`: by lines where they fit, else by the skeleton.
 
     `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds
