@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 FAR = 2.0**40  # coordinates beyond it, which leave float64 no fraction to speak of, are moved there
 MOST_SAMPLES = 2**24  # of one box along one axis
+MOST_OF_A_BOX = 2**31  # of one box in all, where the caller chose their number
 PART = 2**20  # samples along an axis whose tables are made at a time
 
 
@@ -80,7 +81,7 @@ def roi_align(
         For an `x` that is not of floats, and arguments of a wrong type.
     ValueError
         For arrays of a wrong shape, coordinates that are not finite, an image that does not exist, and more
-        than 2**24 samples of a box along an axis.
+        samples of a box than 2**24 along an axis or, chosen by the caller, 2**31 in all.
 
     References
     ----------
@@ -249,7 +250,7 @@ def _placed(start: Floats, size: Floats, n: int, outputs: int, samples: int) -> 
 
 
 def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
-    """One sample a bin: the mean of all, each element's weights added up."""
+    """One sample a bin, unless it is empty: the mean of all, each element's weights added up."""
     owner, low, fraction, grid = placed
     least, most = np.full(grid.size, np.iinfo(np.int64).max), np.full(grid.size, -1)
     np.minimum.at(least, owner, low)
@@ -264,10 +265,10 @@ def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
     read = np.flatnonzero(weights)
     bins = np.repeat(np.arange(grid.size), spans)[read]
     positions = read + least[bins] - begin[bins]
-    samples = np.searchsorted(bins, np.arange(grid.size + 1))
+    taps = np.bincount(bins, minlength=grid.size)
     return Taps(
-        np.arange(grid.size + 1),
-        samples,
+        _bounds(taps > 0),
+        _bounds(taps[taps > 0]),
         positions,
         weights[read].astype(dtype),
         np.zeros(grid.size, np.bool_),
@@ -280,16 +281,20 @@ def _single(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
     owner, low, fraction, grid = placed
     both = np.stack([np.ones(owner.size, np.bool_), fraction > 0], 1)
     positions, weights = np.stack([low, low + 1], 1)[both], np.stack([1 - fraction, fraction], 1)[both]
-    samples = np.concatenate([np.zeros(1, np.int64), np.cumsum(both.sum(1))])
-    owners = np.repeat(owner, both.sum(1))
+    taps, own = both.sum(1), np.bincount(owner, minlength=grid.size)
     return Taps(
-        np.searchsorted(owner, np.arange(grid.size + 1)),
-        samples,
+        _bounds(own),
+        _bounds(taps),
         positions,
         weights.astype(dtype),
-        np.bincount(owner, minlength=grid.size) < np.maximum(grid, 1),
-        _reach(positions, owners, grid.size, outputs),
+        own < np.maximum(grid, 1),
+        _reach(positions, np.repeat(owner, taps), grid.size, outputs),
     )
+
+
+def _bounds(counts: NDArray[Any]) -> Integers:
+    """Where each begins that has so many, and the number of all."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
 def _reach(positions: Integers, owners: Integers, bins: int, outputs: int) -> Integers:
@@ -310,6 +315,11 @@ def _align_call(
     if max(outputs) * max(each, 1) > MOST_SAMPLES:
         raise ValueError(
             f"output_size times samples must be at most {MOST_SAMPLES} on an axis, "
+            f"got output_size {outputs} and samples {each}"
+        )
+    if math.prod(outputs) * max(each, 1) ** 2 > MOST_OF_A_BOX:
+        raise ValueError(
+            f"output_size times samples must make at most {MOST_OF_A_BOX} samples of a box, "
             f"got output_size {outputs} and samples {each}"
         )
     centred = checks.boolean("aligned", aligned)

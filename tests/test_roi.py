@@ -177,6 +177,19 @@ def test_layouts(rng, layout):
     np.testing.assert_array_equal(pull(arrange(y, layout)), expected_pull(y))
 
 
+@pytest.mark.parametrize("op", ["avg", "max"])
+@pytest.mark.parametrize("channels", [7, 8, 19])
+def test_channels_are_independent(rng, op, channels):
+    x = rng.standard_normal((2, channels, 7, 6))
+    boxes = random_boxes(rng, 10, 2, 7, 6)
+    y, pull = fp.vjp(roi_align, x, boxes, 3, op=op)
+    gx = pull(y)
+    for channel in range(channels):
+        own, own_pull = fp.vjp(roi_align, x[:, channel : channel + 1], boxes, 3, op=op)
+        np.testing.assert_array_equal(y[:, channel : channel + 1], own)
+        np.testing.assert_array_equal(gx[:, channel : channel + 1], own_pull(own))
+
+
 def test_boxes_of_every_kind_of_number(rng):
     x = rng.standard_normal((3, 2, 6, 6))
     boxes = np.array([[0, 0, 1, 4, 5], [2, 1, 1, 3, 6]])
@@ -409,6 +422,7 @@ ALIGN = {
     "samples -1": ({"samples": -1}, ValueError, "samples must be at least 0, got -1"),
     "samples 1.5": ({"samples": 1.5}, TypeError, r"samples must be an integer, got 1\.5"),
     "samples 2**40": ({"samples": 2**40}, ValueError, "output_size times samples must be at most 16777216"),
+    "samples 2**20": ({"samples": 2**20}, ValueError, "must make at most 2147483648 samples of a box"),
     "aligned 1": ({"aligned": 1}, TypeError, "aligned must be True or False, got 1"),
     "op sum": ({"op": "sum"}, ValueError, "op must be 'avg' or 'max', got 'sum'"),
     "op None": ({"op": None}, TypeError, "op must be 'avg' or 'max', got None"),
