@@ -3,6 +3,7 @@
 The one form in which a window may be empty: a box or bin without an element gives 0 and has no gradient.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from .windows import Integers
 
 Floats = NDArray[np.float64]
 
+OPS = ("avg", "max", "max_neighbour")
 FAR = 2.0**40  # coordinates beyond it, which leave float64 no fraction to speak of, are moved there
 MOST_SAMPLES = 2**24  # of one box along one axis
 MOST_OF_A_BOX = 2**31  # of one box in all, where the caller chose their number
@@ -66,9 +68,10 @@ def roi_align(
         Samples of a bin along each axis; 0: as many as the bin is long, rounded up.
     aligned : bool
         Whether pixel 0 reaches from 0 to 1 in the boxes' coordinates and has its centre at 0.5.
-    op : {"avg", "max"}
+    op : {"avg", "max", "max_neighbour"}
         Mean or maximum of a bin's samples; of equal samples the first in row-major order has the gradient,
-        a NaN wins, and those outside of `x` come before all others.
+        a NaN wins, and those outside of `x` come before all others. ``"max_neighbour"`` is the maximum of
+        what the samples' four neighbours weigh, not of their sum: the rule of ONNX's example of mode "max".
 
     Returns
     -------
@@ -150,7 +153,7 @@ def roi_align_backward(
     """
     call = _align_call(x, boxes, output_size, scale, samples, aligned, op)
     gradient = jobs.checked_gradient(gy, call.shape)
-    return call.backward(gradient, call.forward(keep=True)[1] if op == "max" else align.NOWHERE)
+    return call.backward(gradient, call.forward(keep=True)[1])
 
 
 def _pull(call: "_Align", winners: Integers, gy: object, *, params: bool = False) -> Any:
@@ -178,11 +181,11 @@ class _Align:
     def forward(self, *, keep: bool) -> tuple[Array, Integers]:
         """The result and, where they are to be kept and matter, the winning samples."""
         y = np.empty(self.shape, self.x.dtype)
-        winners = np.empty(self.shape, np.int64) if keep and self.op == "max" else align.NOWHERE
+        winners = np.empty(self.shape, np.int64) if keep and self.op != "avg" else align.NOWHERE
         if y.size:
             x = np.ascontiguousarray(self.x)
             for part in self._parts():
-                align.forward(self.op, x, part, y, winners)
+                align.forward("avg" if self.op == "avg" else "max", x, part, y, winners)
         return y, winners
 
     def backward(self, gy: Array, winners: Integers) -> Array:
@@ -214,7 +217,9 @@ class _Align:
         n, outputs = self.x.shape[2 + axis], self.output_size[axis]
         placed = _placed(start, size, n, outputs, self.samples)
         dtype = align.computed(self.x.dtype)
-        return _joined(placed, outputs, dtype) if self.op == "avg" else _single(placed, outputs, dtype)
+        if self.op == "avg":
+            return _joined(placed, outputs, dtype)
+        return _single(placed, n, outputs, dtype, neighbours=self.op == "max_neighbour")
 
 
 class _Placed(NamedTuple):
@@ -276,15 +281,16 @@ def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
     )
 
 
-def _single(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
-    """Every sample by itself, of one or two elements."""
+def _single(placed: _Placed, n: int, outputs: int, dtype: np.dtype[Any], *, neighbours: bool) -> Taps:
+    """Every sample by itself, of one or two elements; `neighbours`: each of its two elements, weighed."""
     owner, low, fraction, grid = placed
-    both = np.stack([np.ones(owner.size, np.bool_), fraction > 0], 1)
-    positions, weights = np.stack([low, low + 1], 1)[both], np.stack([1 - fraction, fraction], 1)[both]
+    both = np.stack([np.ones(owner.size, np.bool_), (fraction > 0) | neighbours], 1)
+    near = np.stack([low, np.minimum(low + 1, n - 1)], 1)
+    positions, weights = near[both], np.stack([1 - fraction, fraction], 1)[both]
     taps, own = both.sum(1), np.bincount(owner, minlength=grid.size)
     return Taps(
-        _bounds(own),
-        _bounds(taps),
+        _bounds(own * 2 if neighbours else own),
+        _bounds(np.ones(positions.size, np.int64) if neighbours else taps),
         positions,
         weights.astype(dtype),
         own < np.maximum(grid, 1),
@@ -324,9 +330,9 @@ def _align_call(
         )
     centred = checks.boolean("aligned", aligned)
     if not isinstance(op, str):
-        raise TypeError(f"op must be 'avg' or 'max', got {op!r} of type {type(op).__name__}")
-    if op not in align.MERGE:
-        raise ValueError(f"op must be 'avg' or 'max', got {op!r}")
+        raise TypeError(f"op must be one of {', '.join(OPS)}, got {op!r} of type {type(op).__name__}")
+    if op not in OPS:
+        raise ValueError(f"op must be one of {', '.join(OPS)}, got {op!r}")
     images, corners = _checked_boxes(boxes, array.shape)
     low, high = _scaled(corners, factor)
     size = high - low if centred else np.maximum(high - low, 1.0)

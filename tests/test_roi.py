@@ -120,8 +120,6 @@ def test_examples_of_onnx():
     for case in cases.collect_testcases("RoiAlign"):
         (node,) = case.model.graph.node
         given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        if given.get("mode", b"avg") != b"avg":
-            continue  # that example has the maximum of the weighted neighbours, not of what they interpolate
         (x, corners, images), (expected,) = case.data_sets[0]
         y = roi_align(
             x,
@@ -130,10 +128,11 @@ def test_examples_of_onnx():
             scale=given["spatial_scale"],
             samples=given["sampling_ratio"],
             aligned=given["coordinate_transformation_mode"] == b"half_pixel",
+            op={b"avg": "avg", b"max": "max_neighbour"}[given.get("mode", b"avg")],
         )
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4)  # the example has four digits
         compared += 1
-    assert compared == 2
+    assert compared == 3
 
 
 @pytest.mark.parametrize(("dtype", "within"), [("float16", 1e-3), ("bfloat16", 8e-3), ("float32", 1e-6)])
@@ -424,8 +423,8 @@ ALIGN = {
     "samples 2**40": ({"samples": 2**40}, ValueError, "output_size times samples must be at most 16777216"),
     "samples 2**20": ({"samples": 2**20}, ValueError, "must make at most 2147483648 samples of a box"),
     "aligned 1": ({"aligned": 1}, TypeError, "aligned must be True or False, got 1"),
-    "op sum": ({"op": "sum"}, ValueError, "op must be 'avg' or 'max', got 'sum'"),
-    "op None": ({"op": None}, TypeError, "op must be 'avg' or 'max', got None"),
+    "op sum": ({"op": "sum"}, ValueError, "op must be one of avg, max, max_neighbour, got 'sum'"),
+    "op None": ({"op": None}, TypeError, "op must be one of avg, max, max_neighbour, got None"),
     "x of integers": ({"x": WORKED.astype(int)}, TypeError, "roi_align takes x of float16.* got int64"),
     "x of bool": ({"x": WORKED > 3}, TypeError, "roi_align takes x of float16.* got bool"),
     "x a list": ({"x": [[[[1.0]]]]}, TypeError, "x must be a NumPy array"),

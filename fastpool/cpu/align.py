@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 """Bins at fractional places: weighted rows add up to a line, and weighted elements of the line to outputs.
 
 Interpolation and its mean are separable, so each axis has a table of weights of its own. A bin has samples,
