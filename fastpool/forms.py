@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays, checks, fractional, jobs, planes, random, regions
-from .api import adaptive_pool, pool, sum_pool
+from .api import adaptive_pool, sum_pool
 from .arrays import Array
 from .gradients import adaptive_pool_backward, pool_backward, vjp
 from .jobs import Job
@@ -291,22 +291,18 @@ def pyramid_pool(
     row, array = jobs.operands(op, x)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
     each_level = _checked_levels(levels, len(pooled))
-    tape = jobs.TAPE.get()
-    start, parts, pulls = 0, [], []
+    tape = jobs.tape_for(row)
     if row.testing:
         op_params = {**op_params, "rng": random.Draws(*random.seed_of(op_params.get("rng")))}
+    parts, pulls = [], []
     for level in each_level:
-        own = dict(op_params)
-        if row.testing:
-            own["rng"] = own["rng"]._replace(start=own["rng"].start + start)
-        options = {"axes": pooled, "return_indices": return_indices, **own}
-        if tape is None:
-            result = adaptive_pool(array, op, level, **options)
-        else:
-            result, pull = vjp(adaptive_pool, array, op, level, **options)
-            pulls.append(pull)
+        _, job = jobs.adaptive(array, op, level, pooled, op_params)
+        recorded = tape is not None
+        result, pull = jobs.part_of_call(job, array, recorded=recorded, return_indices=return_indices)
+        pulls.append(pull)
         parts.append(result if isinstance(result, tuple) else (result,))
-        start += parts[-1][0].size
+        if row.testing:  # outputs of all levels count on
+            op_params["rng"] = op_params["rng"]._replace(start=op_params["rng"].start + parts[-1][0].size)
     if tape is not None:
         shapes = [part[0].shape for part in parts]
 
@@ -549,12 +545,10 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
     array = arrays.take("x", x)
     pooled = checks.pooled_axes("cell", cell, axes, array.ndim)
     lengths = [checks.integer("cell", k, minimum=1) for k in checks.entries("cell", cell, len(pooled))]
-    options = {"ceil_mode": True, "axes": pooled, **op_params}
-    tape = jobs.TAPE.get()
-    if tape is None:
-        y = pool(array, op, lengths, **options)
-    else:
-        y, pull = vjp(pool, array, op, lengths, **options)
+    _, job = jobs.sliding(array, op, lengths, None, 0, 1, True, pooled, op_params)
+    tape = jobs.tape_for(job.operator)
+    y, pull = jobs.part_of_call(job, array, recorded=tape is not None)
+    if tape is not None:
 
         def pull_cells(gy: object, *, params: bool = False) -> Any:
             return pull(_cell_sums(gy, array, lengths, pooled), params=params)

@@ -52,12 +52,8 @@ def vjp(f: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> tuple[Any, 
     """
     if not callable(f):
         raise TypeError(f"f must be a pooling function, got {f!r}")
-    tape: list[Pull] = []
-    token = jobs.TAPE.set(tape)
-    try:
+    with jobs.recording() as tape:
         y = f(x, *args, **kwargs)
-    finally:
-        jobs.TAPE.reset(token)
     if len(tape) != 1:
         raise TypeError(f"f must call one pooling function of fastpool, got {f!r}, which calls {len(tape)}")
     return y, tape[0]

@@ -5,7 +5,8 @@ of the array. `vjp` listens on `TAPE`, where `forward` leaves the way back.
 """
 
 import marshal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial, wraps
@@ -238,6 +239,26 @@ def forward(
     if tape is not None:
         tape.append(partial(pull, job, x, indices))
     return (y, indices) if indexed else y
+
+
+@contextmanager
+def recording() -> Iterator[list[Pull]]:
+    """Keep the ways back of the calls inside from whoever else listens."""
+    tape: list[Pull] = []
+    token = TAPE.set(tape)
+    try:
+        yield tape
+    finally:
+        TAPE.reset(token)
+
+
+def part_of_call(job: Job, x: Array, *, recorded: bool, **options: Any) -> tuple[Any, Pull]:
+    """The result of one of several jobs of a call and, where `recorded`, its own way back."""
+    if not recorded:
+        return forward(job, x, **options), partial(pull, job, x, None)
+    with recording() as tape:
+        result = forward(job, x, **options)
+    return result, tape[0]
 
 
 def wants_indices(row: Operator, return_indices: object) -> bool:

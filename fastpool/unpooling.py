@@ -99,12 +99,8 @@ def unpool_backward(
     >>> fp.unpool_backward(np.array([0.1, 0.2, 0.3, 0.4]), y, i, (4,))
     array([0.2, 0.4])
     """
-    tape: list[jobs.Pull] = []
-    token = jobs.TAPE.set(tape)
-    try:
+    with jobs.recording() as tape:
         unpool(y, indices, shape, axes=axes, duplicates=duplicates)
-    finally:
-        jobs.TAPE.reset(token)
     gradient: Array = tape[0](gx)
     return gradient
 
