@@ -206,7 +206,7 @@ def plan(
                 return Ranged(whole, other, operator.bears, params)
     if chosen == "taps":
         return None
-    if operator.fold(x.dtype, target).combine in RANKS:
+    if x.size >= WORTHWHILE and operator.fold(x.dtype, target).combine in RANKS:
         ranked = rank.plan(operator.name, x, geometry, params, target)
         if ranked:
             return ranked
