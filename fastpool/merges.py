@@ -396,10 +396,15 @@ def quotient(parts: list[Any], params: Params) -> Any:
 
 
 def mixture(parts: list[Any], params: Params) -> Any:
-    """Of largest and mean."""
-    largest, mean = (part.astype(np.float64) for part in parts)
-    alpha = params[0]
-    return largest if alpha == 1 else mean if alpha == 0 else alpha * largest + (1 - alpha) * mean
+    """Of largest and mean; 16-bit ones are joined as float32."""
+    wide = np.result_type(np.float32, parts[0].dtype)
+    largest, mean = (part.astype(wide, copy=False) for part in parts)
+    alpha = float(params[0])
+    if alpha in (0.0, 1.0):  # an infinity without weight does not count
+        return largest if alpha else mean
+    blend = largest * alpha
+    blend += mean * (1.0 - alpha)
+    return blend
 
 
 def tame(lowest: float, highest: float, params: Params) -> bool:
