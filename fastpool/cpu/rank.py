@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from .. import jit, threads, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
-from . import half, networks, plans
+from . import half, histograms, networks, plans
 from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage
 from .networks import BOTH, MINIMUM, Program, merge_4, most_frequent, select, sort_4
 
 Array = NDArray[Any]
 
 LONGEST = 128  # elements of a window up to which networks are written
-CACHE = 32_000  # bytes of lines that are worked on at a time
+BYTES_LONGEST = {"lower": 100, "mode": 32}  # and of 8-bit values, which have histograms
+CACHE = 64_000  # bytes of lines that are worked on at a time
 ALIGNED = 64  # bytes; writing lines that begin elsewhere in a vector takes 1.7 times as long
 EDGE = 256  # windows at edges that are sorted together
 LEAST, MOST = 256, 4_096  # elements of a line: fewer are mostly overhead, more bring nothing
@@ -422,10 +423,46 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
     if kind is None or min(int(table.count.min()) for table in geometry.tables) < 1:
         return None
     order = memory_order(x)
+    own = turned_geometry(geometry, order)
     elements = math.prod(int(table.count.max()) for table in geometry.tables)
+    if x.dtype.itemsize == 1 and kind in ("lower", "mode") and elements > BYTES_LONGEST[kind]:
+        found = histograms.plan(kind, x.dtype, _strides(x, own, order), own, _byte_params(kind, x, params))
+        if found:
+            return Turned(found, own, order)
     if elements > LONGEST:
         return None
-    return _networks(kind, x, turned_geometry(geometry, order), order, params, target)
+    return _networks(kind, x, own, order, params, target)
+
+
+class Turned(NamedTuple):
+    """A plan of histograms, for arrays whose axes are put in order, and which are copied if need be."""
+
+    plan: histograms.Histograms
+    geometry: Geometry
+    order: tuple[int, ...]
+
+    def run(self, x: Array, y: Array, second: Array | None = None) -> None:  # noqa: ARG002
+        """Reduce every window of `x` into the C-contiguous `y`."""
+        turned, result = ordered(x, y, self.order)
+        self.plan.run(turned if fits(turned, self.geometry) else np.ascontiguousarray(turned), result)
+        if result is not y:
+            y[...] = result.transpose(np.argsort(self.order))
+
+
+def _strides(x: Array, geometry: Geometry, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of what a kernel reads: the array, its axes in order, or a contiguous copy."""
+    turned = x.transpose(order) if order else x
+    return steps(turned) if fits(turned, geometry) else c_strides(geometry.shape)
+
+
+def _byte_params(kind: str, x: Array, params: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quantile; or for a mode 0 and the counter of the value to ignore."""
+    if kind == "lower":
+        return params
+    if not params[0]:
+        return np.array([0.0, -1.0])
+    bits = int(ignored_value(params, raw(x).dtype)) & 255
+    return np.array([0.0, bits ^ 128 if x.dtype == np.int8 else bits])
 
 
 def _kind(name: str, source: np.dtype[Any], target: np.dtype[Any]) -> str | None:
@@ -479,8 +516,7 @@ def _networks(
     params: NDArray[np.float64],
     target: np.dtype[Any],
 ) -> Networks:
-    turned = x.transpose(order) if order else x
-    strides = steps(turned) if fits(turned, geometry) else c_strides(geometry.shape)
+    strides = _strides(x, geometry, order)
     columns, deep = geometry.tables[-1], math.prod(geometry.shape[geometry.axes[-1] + 1 :])
     axes, table, rows = _axes(geometry, strides)
     stored = raw(x).dtype if storage(x.dtype) == "native" else np.dtype(np.float32)
