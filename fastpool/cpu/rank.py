@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from .. import jit, threads, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
-from . import half, networks, plans
+from . import half, histograms, networks, plans
 from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage
 from .networks import BOTH, MINIMUM, Program, merge_4, most_frequent, select, sort_4
 
 Array = NDArray[Any]
 
 LONGEST = 128  # elements of a window up to which networks are written
-CACHE = 32_000  # bytes of lines that are worked on at a time
+BYTES_LONGEST = {"lower": 100, "mode": LONGEST}  # and of 8-bit values, which have histograms
+CACHE = 64_000  # bytes of lines that are worked on at a time
 ALIGNED = 64  # bytes; writing lines that begin elsewhere in a vector takes 1.7 times as long
 EDGE = 256  # windows at edges that are sorted together
 LEAST, MOST = 256, 4_096  # elements of a line: fewer are mostly overhead, more bring nothing
@@ -43,6 +44,7 @@ PLACES = 3  # lines for a mode's run, longest run and value
 LENGTH, BEGIN, PITCH, STEP, FULL = range(5)
 UNITS, BATCH, PIECES, FIRST, LAST, WIDTH, HALO, DEEP, OUTPUTS, JUMP, COLUMN, TAP, ELEMENTS, LINE = range(14)
 IGNORES, AFTER, EDGES = 14, 15, 16  # a value is ignored; where spare lines and those of edges begin
+CELLS = 17  # whether windows are cells of two columns, whose mode is taken from the input as it lies
 
 
 # Values --------------------------------------------------------------------------------------------------
@@ -173,6 +175,21 @@ def vote_8(out, lines, pitch, everything, ignore, count):
         poke(out, j, most_frequent(merge_4(low, high), everything, ignore))
 
 
+def vote_cells_4(out, a, b, everything, ignore, count):
+    apart()
+    for j in range(count):
+        values = sort_4(peek(a, 2 * j), peek(a, 2 * j + 1), peek(b, 2 * j), peek(b, 2 * j + 1))
+        poke(out, j, most_frequent(values, everything, ignore))
+
+
+def vote_cells_8(out, a, b, c, d, everything, ignore, count):
+    apart()
+    for j in range(count):
+        low = sort_4(peek(a, 2 * j), peek(a, 2 * j + 1), peek(b, 2 * j), peek(b, 2 * j + 1))
+        high = sort_4(peek(c, 2 * j), peek(c, 2 * j + 1), peek(d, 2 * j), peek(d, 2 * j + 1))
+        poke(out, j, most_frequent(merge_4(low, high), everything, ignore))
+
+
 # Results: `deliver` and `put` those of full windows, in lines; `settle` that of one window -------------
 
 
@@ -212,6 +229,21 @@ def deliver_mode(lines, results, count, like, numbers):
 def put_mode(finish, write, y, lines, results, start, count, weights, numbers):
     best = ahead(lines, numbers[AFTER] + 2 * numbers[LINE] + start)
     interpolate(finish, write, y, best, best, 0.0, count)
+
+
+def cells_mode(y, x, leaves, count, like, numbers):
+    """The modes of one row of cells, two lines a row of the input."""
+    everything, ignore = numbers[IGNORES] == 0, like[1]
+    a, b = ahead(x, leaves[0, 0]), ahead(x, leaves[2, 0])
+    if numbers[ELEMENTS] == 4:
+        vote_cells_4(y, a, b, everything, ignore, count)
+    else:
+        c, d = ahead(x, leaves[4, 0]), ahead(x, leaves[6, 0])
+        vote_cells_8(y, a, b, c, d, everything, ignore, count)
+
+
+def cells_ranks(y, x, leaves, count, like, numbers):
+    """Ranks of cells go by lines."""
 
 
 def settle_mode(finish, write, lines, ranks, at, size, like, weights, numbers):
@@ -254,9 +286,9 @@ def read_lines(odd, read, x, lines, bases, units, leaves, left, width, numbers):
     """Lay out full windows: one line for each leaf, in it one stretch a unit; and whether there is a NaN."""
     deep, jump = numbers[DEEP], numbers[JUMP]
     found, pitch = False, (width + numbers[HALO]) * deep
-    for unit in range(units):  # all lines of one unit, so that memory is read on and on
-        for leaf in range(leaves.shape[0]):
-            columns = width + leaves[leaf, 1]
+    for leaf in range(leaves.shape[0]):
+        columns = width + leaves[leaf, 1]
+        for unit in range(units):
             source = ahead(x, bases[unit] + leaves[leaf, 0] + left * jump * deep)
             out = ahead(lines, leaf * numbers[LINE] + unit * pitch)
             if jump == 1:
@@ -297,9 +329,9 @@ def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
     """The kernel for "lower", "median", "quantile" or "mode"."""
     finish = {"lower": lower, "median": middle, "quantile": between, "mode": lower}[name]
     read, write, odd = half.READ[source], half.WRITE[target], half.IS_NAN[source]
-    deliver, put, settle = deliver_ranks, put_ranks, settle_ranks
+    deliver, put, settle, reduce_cells = deliver_ranks, put_ranks, settle_ranks, cells_ranks
     if name == "mode":
-        deliver, put, settle = deliver_mode, put_mode, settle_mode
+        deliver, put, settle, reduce_cells = deliver_mode, put_mode, settle_mode, cells_mode
     digest = jit.source_digest()
 
     def walk(arrays, axes, table, leaves, programs, weights, numbers, scratch, places, first, last):
@@ -324,7 +356,11 @@ def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
                     bases[units] = origin + base + table[0, numbers[COLUMN] + numbers[FIRST]] * deep
                     ends[units] = (unit * outputs + numbers[FIRST] + left) * deep
                     units += 1
-            if units > 0:
+            if numbers[CELLS]:
+                for unit in range(units):
+                    source = ahead(x, bases[unit] + 2 * left)
+                    reduce_cells(ahead(y, ends[unit]), source, leaves, width, like, numbers)
+            elif units > 0:
                 met_one = read_lines(odd, read, x, lines, bases, units, leaves, left, width, numbers)
                 found = found or met_one
                 pitch = (width + numbers[HALO]) * deep
@@ -422,10 +458,46 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
     if kind is None or min(int(table.count.min()) for table in geometry.tables) < 1:
         return None
     order = memory_order(x)
+    own = turned_geometry(geometry, order)
     elements = math.prod(int(table.count.max()) for table in geometry.tables)
+    if x.dtype.itemsize == 1 and kind in ("lower", "mode") and elements > BYTES_LONGEST[kind]:
+        found = histograms.plan(kind, x.dtype, _strides(x, own, order), own, _byte_params(kind, x, params))
+        if found:
+            return Turned(found, own, order)
     if elements > LONGEST:
         return None
-    return _networks(kind, x, turned_geometry(geometry, order), order, params, target)
+    return _networks(kind, x, own, order, params, target)
+
+
+class Turned(NamedTuple):
+    """A plan of histograms, for arrays whose axes are put in order, and which are copied if need be."""
+
+    plan: histograms.Histograms
+    geometry: Geometry
+    order: tuple[int, ...]
+
+    def run(self, x: Array, y: Array, second: Array | None = None) -> None:  # noqa: ARG002
+        """Reduce every window of `x` into the C-contiguous `y`."""
+        turned, result = ordered(x, y, self.order)
+        self.plan.run(turned if fits(turned, self.geometry) else np.ascontiguousarray(turned), result)
+        if result is not y:
+            y[...] = result.transpose(np.argsort(self.order))
+
+
+def _strides(x: Array, geometry: Geometry, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of what a kernel reads: the array, its axes in order, or a contiguous copy."""
+    turned = x.transpose(order) if order else x
+    return steps(turned) if fits(turned, geometry) else c_strides(geometry.shape)
+
+
+def _byte_params(kind: str, x: Array, params: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quantile; or for a mode 0 and the counter of the value to ignore."""
+    if kind == "lower":
+        return params
+    if not params[0]:
+        return np.array([0.0, -1.0])
+    bits = int(ignored_value(params, raw(x).dtype)) & 255
+    return np.array([0.0, bits ^ 128 if x.dtype == np.int8 else bits])
 
 
 def _kind(name: str, source: np.dtype[Any], target: np.dtype[Any]) -> str | None:
@@ -479,8 +551,7 @@ def _networks(
     params: NDArray[np.float64],
     target: np.dtype[Any],
 ) -> Networks:
-    turned = x.transpose(order) if order else x
-    strides = steps(turned) if fits(turned, geometry) else c_strides(geometry.shape)
+    strides = _strides(x, geometry, order)
     columns, deep = geometry.tables[-1], math.prod(geometry.shape[geometry.axes[-1] + 1 :])
     axes, table, rows = _axes(geometry, strides)
     stored = raw(x).dtype if storage(x.dtype) == "native" else np.dtype(np.float32)
@@ -499,13 +570,14 @@ def _networks(
     units, pieces = math.prod(axes[:, LENGTH].tolist()), max(1, -(-(last - first) // cut.width))
     after = program.lines * cut.pitch
     edges = after + PLACES * (kind == "mode") * cut.pitch
-    numbers = [0] * (EDGES + 1)
+    numbers = [0] * (CELLS + 1)
     numbers[UNITS], numbers[BATCH], numbers[PIECES], numbers[WIDTH] = units, cut.batch, pieces, cut.width
     numbers[FIRST], numbers[LAST], numbers[OUTPUTS] = first, last, len(columns)
     numbers[HALO], numbers[DEEP], numbers[JUMP] = max(tap.shift for tap in taps), deep, jump
     numbers[COLUMN], numbers[TAP] = table.shape[1] - len(columns), columns.step * deep
     numbers[ELEMENTS], numbers[LINE], numbers[AFTER], numbers[EDGES] = elements, cut.pitch, after, edges
     numbers[IGNORES] = int(kind == "mode" and params[0] != 0)
+    numbers[CELLS] = int(voted and (columns.count.max(), columns.step, jump, deep) == (2, 1, 2, 1))
     programs = (*_placed(program, cut.pitch, deep), *_placed(sorting, EDGE, deep))
     weights = (float(params[0]), math.modf(params[0] * (elements - 1))[0])
     arguments = (axes, table, _leaves(rows, taps, deep), programs, weights, tuple(numbers))

@@ -1,0 +1,312 @@
+"""Median, quantile and mode of large windows of 8-bit values: histograms that slide.
+
+Every column of the input has a histogram of the rows that windows cover, which moves down a row by one
+addition and one subtraction; a window's histogram is the sum of its columns' and moves along by adding one
+column and subtracting another, so its cost does not depend on the window's height (Perreault and Hebert,
+"Median Filtering in Constant Time", 2007). A rank is found in 16 coarse counters first, and of the fine ones
+only the 16 that it falls in are brought up to date. For ranks all counters are sums from the left, of which
+one comparison of vectors tells how many are below. Tasks are stripes whose columns stay in cache.
+"""
+
+# ruff: noqa: D103 - counters and rows are what their names say
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+import math
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from .. import jit, threads
+from ..windows import Geometry, Integers, adaptive
+from .memory import ahead, c_strides, flatten, offsets, peek, pointer, poke, raw
+
+Array = NDArray[Any]
+
+BINS = 16  # coarse counters, and fine ones in each of them
+STRIPE = 512  # columns of a task: their histograms take 280 kB of the second-level cache
+ROWS = 4  # rows of a task, in windows' heights: at the first of them histograms are made anew
+MOST = 2**16 - 1  # what a counter holds
+
+OUTPUTS, PITCH, OUT_PITCH = range(3)  # of an axis: its windows, and distances in elements
+
+
+# Counters ------------------------------------------------------------------------------------------------
+
+
+def clear(counters, count):
+    for i in range(count):
+        poke(counters, i, 0)
+
+
+def _counters(builder: Any, place: Any) -> Any:
+    """A pointer to a counter as one to `BINS` of them, in a vector."""
+    return builder.bitcast(place, ir.VectorType(ir.IntType(16), BINS).as_pointer())
+
+
+@intrinsic
+def add(typing_context, total, counters):
+    """Add `BINS` counters in one instruction; the loop would be unrolled before it is made a vector."""
+
+    def generate(context, builder, signature, arguments):
+        into, source = (_counters(builder, place) for place in arguments)
+        found = builder.add(builder.load(into, align=2), builder.load(source, align=2))
+        builder.store(found, into, align=2)
+        return context.get_dummy_value()
+
+    return types.void(total, counters), generate
+
+
+@intrinsic
+def subtract(typing_context, total, counters):
+    """As `add`."""
+
+    def generate(context, builder, signature, arguments):
+        into, source = (_counters(builder, place) for place in arguments)
+        found = builder.sub(builder.load(into, align=2), builder.load(source, align=2))
+        builder.store(found, into, align=2)
+        return context.get_dummy_value()
+
+    return types.void(total, counters), generate
+
+
+@intrinsic
+def count_up_to(typing_context, counters, rank):
+    """How many of `BINS` counters are not above a number: in sums, which of them the rank falls in."""
+
+    def generate(context, builder, signature, arguments):
+        vector, lanes = ir.VectorType(ir.IntType(16), BINS), ir.IntType(BINS)
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), arguments[1], ir.IntType(32)(0))
+        spread = ir.Constant(ir.VectorType(ir.IntType(32), BINS), [0] * BINS)
+        ranks = builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), spread)
+        found = builder.load(_counters(builder, arguments[0]), align=2)
+        below = builder.bitcast(builder.icmp_unsigned("<=", found, ranks), lanes)
+        return builder.zext(builder.ctpop(below), ir.IntType(64))
+
+    return types.int64(counters, types.uint16), generate
+
+
+def count_row(x, coarse, fine, columns, pitch, flip, marks):
+    """Count the elements of a row in the histograms of their columns.
+
+    `marks` are what counting in each of the bins adds: ones from it on for histograms that are summed up, or
+    just one; for a row that is to count no longer their negatives.
+    """
+    for column in range(columns):
+        value = np.int64(np.uint8(peek(x, column * pitch))) ^ flip
+        add(ahead(coarse, column * BINS), ahead(marks, (value >> 4) * BINS))
+        add(ahead(fine, ((value >> 4) * columns + column) * BINS), ahead(marks, (value & 15) * BINS))
+
+
+def slide(total, columns, begin, end, to_begin, to_end):
+    """Make the sum over columns ``begin..end`` that over others, anew where that is less to add."""
+    if to_begin - begin + to_end - end >= to_end - to_begin:
+        clear(total, BINS)
+        begin = end = to_begin
+    for column in range(begin, to_begin):
+        subtract(total, ahead(columns, column * BINS))
+    for column in range(end, to_end):
+        add(total, ahead(columns, column * BINS))
+
+
+# A row of windows: their results, once their columns' histograms are there --------------------------------
+
+
+def rank_row(y, coarse, fine, sums, reached, table, first, last, rows, inputs, pitch, params, flip):
+    """The lower element at a quantile."""
+    column0 = table[0, first]
+    clear(sums, BINS * (BINS + 1))
+    for segment in range(BINS + 1):
+        reached[segment, 0] = reached[segment, 1] = 0
+    for output in range(first, last):
+        begin = table[0, output] - column0
+        end = begin + table[1, output]
+        slide(sums, coarse, reached[BINS, 0], reached[BINS, 1], begin, end)
+        reached[BINS, 0], reached[BINS, 1] = begin, end
+        rank = np.int64(params[0] * (rows * (end - begin) - 1))
+        segment = count_up_to(sums, np.uint16(rank))
+        before = np.int64(peek(sums, segment - 1)) if segment > 0 else 0
+        own = ahead(sums, (segment + 1) * BINS)
+        columns = ahead(fine, segment * inputs * BINS)
+        slide(own, columns, reached[segment, 0], reached[segment, 1], begin, end)
+        reached[segment, 0], reached[segment, 1] = begin, end
+        value = count_up_to(own, np.uint16(rank - before))
+        poke(y, output * pitch, (segment * BINS + value) ^ flip)
+
+
+def mode_row(y, coarse, fine, sums, reached, table, first, last, rows, inputs, pitch, params, flip):
+    """The most frequent value, but for the one at ``params[1]`` if there is one."""
+    column0 = table[0, first]
+    clear(sums, BINS * BINS)
+    begin = end = 0
+    for output in range(first, last):
+        to_begin = table[0, output] - column0
+        to_end = to_begin + table[1, output]
+        for segment in range(BINS):
+            columns = ahead(fine, segment * inputs * BINS)
+            slide(ahead(sums, segment * BINS), columns, begin, end, to_begin, to_end)
+        begin, end = to_begin, to_end
+        ignored = np.int64(params[1])
+        kept = peek(sums, max(ignored, 0))
+        if ignored >= 0:
+            poke(sums, ignored, 0)
+        longest = peek(sums, 0)
+        for value in range(BINS * BINS):
+            longest = max(longest, peek(sums, value))
+        value = 0
+        while peek(sums, value) != longest:
+            value += 1
+        poke(sums, max(ignored, 0), kept)
+        poke(y, output * pitch, (value if longest > 0 else ignored) ^ flip)
+
+
+# The kernel ----------------------------------------------------------------------------------------------
+
+
+@cache
+def _kernel(name: str) -> Callable[..., None]:
+    """The kernel for "lower" or "mode"."""
+    reduce_row = mode_row if name == "mode" else rank_row
+    digest = jit.source_digest()
+
+    def walk(arrays, outer, leads, slabs, tables, axes, cuts, marks, params, scratch, reached, first, last):
+        _ = digest  # captured, and so part of the cache key
+        x_all, y_all, origin = arrays
+        row_table, column_table = tables
+        rows, columns = axes
+        stripes, width, chunks, height, flip = cuts
+        more, less = pointer(marks), ahead(pointer(marks), BINS * BINS)
+        coarse, fine, sums = pointer(scratch[0]), pointer(scratch[1]), pointer(scratch[2])
+        for task in range(first, last):
+            chunk, rest = task % chunks, task // chunks
+            stripe, rest = rest % stripes, rest // stripes
+            lead, unit = rest % leads.shape[0], rest // leads.shape[0]
+            left = stripe * width
+            right = min(left + width, columns[OUTPUTS])
+            column = column_table[0, left]
+            inputs = column_table[0, right - 1] + column_table[1, right - 1] - column
+            x = ahead(pointer(x_all), origin + outer[0, unit] + column * columns[PITCH])
+            y = ahead(pointer(y_all), outer[1, unit] + leads[lead, 0])
+            begin = end = 0
+            for row in range(chunk * height, min((chunk + 1) * height, rows[OUTPUTS])):
+                to_begin = row_table[0, row]
+                to_end = to_begin + row_table[1, row]
+                if to_begin >= end:
+                    clear(coarse, inputs * BINS)
+                    clear(fine, inputs * BINS * BINS)
+                    begin = end = to_begin
+                for slab in range(leads[lead, 1], leads[lead, 2]):
+                    plane = ahead(x, slabs[slab])
+                    for i in range(begin, to_begin):
+                        line = ahead(plane, i * rows[PITCH])
+                        count_row(line, coarse, fine, inputs, columns[PITCH], flip, less)
+                    for i in range(end, to_end):
+                        line = ahead(plane, i * rows[PITCH])
+                        count_row(line, coarse, fine, inputs, columns[PITCH], flip, more)
+                begin, end = to_begin, to_end
+                high = (end - begin) * (leads[lead, 2] - leads[lead, 1])
+                out = ahead(y, row * rows[OUT_PITCH])
+                window = (column_table, left, right, high, inputs, columns[OUT_PITCH])
+                reduce_row(out, coarse, fine, sums, reached, *window, params, flip)
+
+    return jit.kernel(walk, f"histograms_{name}")
+
+
+jit.register(__name__, forceinline=False)
+
+
+# Plans ---------------------------------------------------------------------------------------------------
+
+
+class Histograms(NamedTuple):
+    """A kernel and its arguments but for the arrays of a call."""
+
+    walk: Callable[..., None]
+    arguments: tuple[Any, ...]
+    inputs: int
+    tasks: int
+    work: int
+
+    def run(self, x: Array, y: Array) -> None:
+        """Reduce every window of `x`, which is contiguous from the last pooled axis on, into `y`."""
+        flat, origin = flatten(raw(x))
+        arrays = flat, raw(y).reshape(-1), origin
+        threads.run(self.walk, (arrays, *self.arguments), self.tasks, self.work, self.scratch)
+
+    def scratch(self) -> tuple[tuple[Array, ...], Integers]:
+        """The histograms of the columns, sums of them, and over which columns those reach."""
+        sizes = (self.inputs * BINS, self.inputs * BINS * BINS, BINS * (BINS + 1))
+        return tuple(np.zeros(size, np.uint16) for size in sizes), np.zeros((BINS + 1, 2), np.int64)
+
+
+def plan(
+    name: str, dtype: np.dtype[Any], strides: tuple[int, ...], geometry: Geometry, params: NDArray[np.float64]
+) -> Histograms | None:
+    """How to reduce 8-bit arrays with these strides, in elements; None where histograms do not fit.
+
+    Parameters
+    ----------
+    name : {"lower", "mode"}
+    params : ndarray of float64
+        The quantile; or for a mode 0 and the bits of the value to ignore, -1 if there is none.
+    """
+    elements = math.prod(int(table.count.max()) for table in geometry.tables)
+    if elements > MOST or any(table.step > 1 for table in geometry.tables[-2:]):
+        return None
+    shape, axes, tables = geometry.output_shape, geometry.axes, geometry.tables
+    out_strides = c_strides(shape)
+    rows, row_pitches = adaptive(1, 1), (1, 0, 0)
+    if len(axes) > 1:
+        rows, row_pitches = tables[-2], (len(tables[-2]), strides[axes[-2]], out_strides[axes[-2]])
+    columns = tables[-1]
+    column_pitches = len(columns), strides[axes[-1]], out_strides[axes[-1]]
+    outer = offsets(shape, (strides, out_strides), [axis for axis in range(len(shape)) if axis not in axes])
+    leads, slabs = _leads(geometry, strides, out_strides)
+    lefts = np.arange(0, len(columns), STRIPE)
+    ends = columns.lo + columns.count
+    inputs = int((ends[np.minimum(lefts + STRIPE, len(columns)) - 1] - columns.lo[lefts]).max())
+    height = max(ROWS * int(rows.count.max()), 1)
+    chunks = -(-len(rows) // height)
+    flip = 128 if dtype == np.int8 else 0
+    pair = np.stack([rows.lo, rows.count]), np.stack([columns.lo, columns.count])
+    cuts = (lefts.size, STRIPE, chunks, height, flip)
+    marks = np.eye(BINS, dtype=np.uint16) if name == "mode" else np.triu(np.ones((BINS, BINS), np.uint16))
+    given = np.array([params[0], params[1] if params.size > 1 else -1])
+    arguments = (
+        outer,
+        leads,
+        slabs,
+        pair,
+        (row_pitches, column_pitches),
+        cuts,
+        np.stack([marks, 0 - marks]).ravel(),
+        given,
+    )
+    tasks = outer.shape[1] * len(leads) * lefts.size * chunks
+    work = outer.shape[1] * len(leads) * len(rows) * len(columns) * BINS
+    return Histograms(_kernel(name), arguments, inputs, tasks, work)
+
+
+def _leads(
+    geometry: Geometry, strides: tuple[int, ...], out_strides: tuple[int, ...]
+) -> tuple[Integers, Integers]:
+    """Of each output along the axes before rows its offset and where its slabs begin and end; the slabs."""
+    leading = list(zip(geometry.axes, geometry.tables, strict=True))[:-2]
+    leads: list[tuple[int, int, int]] = []
+    slabs: list[Integers] = []
+    for outputs in product(*(range(len(table)) for _, table in leading)):
+        taps, out = np.zeros(1, np.int64), 0
+        for (axis, table), output in zip(leading, outputs, strict=True):
+            own = (table.lo[output] + np.arange(table.count[output]) * table.step) * strides[axis]
+            taps = np.add.outer(taps, own).reshape(-1)
+            out += output * out_strides[axis]
+        begin = sum(own.size for own in slabs)
+        leads.append((out, begin, begin + taps.size))
+        slabs.append(taps)
+    return np.array(leads, np.int64), np.concatenate(slabs)
