@@ -18,7 +18,7 @@ from fastpool.cpu import fold
 begin = time.perf_counter()
 y = fp.max_pool(np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4), 2)
 seconds = time.perf_counter() - begin
-walk = fold._walk("max", fp.operators.MAX, None, "native", "native")
+walk = fold._walk("max", fp.folds.MAX, None, fold.FORWARD, "native", "native")
 print(seconds, sum(walk.stats.cache_hits.values()), y.ravel().tolist())
 """
 
@@ -70,11 +70,11 @@ def test_an_edited_operator_misses_the_cache(tmp_path):
     place = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     assert first_call(**place)[1:] == (0, "[5.0, 7.0, 13.0, 15.0]")
     assert first_call(**place)[1] == 1
-    operators = copy / "operators.py"
-    source = operators.read_text()
+    folds = copy / "folds.py"
+    source = folds.read_text()
     edited = source.replace("take = (b[0] > a[0])", "take = (b[0] < a[0])")
     assert edited != source
-    operators.write_text(edited)
+    folds.write_text(edited)
     assert first_call(**place)[1:] == (0, "[0.0, 2.0, 8.0, 10.0]")
 
 
@@ -109,8 +109,8 @@ def test_kernels_without_float16_instructions_agree():
     assert native.partition("[")[2] == generic.partition("[")[2]
 
 
-@pytest.mark.parametrize("module", ["windows", "operators"])
-def test_tables_and_operators_import_nothing_of_ours(module):
+@pytest.mark.parametrize("module", ["windows", "selection", "random"])
+def test_tables_and_numbers_import_nothing_of_ours(module):
     assert not re.search(
         r"^\s*(from \.|from fastpool|import fastpool)", (PACKAGE / f"{module}.py").read_text(), re.M
     )
