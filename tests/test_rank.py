@@ -306,6 +306,17 @@ def test_histograms(rng, threads, dtype, name):
         assert isinstance(plan, rank.Turned)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+@pytest.mark.parametrize("name", ["median", "quantile"])
+def test_histograms_of_16_bits(monkeypatch, rng, threads, dtype, name):
+    monkeypatch.setattr(rank, "LONGEST", 0)
+    for number in range(12):
+        form = random_geometry(rng, longest=7, dilations=2)
+        x = arrange(numbers(rng, form.shape, dtype, crowded=number % 2 == 0), number)
+        plan = check(threads, x, form, name, float(rng.random()) if name == "quantile" else 0.5)
+        assert isinstance(plan, rank.Turned)
+
+
 @pytest.mark.usefixtures("slid")
 def test_histograms_of_irregular_bins(rng, threads):
     form = windows.Geometry((17, 23), (0, 1), (windows.adaptive(17, 5), windows.adaptive(23, 6)))

@@ -1,4 +1,4 @@
-"""Median, quantile and mode of large windows of 8-bit values: histograms that slide.
+"""Median, quantile and mode of large windows of 8- and 16-bit values: histograms that slide.
 
 Every column of the input has a histogram of the rows that windows cover, which moves down a row by one
 addition and one subtraction; a window's histogram is the sum of its columns' and moves along by adding one
@@ -6,6 +6,11 @@ column and subtracting another, so its cost does not depend on the window's heig
 "Median Filtering in Constant Time", 2007). A rank is found in 16 coarse counters first, and of the fine ones
 only the 16 that it falls in are brought up to date. For ranks all counters are sums from the left, of which
 one comparison of vectors tells how many are below. Tasks are stripes whose columns stay in cache.
+
+Of 16-bit values columns have no histograms: 65536 counters each would be more than a cache. The window's own
+moves along by the elements that leave and enter, so that its cost grows with the window's height alone
+(Huang, Yang and Tang, "A Fast Two-Dimensional Median Filtering Algorithm", 1979); ranks are found in counters
+of three levels.
 """
 
 # ruff: noqa: D103 - counters and rows are what their names say
@@ -24,7 +29,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .. import jit, threads
-from ..windows import Geometry, Integers, adaptive
+from ..windows import Axis, Geometry, Integers, adaptive
 from .memory import ahead, c_strides, flatten, offsets, peek, pointer, poke, raw
 
 Array = NDArray[Any]
@@ -218,6 +223,73 @@ def _kernel(name: str) -> Callable[..., None]:
     return jit.kernel(walk, f"histograms_{name}")
 
 
+# 16-bit values -------------------------------------------------------------------------------------------
+
+WORDS = 2**16
+LEVELS = (12, 6, 0)  # bits that counters of the coarsest, the middle and the finest level leave out
+TOP, MIDDLE = WORDS >> LEVELS[0], WORDS >> LEVELS[1]
+
+
+def count_column(x, counters, slabs, begin, end, first, last, pitch, flip, change):
+    """Count the elements of a window's column `change` times more."""
+    top, middle, fine = counters, ahead(counters, TOP), ahead(counters, TOP + MIDDLE)
+    for slab in range(begin, end):
+        for row in range(first, last):
+            value = np.int64(np.uint16(peek(x, slabs[slab] + row * pitch))) ^ flip
+            poke(top, value >> LEVELS[0], peek(top, value >> LEVELS[0]) + change)
+            poke(middle, value >> LEVELS[1], peek(middle, value >> LEVELS[1]) + change)
+            poke(fine, value, peek(fine, value) + change)
+
+
+def value_at(counters, rank):
+    """The value of a rank: its place level by level, each a part of the one before."""
+    place, start = 0, 0
+    for level in LEVELS:
+        own = ahead(counters, start)
+        while peek(own, place) <= rank:
+            rank -= peek(own, place)
+            place += 1
+        start += WORDS >> level
+        place = place << 6 if level else place
+    return place
+
+
+@cache
+def _words() -> Callable[..., None]:
+    """The kernel for the lower element of 16-bit values."""
+    digest = jit.source_digest()
+
+    def walk(arrays, outer, leads, slabs, tables, axes, flip, q, counters_all, first, last):
+        _ = digest  # captured, and so part of the cache key
+        x_all, y_all, origin = arrays
+        row_table, column_table = tables
+        rows, columns = axes
+        counters = pointer(counters_all)
+        for task in range(first, last):
+            row, rest = task % rows[OUTPUTS], task // rows[OUTPUTS]
+            lead, unit = rest % leads.shape[0], rest // leads.shape[0]
+            x = ahead(pointer(x_all), origin + outer[0, unit])
+            y = ahead(pointer(y_all), outer[1, unit] + leads[lead, 0] + row * rows[OUT_PITCH])
+            top, bottom = row_table[0, row], row_table[0, row] + row_table[1, row]
+            window = (slabs, leads[lead, 1], leads[lead, 2], top, bottom, rows[PITCH], flip)
+            high = (bottom - top) * (leads[lead, 2] - leads[lead, 1])
+            begin, end = 0, 0
+            for output in range(columns[OUTPUTS]):
+                to_begin = column_table[0, output]
+                to_end = to_begin + column_table[1, output]
+                for column in range(begin, min(end, to_begin)):
+                    count_column(ahead(x, column * columns[PITCH]), counters, *window, -1)
+                for column in range(max(end, to_begin), to_end):
+                    count_column(ahead(x, column * columns[PITCH]), counters, *window, 1)
+                begin, end = to_begin, to_end
+                value = value_at(counters, np.int64(q * (high * (end - begin) - 1)))
+                poke(y, output * columns[OUT_PITCH], value ^ flip)
+            for column in range(begin, end):
+                count_column(ahead(x, column * columns[PITCH]), counters, *window, -1)
+
+    return jit.kernel(walk, "histograms_words")
+
+
 jit.register(__name__, forceinline=False)
 
 
@@ -245,6 +317,25 @@ class Histograms(NamedTuple):
         return tuple(np.zeros(size, np.uint16) for size in sizes), np.zeros((BINS + 1, 2), np.int64)
 
 
+class Words(NamedTuple):
+    """As `Histograms`, of 16-bit values."""
+
+    walk: Callable[..., None]
+    arguments: tuple[Any, ...]
+    tasks: int
+    work: int
+
+    def run(self, x: Array, y: Array) -> None:
+        """As `Histograms.run`."""
+        flat, origin = flatten(raw(x))
+        arrays = flat, raw(y).reshape(-1), origin
+        threads.run(self.walk, (arrays, *self.arguments), self.tasks, self.work, self.scratch)
+
+    def scratch(self) -> tuple[Array]:
+        """The counters of one window."""
+        return (np.zeros(TOP + MIDDLE + WORDS, np.int32),)
+
+
 def plan(
     name: str, dtype: np.dtype[Any], strides: tuple[int, ...], geometry: Geometry, params: NDArray[np.float64]
 ) -> Histograms | None:
@@ -259,6 +350,36 @@ def plan(
     elements = math.prod(int(table.count.max()) for table in geometry.tables)
     if elements > MOST or any(table.step > 1 for table in geometry.tables[-2:]):
         return None
+    frame, rows, columns = _frame(geometry, strides)
+    outer, leads = frame[0], frame[1]
+    lefts = np.arange(0, len(columns), STRIPE)
+    ends = columns.lo + columns.count
+    inputs = int((ends[np.minimum(lefts + STRIPE, len(columns)) - 1] - columns.lo[lefts]).max())
+    height = max(ROWS * int(rows.count.max()), 1)
+    chunks = -(-len(rows) // height)
+    flip = 128 if dtype == np.int8 else 0
+    cuts = (lefts.size, STRIPE, chunks, height, flip)
+    marks = np.eye(BINS, dtype=np.uint16) if name == "mode" else np.triu(np.ones((BINS, BINS), np.uint16))
+    given = np.array([params[0], params[1] if params.size > 1 else -1])
+    arguments = (*frame, cuts, np.stack([marks, 0 - marks]).ravel(), given)
+    tasks = outer.shape[1] * len(leads) * lefts.size * chunks
+    work = outer.shape[1] * len(leads) * len(rows) * len(columns) * BINS
+    return Histograms(_kernel(name), arguments, inputs, tasks, work)
+
+
+def plan_words(dtype: np.dtype[Any], strides: tuple[int, ...], geometry: Geometry, q: float) -> Words | None:
+    """How to find the lower element at a quantile in 16-bit arrays; as `plan`."""
+    if any(table.step > 1 for table in geometry.tables[-2:]):
+        return None
+    frame, rows, columns = _frame(geometry, strides)
+    flip = WORDS >> 1 if dtype.kind == "i" else 0
+    tasks = frame[0].shape[1] * len(frame[1]) * len(rows)
+    work = tasks * int(columns.count.sum()) * int(rows.count.max())
+    return Words(_words(), (*frame, flip, q), tasks, work)
+
+
+def _frame(geometry: Geometry, strides: tuple[int, ...]) -> tuple[tuple[Any, ...], Axis, Axis]:
+    """Offsets, tables and pitches that kernels take, and the tables of rows and columns."""
     shape, axes, tables = geometry.output_shape, geometry.axes, geometry.tables
     out_strides = c_strides(shape)
     rows, row_pitches = adaptive(1, 1), (1, 0, 0)
@@ -267,30 +388,12 @@ def plan(
     columns = tables[-1]
     column_pitches = len(columns), strides[axes[-1]], out_strides[axes[-1]]
     outer = offsets(shape, (strides, out_strides), [axis for axis in range(len(shape)) if axis not in axes])
-    leads, slabs = _leads(geometry, strides, out_strides)
-    lefts = np.arange(0, len(columns), STRIPE)
-    ends = columns.lo + columns.count
-    inputs = int((ends[np.minimum(lefts + STRIPE, len(columns)) - 1] - columns.lo[lefts]).max())
-    height = max(ROWS * int(rows.count.max()), 1)
-    chunks = -(-len(rows) // height)
-    flip = 128 if dtype == np.int8 else 0
     pair = np.stack([rows.lo, rows.count]), np.stack([columns.lo, columns.count])
-    cuts = (lefts.size, STRIPE, chunks, height, flip)
-    marks = np.eye(BINS, dtype=np.uint16) if name == "mode" else np.triu(np.ones((BINS, BINS), np.uint16))
-    given = np.array([params[0], params[1] if params.size > 1 else -1])
-    arguments = (
-        outer,
-        leads,
-        slabs,
-        pair,
-        (row_pitches, column_pitches),
-        cuts,
-        np.stack([marks, 0 - marks]).ravel(),
-        given,
+    return (
+        (outer, *_leads(geometry, strides, out_strides), pair, (row_pitches, column_pitches)),
+        rows,
+        columns,
     )
-    tasks = outer.shape[1] * len(leads) * lefts.size * chunks
-    work = outer.shape[1] * len(leads) * len(rows) * len(columns) * BINS
-    return Histograms(_kernel(name), arguments, inputs, tasks, work)
 
 
 def _leads(

@@ -464,6 +464,9 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
         found = histograms.plan(kind, x.dtype, _strides(x, own, order), own, _byte_params(kind, x, params))
         if found:
             return Turned(found, own, order)
+    if x.dtype.itemsize == 2 and kind == "lower" and elements > LONGEST:
+        words = histograms.plan_words(x.dtype, _strides(x, own, order), own, float(params[0]))
+        return words and Turned(words, own, order)
     if elements > LONGEST:
         return None
     return _networks(kind, x, own, order, params, target)
@@ -472,7 +475,7 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
 class Turned(NamedTuple):
     """A plan of histograms, for arrays whose axes are put in order, and which are copied if need be."""
 
-    plan: histograms.Histograms
+    plan: histograms.Histograms | histograms.Words
     geometry: Geometry
     order: tuple[int, ...]
 
