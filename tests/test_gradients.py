@@ -215,7 +215,9 @@ REGULAR = {
 
 
 @pytest.mark.parametrize("name", REGULAR)
-@pytest.mark.parametrize("operator", [o for o in OPERATORS if o not in ("max", "min", "stochastic")])
+@pytest.mark.parametrize(
+    "operator", [o for o in OPERATORS if o.split()[0] in ("lp", "gem", "lse", "soft", "mixed", "median")]
+)
 def test_large(rng, operator, name):
     call, (k, s, p) = REGULAR[name]
     op, options = operator.split()[0], OPERATORS[operator]
@@ -279,14 +281,13 @@ def test_gradients_of_parameters_by_hand():
     assert slope("quantile", [1.0, 5], q=0.5) == {}
 
 
-@pytest.mark.parametrize("op", ["gem", "median"])
-def test_dtype_of_the_gradient(op):
+def test_dtype_of_the_gradient():
     for x, gy, expected in [
         (np.float32, np.float64, np.float32),
         (np.float64, np.float32, np.float64),
         (np.float16, np.float16, np.float16),
     ]:
-        _, pull = fp.vjp(fp.pool, np.array([1, 3, 3, 4], x), op, (2,))
+        _, pull = fp.vjp(fp.gem_pool, np.array([1, 3, 3, 4], x), (2,))
         gx = pull(np.array([5, 6], gy))
         assert gx.dtype == expected
         assert np.isfinite(gx).all()
