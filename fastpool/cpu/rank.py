@@ -25,7 +25,19 @@ from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans
 from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage
-from .networks import BOTH, MINIMUM, Program, merge_4, most_frequent, select, sort_4
+from .networks import (
+    BOTH,
+    MIDDLE_OF_NINE,
+    MINIMUM,
+    SORT_THREE,
+    Program,
+    in_order,
+    merge_4,
+    middle_of_three,
+    most_frequent,
+    select,
+    sort_4,
+)
 
 Array = NDArray[Any]
 
@@ -94,6 +106,28 @@ def exchange(low, high, a, b, count):
         poke(high, j, second if first < second else first)
 
 
+def sort_three(low, middle, high, a, b, c, count):
+    apart()
+    for j in range(count):
+        first, second = in_order(peek(a, j), peek(b, j))
+        second, third = in_order(second, peek(c, j))
+        first, second = in_order(first, second)
+        poke(low, j, first)
+        poke(middle, j, second)
+        poke(high, j, third)
+
+
+def middle_of_nine(out, low, middle, high, distance, count):
+    """The middle of three sorted columns: of the largest low, the middle middle and the smallest high one."""
+    apart()
+    for j in range(count):
+        near, far = j + distance, j + 2 * distance
+        first = in_order(in_order(peek(low, j), peek(low, near))[1], peek(low, far))[1]
+        third = in_order(in_order(peek(high, j), peek(high, near))[0], peek(high, far))[0]
+        second = middle_of_three(peek(middle, j), peek(middle, near), peek(middle, far))
+        poke(out, j, middle_of_three(first, second, third))
+
+
 def carry_out(program, lines, count):
     """The passes of a program."""
     for number in range(program.shape[0]):
@@ -103,6 +137,12 @@ def carry_out(program, lines, count):
             exchange(low, high, a, b, count)
         elif program[number, 0] == MINIMUM:
             smaller(low, a, b, count)
+        elif program[number, 0] == SORT_THREE:
+            third = ahead(high, program[number, 2] - program[number, 1])
+            sort_three(low, high, third, a, b, ahead(b, program[number, 4] - program[number, 3]), count)
+        elif program[number, 0] == MIDDLE_OF_NINE:
+            largest = ahead(high, program[number, 2] - program[number, 3])
+            middle_of_nine(low, a, high, largest, program[number, 4] - program[number, 3], count)
         else:
             larger(high, a, b, count)
 
