@@ -116,8 +116,8 @@ class _Graph:
         return found
 
 
-# The most common window, 3x3 at stride 1, in two passes in place of fourteen: neighbouring medians share their
-# sorted columns, and the rest stays in registers.
+# The most common window, 3x3 at stride 1, in two passes in place of fourteen: neighbouring medians share
+# their sorted columns, and the rest stays in registers.
 COLUMNS_SORTED = Step(SORT_THREE, 3, 4, 0, 0, 1, 0)
 MIDDLE = Program((COLUMNS_SORTED, Step(MIDDLE_OF_NINE, 6, 4, 3, 0, 3, 1)), (Value(6, 0),), 7)
 
