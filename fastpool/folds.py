@@ -490,6 +490,9 @@ def mixed_pull(gradient, value, position, chosen, share, third, params):
 # stochastic, training: (value, position, total, u), a reservoir of one that a single uniform number serves --
 
 
+SHRUNK = 2.0**-30  # weights are summed as this part of themselves, so that float64's largest do not overflow
+
+
 def begin_draw(value, position, here, params):
     start = np.uint64(params[2]) + np.uint64(params[3]) * np.uint64(4294967296)
     u = uniform(np.uint32(params[0]), np.uint32(params[1]), np.uint64(here) + start)
@@ -497,7 +500,7 @@ def begin_draw(value, position, here, params):
 
 
 def lift_draw(value, position, here, params):
-    weight = np.float64(value) if value > 0 else math.inf if value != value else 0.0
+    weight = np.float64(value) * SHRUNK if value > 0 else math.inf if value != value else 0.0
     return value, position, weight, np.float64(0)
 
 

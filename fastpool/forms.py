@@ -1,15 +1,17 @@
 """Forms beyond sliding, adaptive and global windows: fractional, pyramid, regions of interest, mosaic."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import arrays, checks, fractional, jobs, planes, random, regions
-from .api import adaptive_pool, sum_pool
+from .api import sum_pool
 from .arrays import Array
-from .gradients import adaptive_pool_backward, pool_backward, vjp
+from .gradients import vjp
 from .jobs import Job
+from .operators import Operator
 from .planes import PlaneJob
 from .windows import PlaneWindows
 
@@ -161,18 +163,18 @@ def _fractional(
         outputs.append(
             jobs.on_axis(axis, fractional.output_length, array.shape[axis], wanted, fraction, scheme)
         )
+    draws = random.Draws(*random.seed_of(rng))
     if row.testing:
-        rng = random.Draws(*random.seed_of(rng))
-        op_params = {**op_params, "rng": rng}
+        op_params = {**op_params, "rng": draws}
     overlaps = checks.boolean("overlapping", overlapping)
     if scheme == "torch":
         if overlaps:
             raise ValueError('overlapping is for scheme="random" or "pseudo"')
         lengths = _window_lengths(window, len(pooled))
-        return array, _own_windows(row, array, pooled, outputs, lengths, rng, samples, op_params)
+        return array, _own_windows(row, array, pooled, outputs, lengths, draws, samples, op_params)
     if window is not None:
         raise ValueError(f'window is for scheme="torch", got window={window!r} with scheme={scheme!r}')
-    sequences = _sequences(array, pooled, outputs, scheme == "random", rng, samples)
+    sequences = _sequences(array, pooled, outputs, scheme == "random", draws, samples)
     tables = {
         axis: fractional.regions(s, overlapping=overlaps) for axis, s in zip(pooled, sequences, strict=True)
     }
@@ -185,28 +187,36 @@ def _window_lengths(window: Any, count: int) -> list[int]:
     return [checks.integer("window", k, minimum=1) for k in checks.entries("window", window, count)]
 
 
-def _uniforms(rng: object, stream: int, shape: tuple[int, ...]) -> Any:
-    low, high = random.seed_of(rng)[0] & 0xFFFFFFFF, random.seed_of(rng)[0] >> 32
-    counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
-    return random.uniform(np.uint32(low), np.uint32(high), counter, np.uint32(stream))
+def _uniforms(seed: int, stream: int, shape: tuple[int, ...], start: int = 0) -> Any:
+    """Random numbers of a stream of a seed, from number `start` on."""
+    counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape) + np.uint64(start)
+    return random.uniform(np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), counter, np.uint32(stream))
 
 
 def _sequences(
-    x: Array, pooled: tuple[int, ...], outputs: list[int], shuffled: bool, rng: object, samples: object
+    x: Array,
+    pooled: tuple[int, ...],
+    outputs: list[int],
+    shuffled: bool,
+    draws: random.Draws,
+    samples: object,
 ) -> list[Any]:
     """The boundaries of TensorFlow's windows on each pooled axis."""
     if shuffled and samples is not None:
         raise ValueError('samples are for scheme="torch" or "pseudo"; scheme="random" takes rng')
-    seed = random.Draws(*random.seed_of(rng))
     lengths = [x.shape[axis] for axis in pooled]
     if shuffled:
         streams = range(PLACES, PLACES + len(pooled))
         return [
-            fractional.random_sequence(n, o, _uniforms(seed, stream, (o,)))
+            fractional.random_sequence(n, o, _uniforms(draws.seed, stream, (o,)))
             for n, o, stream in zip(lengths, outputs, streams, strict=True)
         ]
     shape = (len(pooled),)
-    given = _uniforms(seed, PLACES, shape) if samples is None else fractional.checked_samples(samples, shape)
+    given = (
+        _uniforms(draws.seed, PLACES, shape)
+        if samples is None
+        else fractional.checked_samples(samples, shape)
+    )
     return [
         fractional.pseudo_sequence(n, o, float(u)) for n, o, u in zip(lengths, outputs, given, strict=True)
     ]
@@ -218,7 +228,7 @@ def _own_windows(
     pooled: tuple[int, ...],
     outputs: list[int],
     lengths: list[int],
-    rng: object,
+    draws: random.Draws,
     samples: object,
     op_params: dict[str, Any],
 ) -> PlaneJob:
@@ -226,7 +236,12 @@ def _own_windows(
     others = [axis for axis in range(x.ndim) if axis not in pooled]
     kept = tuple(x.shape[axis] for axis in others)
     shape = (*kept, len(pooled))
-    given = _uniforms(rng, PLACES, shape) if samples is None else fractional.checked_samples(samples, shape)
+    first = draws.start // math.prod(outputs) * len(pooled)  # of the planes that this part begins with
+    given = (
+        _uniforms(draws.seed, PLACES, shape, first)
+        if samples is None
+        else fractional.checked_samples(samples, shape)
+    )
     given = given.reshape(-1, len(pooled))
     ascending = sorted(range(len(pooled)), key=pooled.__getitem__)
     lo, count = [], []
@@ -292,17 +307,12 @@ def pyramid_pool(
     pooled = checks.pooled_axes("", None, axes, array.ndim)
     each_level = _checked_levels(levels, len(pooled))
     tape = jobs.tape_for(row)
-    if row.testing:
-        op_params = {**op_params, "rng": random.Draws(*random.seed_of(op_params.get("rng")))}
     parts, pulls = [], []
-    for level in each_level:
-        _, job = jobs.adaptive(array, op, level, pooled, op_params)
+    for job in _level_jobs(row, array, each_level, pooled, op_params):
         recorded = tape is not None
         result, pull = jobs.part_of_call(job, array, recorded=recorded, return_indices=return_indices)
         pulls.append(pull)
         parts.append(result if isinstance(result, tuple) else (result,))
-        if row.testing:  # outputs of all levels count on
-            op_params["rng"] = op_params["rng"]._replace(start=op_params["rng"].start + parts[-1][0].size)
     if tape is not None:
         shapes = [part[0].shape for part in parts]
 
@@ -342,21 +352,42 @@ def pyramid_pool_backward(
     if indices is None:
         result: Array = vjp(pyramid_pool, x, op, levels, axes=axes, **op_params)[1](gy)
         return result
-    array = arrays.take("x", x)
+    row, array = jobs.operands(op, x)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
-    found = [
-        adaptive_pool(array, op, level, axes=pooled, return_indices=True, **op_params) for level in levels
-    ]
-    shapes, limit = [y.shape for y, _ in found], math.prod(array.shape[axis] for axis in pooled)
+    found = _level_jobs(row, array, _checked_levels(levels, len(pooled)), pooled, op_params)
+    shapes, limit = [job.shape for job in found], math.prod(array.shape[axis] for axis in pooled)
     joined = _joined_shape(shapes, pooled)
     pieces = _levels(jobs.checked_gradient(gy, joined), shapes, pooled)
+    jobs.check_chooses("indices are", row)
     places = _levels(jobs.checked_indices("indices", indices, joined, limit), shapes, pooled)
     return _added(
         [
-            adaptive_pool_backward(piece, array, op, level, axes=pooled, indices=place, **op_params)
-            for piece, level, place in zip(pieces, levels, places, strict=True)
+            jobs.checked_backward(job, piece, array, place)
+            for job, piece, place in zip(found, pieces, places, strict=True)
         ]
     )
+
+
+def _level_jobs(
+    row: Operator,
+    x: Array,
+    levels: list[list[int | None]],
+    pooled: tuple[int, ...],
+    op_params: dict[str, Any],
+) -> list[Job]:
+    """The levels' jobs; random draws have a seed of their own in each."""
+    if not row.testing:
+        return [jobs.adaptive(x, row.name, level, pooled, op_params)[1] for level in levels]
+    seed, start = random.seed_of(op_params.get("rng"))
+    bins = [
+        math.prod(x.shape[a] if n is None else n for a, n in zip(pooled, level, strict=True))
+        for level in levels
+    ]
+    found = []
+    for number, (level, own) in enumerate(zip(levels, bins, strict=True)):
+        draws = random.Draws((seed + number) % 2**64, start * own // sum(bins))
+        found.append(jobs.adaptive(x, row.name, level, pooled, {**op_params, "rng": draws})[1])
+    return found
 
 
 def _checked_levels(levels: Any, count: int) -> list[list[int | None]]:
@@ -542,18 +573,11 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
     >>> fp.mosaic(np.array([1.0, 3.0, 5.0, 7.0, 8.0]), (2,))
     array([2., 2., 6., 6., 8.])
     """
-    array = arrays.take("x", x)
-    pooled = checks.pooled_axes("cell", cell, axes, array.ndim)
-    lengths = [checks.integer("cell", k, minimum=1) for k in checks.entries("cell", cell, len(pooled))]
-    _, job = jobs.sliding(array, op, lengths, None, 0, 1, True, pooled, op_params)
+    array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
     tape = jobs.tape_for(job.operator)
-    y, pull = jobs.part_of_call(job, array, recorded=tape is not None)
+    y, _ = jobs.part_of_call(job, array, recorded=tape is not None)
     if tape is not None:
-
-        def pull_cells(gy: object, *, params: bool = False) -> Any:
-            return pull(_cell_sums(gy, array, lengths, pooled), params=params)
-
-        tape.append(pull_cells)
+        tape.append(partial(_pull_cells, job, array, lengths, pooled))
     for axis, k in zip(pooled, lengths, strict=True):
         y = np.take(y, np.arange(array.shape[axis]) // k, axis)
     return np.ascontiguousarray(y)
@@ -570,14 +594,33 @@ def mosaic_backward(
     >>> fp.mosaic_backward(np.array([1.0, 3.0, 5.0]), np.zeros(3), (2,))
     array([2., 2., 5.])
     """
+    array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
+    gradient: Array = _pull_cells(job, array, lengths, pooled, gy)
+    return gradient
+
+
+def _cells(
+    x: object, cell: Any, op: object, axes: Any, op_params: dict[str, Any]
+) -> tuple[Array, Job, list[int], tuple[int, ...]]:
+    """The input, the job that pools its cells, and their lengths and axes."""
     array = arrays.take("x", x)
     pooled = checks.pooled_axes("cell", cell, axes, array.ndim)
-    lengths = [checks.integer("cell", k, minimum=1) for k in checks.entries("cell", cell, len(pooled))]
-    sums = _cell_sums(gy, array, lengths, pooled)
-    return pool_backward(sums, array, op, lengths, ceil_mode=True, axes=pooled, **op_params)
+    given = [checks.integer("cell", k, minimum=1) for k in checks.entries("cell", cell, len(pooled))]
+    lengths = [min(k, max(array.shape[axis], 1)) for k, axis in zip(given, pooled, strict=True)]
+    job = jobs.sliding(array, op, lengths, None, 0, 1, True, pooled, op_params)[1]
+    return array, job, lengths, pooled
 
 
-def _cell_sums(gy: object, x: Array, lengths: list[int], pooled: tuple[int, ...]) -> Any:
-    """The gradient of each cell's value."""
+def _pull_cells(
+    job: Job, x: Array, lengths: list[int], pooled: tuple[int, ...], gy: object, *, params: bool = False
+) -> Any:
+    """As `jobs.pull`: a cell's value has the gradients of all its elements; 16-bit ones add up in float32."""
     gradient = jobs.checked_gradient(gy, x.shape)
-    return sum_pool(gradient, lengths, ceil_mode=True, axes=pooled)
+    wide, floating = x, None
+    if arrays.is_float(x.dtype):
+        floating, wide = x.dtype, x.astype(np.result_type(np.float32, x.dtype), copy=False)
+        gradient = gradient.astype(wide.dtype, copy=False)
+    sums = sum_pool(gradient, lengths, ceil_mode=True, axes=pooled)
+    gx, slopes = jobs.pull(job, wide, None, sums, params=True)
+    gx = gx.astype(floating or gx.dtype, copy=False)
+    return (gx, slopes) if checks.boolean("params", params) else gx

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from . import arrays, checks, windows
 from .arrays import Array
-from .operators import OPERATORS, Operator
+from .operators import OPERATORS, TESTING, Operator
 from .windows import Axis, Geometry, Integers
 
 Pull = Callable[..., Any]
@@ -56,6 +56,7 @@ class Job:
 
 SCALARS = frozenset((int, bool, float, str, type(None)))
 DRAWS = frozenset(row.name for row in OPERATORS.values() if row.testing)  # anew at each call
+LARGEST = 2**62  # elements: sums of two such still fit int64
 KEPT = 512  # jobs, after which all are forgotten
 _jobs: dict[Any, Job] = {}
 
@@ -133,6 +134,11 @@ def sliding(
         else:
             before, after = around[number]
         span = d * (k - 1) + 1
+        if max(span, s) > LARGEST:
+            raise ValueError(
+                "window, dilation and stride must span at most 2**62 elements, "
+                f"got {k}, {d} and {s} on axis {axis}"
+            )
         if max(before, after) >= span:
             raise ValueError(
                 f"padding must be less than the dilated window, {span} on axis {axis}, got {(before, after)}"
@@ -272,7 +278,8 @@ def wants_indices(row: Operator, return_indices: object) -> bool:
 def check_chooses(argument: str, row: Operator) -> None:
     """ValueError where an operator has no indices."""
     if row.backward != "chosen":
-        raise ValueError(f"{argument} for operators that choose an element, got op={row.name!r}")
+        shown = "'stochastic' with training=False" if row.name == TESTING.name else repr(row.name)
+        raise ValueError(f"{argument} for operators that choose an element, got op={shown}")
 
 
 def tape_for(row: Operator) -> list[Pull] | None:

@@ -256,14 +256,20 @@ def max_line(
     source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
 ) -> Line | None:
     """Equal dtypes."""
-    return _extreme_line(source, largest=True) if source == target else None
+    return _extreme_line(source, largest=True) if _same_or_wider(source, target) else None
 
 
 def min_line(
     source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
 ) -> Line | None:
     """Equal dtypes."""
-    return _extreme_line(source, largest=False) if source == target else None
+    return _extreme_line(source, largest=False) if _same_or_wider(source, target) else None
+
+
+def _same_or_wider(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
+    """Whether lines give the dtype: the input's, or float32 for floats of 16 bits."""
+    halves = source.kind not in "iub" and source.itemsize == 2
+    return source == target or (halves and target == np.float32)
 
 
 def _extreme_line(source: np.dtype[Any], *, largest: bool) -> Line:
@@ -317,7 +323,7 @@ def sum_line(
 
 
 def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
-    if source != target or source.kind in "iub":
+    if source.kind in "iub" or not _same_or_wider(source, target):
         return None
     if chain <= 32:  # additions in a row stay within a few ulp
         return "float64" if source == np.float64 else "float32"
@@ -396,14 +402,13 @@ def quotient(parts: list[Any], params: Params) -> Any:
 
 
 def mixture(parts: list[Any], params: Params) -> Any:
-    """Of largest and mean; 16-bit ones are joined as float32."""
-    wide = np.result_type(np.float32, parts[0].dtype)
-    largest, mean = (part.astype(wide, copy=False) for part in parts)
-    alpha = float(params[0])
-    if alpha in (0.0, 1.0):  # an infinity without weight does not count
-        return largest if alpha else mean
-    blend = largest * alpha
-    blend += mean * (1.0 - alpha)
+    """Of largest and mean."""
+    largest, mean = parts
+    first, second = largest.dtype.type(params[0]), largest.dtype.type(1 - params[0])
+    if first == 0 or second == 0:  # an infinity without weight does not count
+        return mean if first == 0 else largest
+    blend = largest * first
+    blend += mean * second
     return blend
 
 

@@ -56,17 +56,12 @@ class PlaneJob:
         """An array with its pooled axes last, C-contiguous."""
         return np.ascontiguousarray(array.transpose(self.order), dtype)
 
-    def in_order(self, array: Array) -> Array:
-        """The way back, of any array of planes."""
-        plane = array.shape[array.ndim - len(self.windows.plane) :]
-        back = tuple(np.argsort(self.order))
-        return np.ascontiguousarray(array.reshape(self.kept + plane).transpose(back))
-
     def plan(self, name: str, fold: Fold, x: Array, target: Any, pull: Expression | None = None) -> Any:
         """How the backend runs a fold, or with `pull` the way back, for arrays like `x`."""
         backend = arrays.backend(x)
         dtype = np.dtype(target)
-        return backend.plan_planes(name, fold, pull, x, self.windows, self.divisors, self.params, dtype)
+        arguments = (self.windows, (self.shape, self.order), self.divisors, self.params, dtype)
+        return backend.plan_planes(name, fold, pull, x, *arguments)
 
 
 def job(
@@ -91,22 +86,20 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
     row = job.operator
     indexed = jobs.wants_indices(row, return_indices)
     target = arrays.result_dtype(row, x.dtype, None)
-    given = None if out is None else arrays.result(out, job.shape, target, x)
+    y = arrays.result(out, job.shape, target, x)
     tape = jobs.tape_for(row)
-    size = (job.windows.planes.size, *job.windows.outputs)
-    y, indices = np.empty(size, target), None
+    indices = None
     if row.backward == "chosen" and (indexed or tape is not None):
-        indices = np.empty(size, np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64)
-    planes = job.planes_last(x)
+        indices = np.empty(job.shape, np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64)
+    direct = y if y.flags.carray else np.empty(job.shape, target)
     if y.size:
-        job.plan(row.name, row.fold(x.dtype, target), planes, target).run(planes, y, indices)
-    result = job.in_order(y)
-    if given is not None:
-        given[...] = result
-        result = given
+        planes = job.planes_last(x)
+        job.plan(row.name, row.fold(x.dtype, target), planes, target).run(planes, direct, indices)
+    if direct is not y:
+        y[...] = direct
     if tape is not None:
         tape.append(partial(_pull, job, x, indices))
-    return (result, job.in_order(indices)) if indexed and indices is not None else result
+    return (y, indices) if indexed else y
 
 
 def _pull(job: PlaneJob, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
@@ -125,7 +118,7 @@ def backward(job: PlaneJob, gy: object, x: Array, indices: object) -> Array:
 def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
     row = job.operator
     jobs.check_has_gradient(row)
-    planes, g = job.planes_last(x), job.planes_last(gy, np.float64)
+    planes, g = job.planes_last(x), np.ascontiguousarray(gy, np.float64)
     total = np.zeros(planes.shape)
     if g.size:
         if row.backward == "chosen":
@@ -142,11 +135,12 @@ def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
 
 
 def _indices(job: PlaneJob, x: Array) -> Array:
-    return job.planes_last(forward(job, x, return_indices=True)[1])
+    found: Array = forward(job, x, return_indices=True)[1]
+    return found
 
 
 def _slopes(job: PlaneJob, gy: Array, x: Array) -> dict[str, float]:
-    planes, g = job.planes_last(x), job.planes_last(gy, np.float64)
+    planes, g = job.planes_last(x), np.ascontiguousarray(gy, np.float64)
     slopes = {}
     for parameter in job.operator.params:
         if parameter.slope is not None:
@@ -163,8 +157,8 @@ def _chosen(job: PlaneJob, indices: object) -> Array:
     jobs.check_chooses("indices are", job.operator)
     windows = job.windows
     limit = math.prod(windows.plane)
-    flat = job.planes_last(jobs.checked_indices("indices", indices, job.shape, limit, least=-1))
-    flat = flat.reshape(windows.planes.size, *windows.outputs)
+    given = jobs.checked_indices("indices", indices, job.shape, limit, least=-1)
+    flat = job.planes_last(given).reshape(windows.planes.size, *windows.outputs)
     positions = np.unravel_index(np.maximum(flat, 0), windows.plane)
     empty, outside = np.zeros(flat.shape, bool), np.zeros(flat.shape, bool)
     for axis, (lo, count, position) in enumerate(zip(windows.lo, windows.count, positions, strict=True)):
@@ -175,4 +169,4 @@ def _chosen(job: PlaneJob, indices: object) -> Array:
         outside |= (position < first) | (position >= first + size)
     if (np.where(empty, flat != -1, outside | (flat < 0))).any():
         raise ValueError("indices must each lie in their own window; some do not")
-    return flat
+    return given

@@ -389,6 +389,7 @@ def pool_tables(boxes: object, output_size: Any, scale: object, shape: tuple[int
     if max(outputs) > MOST_SAMPLES:
         raise ValueError(f"output_size must be at most {MOST_SAMPLES}, got {outputs}")
     images, corners = _checked_boxes(boxes, shape)
+    np.empty((images.size, shape[1], *outputs), np.uint8)  # a MemoryError before the tables are made
     low, high = (_rounded(corner) for corner in _scaled(corners, factor))
     size = np.maximum(high - low + 1, 1.0)
     rows = _bins(low[:, 1], size[:, 1], outputs[0], shape[2])

@@ -220,28 +220,35 @@ def plan_planes(
     pull: Expression | None,
     x: Array,
     windows: PlaneWindows,
+    layout: tuple[Sequence[int], Sequence[int]],
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
 ) -> Plan:
     """As `plan`, of windows that differ from plane to plane, for C-contiguous arrays like `x`.
 
+    `layout` is the output's shape, and the order of its axes that puts pooled ones last.
     With a `pull` it is the way back: planes of the input are one thread's each.
     """
     way = SEND if pull else FORWARD
     walk = _walk(name, operator, pull, way, storage(x.dtype), storage(target))
     order = np.argsort(windows.planes, kind="stable")
     lengths, size = windows.outputs, math.prod(windows.plane)
-    outer = np.stack([windows.planes[order] * size, order * math.prod(lengths), windows.sets[order]])
+    shape, turned = layout
+    out_strides = c_strides(shape)
+    begins = offsets(shape, (out_strides,), turned[: -len(lengths)])[0]
+    outer = np.stack([windows.planes[order] * size, begins[order], windows.sets[order]])
     columns = [
         np.stack([lo.ravel(), count.ravel(), divisor.ravel()])
         for lo, count, divisor in zip(windows.lo, windows.count, divisors, strict=True)
     ]
     begin = np.cumsum([0, *(column.shape[1] for column in columns)])
-    strides, out_strides = c_strides(windows.plane), c_strides(lengths)
+    own_strides = [out_strides[axis] for axis in turned[-len(lengths) :]]
     axes = [
         (n, begin[axis], stride, stride, out_stride, stride, stride, out_stride)
-        for axis, (n, stride, out_stride) in enumerate(zip(lengths, strides, out_strides, strict=True))
+        for axis, (n, stride, out_stride) in enumerate(
+            zip(lengths, c_strides(windows.plane), own_strides, strict=True)
+        )
     ]
     segments = -(-lengths[-1] // SEGMENT)
     tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments

@@ -35,7 +35,9 @@ from .memory import ahead, c_strides, flatten, offsets, peek, pointer, poke, raw
 Array = NDArray[Any]
 
 BINS = 16  # coarse counters, and fine ones in each of them
-STRIPE = 512  # columns of a task: their histograms take 280 kB of the second-level cache
+STRIPE = 512  # columns of a task beside its last window: their histograms take 280 kB of the cache
+WIDEST = 4_096  # columns of a window, whose histograms take 2 MB a thread
+SHARED = 4  # windows that a column or row is in, below which selecting in each window is faster
 ROWS = 4  # rows of a task, in windows' heights: at the first of them histograms are made anew
 MOST = 2**16 - 1  # what a counter holds
 
@@ -348,17 +350,18 @@ def plan(
         The quantile; or for a mode 0 and the bits of the value to ignore, -1 if there is none.
     """
     elements = math.prod(int(table.count.max()) for table in geometry.tables)
-    if elements > MOST or any(table.step > 1 for table in geometry.tables[-2:]):
+    if not _slides(geometry) or elements > MOST or any(table.step > 1 for table in geometry.tables[-2:]):
         return None
     frame, rows, columns = _frame(geometry, strides)
     outer, leads = frame[0], frame[1]
-    lefts = np.arange(0, len(columns), STRIPE)
+    stripe = max(1, STRIPE // _pace(columns))
+    lefts = np.arange(0, len(columns), stripe)
     ends = columns.lo + columns.count
-    inputs = int((ends[np.minimum(lefts + STRIPE, len(columns)) - 1] - columns.lo[lefts]).max())
+    inputs = int((ends[np.minimum(lefts + stripe, len(columns)) - 1] - columns.lo[lefts]).max())
     height = max(ROWS * int(rows.count.max()), 1)
     chunks = -(-len(rows) // height)
     flip = 128 if dtype == np.int8 else 0
-    cuts = (lefts.size, STRIPE, chunks, height, flip)
+    cuts = (lefts.size, stripe, chunks, height, flip)
     marks = np.eye(BINS, dtype=np.uint16) if name == "mode" else np.triu(np.ones((BINS, BINS), np.uint16))
     given = np.array([params[0], params[1] if params.size > 1 else -1])
     arguments = (*frame, cuts, np.stack([marks, 0 - marks]).ravel(), given)
@@ -369,13 +372,24 @@ def plan(
 
 def plan_words(dtype: np.dtype[Any], strides: tuple[int, ...], geometry: Geometry, q: float) -> Words | None:
     """How to find the lower element at a quantile in 16-bit arrays; as `plan`."""
-    if any(table.step > 1 for table in geometry.tables[-2:]):
+    if not _slides(geometry) or any(table.step > 1 for table in geometry.tables[-2:]):
         return None
     frame, rows, columns = _frame(geometry, strides)
     flip = WORDS >> 1 if dtype.kind == "i" else 0
     tasks = frame[0].shape[1] * len(frame[1]) * len(rows)
     work = tasks * int(columns.count.sum()) * int(rows.count.max())
     return Words(_words(), (*frame, flip, q), tasks, work)
+
+
+def _pace(table: Axis) -> int:
+    """The mean distance between windows, in elements."""
+    return max(1, int(table.lo[-1] - table.lo[0]) // max(1, len(table) - 1))
+
+
+def _slides(geometry: Geometry) -> bool:
+    """Whether windows share enough of their elements, and are not too wide."""
+    shared = [int(table.count.max()) // _pace(table) for table in geometry.tables[-2:]]
+    return max(shared) >= SHARED and int(geometry.tables[-1].count.max()) <= WIDEST
 
 
 def _frame(geometry: Geometry, strides: tuple[int, ...]) -> tuple[tuple[Any, ...], Axis, Axis]:

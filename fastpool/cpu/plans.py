@@ -322,7 +322,8 @@ class Ranged(NamedTuple):
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
-        lowest, highest = float(x.min()), float(x.max())  # NaN where there is one, which nothing bears
+        with np.errstate(invalid="ignore"):
+            lowest, highest = float(x.min()), float(x.max())  # NaN where there is one, which nothing bears
         chosen = self.lines if self.bears(lowest, highest, self.params) else self.other
         chosen.run(x, y, places)
 
@@ -343,6 +344,8 @@ def _lines_or_parts(
     if operator.line:
         return _by_lines(operator, operator.line, view, *shape, params, target, chosen)
     dtype = np.dtype(np.float64) if operator.wide else target
+    if dtype.itemsize == 2:  # results of parts are not rounded to 16 bits before they are joined
+        dtype = np.dtype(np.float32)
     found = [_by_lines(operator, part, view, *shape, params, dtype, "") for part in operator.parts]
     plans = [part for part in found if part]
     if operator.join is None or chosen or len(plans) < len(found):

@@ -67,12 +67,6 @@ def lower(a, b, t):
     return a
 
 
-def middle(a, b, t):
-    """The mean of the two middles; equal ones, or one alone, stay what they are."""
-    first, second = np.float64(a), np.float64(b)
-    return first if (first == second) | (t == 0) else (first + second) / 2
-
-
 def between(a, b, t):
     """Linear interpolation from the nearer end, as ``numpy.quantile`` does it."""
     first, second = np.float64(a), np.float64(b)
@@ -367,7 +361,7 @@ def read_window(odd, read, x, lines, base, axes, counts, rows, size, top, number
 @cache
 def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
     """The kernel for "lower", "median", "quantile" or "mode"."""
-    finish = {"lower": lower, "median": middle, "quantile": between, "mode": lower}[name]
+    finish = {"lower": lower, "median": between, "quantile": between, "mode": lower}[name]
     read, write, odd = half.READ[source], half.WRITE[target], half.IS_NAN[source]
     deliver, put, settle, reduce_cells = deliver_ranks, put_ranks, settle_ranks, cells_ranks
     if name == "mode":
