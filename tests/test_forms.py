@@ -619,3 +619,25 @@ def test_the_input_is_never_written(rng):
     fp.pyramid_pool(x, "stochastic", rng=1)
     fp.fractional_pool(x, "max", 4, window=2, samples=samples)
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, "bfloat16"])
+def test_mosaic_adds_up_gradients_of_16_bits_in_more(dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.zeros((1, 1, 512, 512), dtype)
+    gx = fp.mosaic_backward(np.ones_like(x), x, 512)
+    assert gx.dtype == dtype
+    assert (gx == 1).all()
+
+
+def test_windows_beyond_64_bits_are_refused():
+    with pytest.raises(ValueError, match="window"):
+        fp.max_pool(np.zeros((1, 1, 200)), 2**70, ceil_mode=True)
+    assert fp.mosaic(np.zeros((2, 3, 8, 8)), 2**70).shape == (2, 3, 8, 8)
+
+
+def test_bins_that_no_memory_holds_are_refused_at_once():
+    boxes = np.zeros((10, 5))
+    with pytest.raises(MemoryError):
+        fp.roi_pool(np.zeros((2, 3, 8, 8)), "max", boxes, (2**24, 2**24))

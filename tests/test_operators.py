@@ -413,3 +413,19 @@ def test_equal_bits_for_every_number_of_threads(rng, threads, op):
         gx, slopes = pull(y, params=True)
         seen.append((y.tobytes(), gx.tobytes(), slopes))
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_medians_are_half_quantiles_large_and_small(rng):
+    x = rng.standard_normal((200, 200))
+    x[0, :2] = 1e308, 1.5e308
+    large = fp.median_pool(x, (2, 2))
+    np.testing.assert_array_equal(large, fp.quantile_pool(x, (2, 2), q=0.5))
+    np.testing.assert_array_equal(large[:4, :4], fp.median_pool(x[:8, :8], (2, 2)))
+    assert np.isfinite(large).all()
+
+
+def test_mixed_halves_are_not_rounded_before_they_are_joined():
+    x = np.full((200, 200), 20000, np.float16)
+    y = fp.mixed_pool(x, (2, 2), alpha=0.9, divisor_override=1)
+    np.testing.assert_array_equal(y, fp.mixed_pool(x[:4, :4], (2, 2), alpha=0.9, divisor_override=1)[0, 0])
+    assert np.isfinite(y).all()

@@ -40,7 +40,7 @@ def most_frequent(window, ignore):
     return min(counts, key=lambda v: (-counts[v], v)) if counts else ignore
 
 
-def ranked(window, q, name, target):
+def ranked(window, q, target):
     place = q * (window.size - 1)
     at = int(place)
     if window.dtype.kind in "iub" and window.dtype == target:
@@ -51,8 +51,6 @@ def ranked(window, q, name, target):
     a, b, t = values[at], values[min(at + 1, window.size - 1)], place - at
     if t == 0 or a == b:
         return a
-    if name == "median":
-        return (a + b) / 2
     return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
 
 
@@ -71,7 +69,7 @@ def check(threads, x, form, name, q=0.5, ignore=None, target=None):
     with np.errstate(invalid="ignore"):
         for output in np.ndindex(*form.output_shape):
             window = elements(x, form, output)
-            value = most_frequent(window, ignore) if name == "mode" else ranked(window, q, name, target)
+            value = most_frequent(window, ignore) if name == "mode" else ranked(window, q, target)
             halves = target.itemsize == 2 and target.kind not in "iu"  # which are rounded from float32
             expected[output] = np.float32(value) if halves else value
     results = []
@@ -161,6 +159,14 @@ def test_a_program_finds_its_ranks(rng, rows, taps, step, stride):
         expected = np.sort(window, axis=0)
         for operation, low, high, a, a_shift, b, b_shift in program.steps:
             assert {low, high}.isdisjoint({a, b}) or operation != networks.BOTH
+            if operation == networks.SORT_THREE:
+                lines[[low, high, 2 * high - low]] = np.sort(lines[[a, b, 2 * b - a]], 0)
+                continue
+            if operation == networks.MIDDLE_OF_NINE:
+                assert a == b
+                sorted_columns = [lines[line, i * b_shift :][:size] for line in range(3, 6) for i in range(3)]
+                lines[low, :size] = np.sort(sorted_columns, 0)[4]
+                continue
             length = lines.shape[1] - max(a_shift, b_shift)
             first, second = lines[a, a_shift:][:length], lines[b, b_shift:][:length]
             smaller, larger = np.minimum(first, second), np.maximum(first, second)
@@ -290,6 +296,7 @@ def test_modes_are_tinybrains_where_there_are_no_ties(rng):
 def slid(monkeypatch):
     """Histograms for windows of any size, and small tasks."""
     monkeypatch.setattr(rank, "BYTES_LONGEST", {"lower": 0, "mode": 0})
+    monkeypatch.setattr(histograms, "SHARED", 0)
     monkeypatch.setattr(histograms, "STRIPE", 5)
     monkeypatch.setattr(histograms, "ROWS", 1)
 
@@ -310,6 +317,7 @@ def test_histograms(rng, threads, dtype, name):
 @pytest.mark.parametrize("name", ["median", "quantile"])
 def test_histograms_of_16_bits(monkeypatch, rng, threads, dtype, name):
     monkeypatch.setattr(rank, "LONGEST", 0)
+    monkeypatch.setattr(histograms, "SHARED", 0)
     for number in range(12):
         form = random_geometry(rng, longest=7, dilations=2)
         x = arrange(numbers(rng, form.shape, dtype, crowded=number % 2 == 0), number)
@@ -327,6 +335,12 @@ def test_large_windows(rng, threads):
     form = geometry((70, 90), (0, 1), [(61, 9, (30, 30), 1), (81, 11, (40, 40), 1)])
     check(threads, numbers(rng, form.shape, np.uint8), form, "median")
     check(threads, numbers(rng, form.shape, np.uint8, crowded=True), form, "mode")
+
+
+def test_windows_that_share_few_elements_have_no_histograms(rng):
+    form = geometry((3000,), (0,), [(190, 100, (0, 0), 1)])
+    for dtype in (np.uint8, np.uint16):
+        assert rank.plan("median", numbers(rng, form.shape, dtype), form, np.array([0.5]), dtype) is None
 
 
 def test_windows_of_more_than_a_counter_holds_have_no_plan(rng):

@@ -248,3 +248,40 @@ def test_other_kinds_of_rng_are_refused(wrong):
 def test_training_must_be_a_bool():
     with pytest.raises(TypeError, match="training"):
         fp.stochastic_pool(np.ones(4), (2,), training=1)
+
+
+def test_weights_that_add_up_to_more_than_float64_holds():
+    x = np.full(4, 1e308)
+    drawn = [fp.stochastic_pool(x, (4,), rng=seed, return_indices=True)[1][0] for seed in range(400)]
+    assert np.bincount(drawn, minlength=4).min() > 60
+
+
+@pytest.mark.parametrize("op", ["max", "stochastic"])
+@pytest.mark.parametrize("options", [{"window": 2}, {"scheme": "random"}, {"scheme": "pseudo"}])
+def test_fractional_windows_of_a_split_batch(rng, op, options):
+    x = rng.standard_normal((4, 2, 23, 21))
+    whole = fp.fractional_pool(x, op, 7, rng=5, **options)
+    rest = fp.fractional_pool(x[2:], op, 7, rng=random.Draws(5, start=whole[:2].size), **options)
+    np.testing.assert_array_equal(rest, whole[2:])
+
+
+def test_pyramids_of_a_split_batch(rng):
+    x = rng.standard_normal((4, 2, 9, 8))
+    whole = fp.pyramid_pool(x, "stochastic", rng=5)
+    rest = fp.pyramid_pool(x[1:], "stochastic", rng=random.Draws(5, start=whole[:1].size))
+    np.testing.assert_array_equal(rest, whole[1:])
+
+
+def test_planes_are_keyed_by_the_output_s_flat_position():
+    x = np.ones((1, 8, 8, 3))
+    samples = np.zeros((1, 3, 2))
+    options = {"axes": (1, 2), "rng": 5, "return_indices": True}
+    _, indices = fp.fractional_pool(x, "stochastic", (6, 6), window=3, samples=samples, **options)
+    np.testing.assert_array_equal(indices, fp.pool(x, "stochastic", (3, 3), stride=1, **options)[1])
+
+
+def test_a_generator_gives_its_next_64_bits():
+    x = np.arange(40.0)
+    seed = int(np.random.default_rng(3).integers(0, 2**64, dtype=np.uint64))
+    given = fp.fractional_pool(x, "max", (7,), window=2, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(given, fp.fractional_pool(x, "max", (7,), window=2, rng=seed))
