@@ -13,7 +13,7 @@ from ..folds import RANKS
 from ..merges import Line, unlifted
 from ..operators import LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
-from . import fold, lines, program, rank
+from . import fold, lines, program, rank, turn
 from .memory import c_strides, flatten, offsets, raw, storage
 from .program import CHAIN, LONGEST, Frame, Regular
 from .taps import TAPS
@@ -25,7 +25,6 @@ WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
 FAR = 64_000  # and at most, where fewer rows would be reduced twice
-LINES = 1_024  # cache lines that a transposed copy goes back and forth between
 WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
@@ -267,16 +266,6 @@ def _turned(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | Non
     return Form(Geometry(shape, tuple(sorted(axes)), tables), [form.divisors[n] for n in along], order)
 
 
-def _copy(into: Array, turned: Array, near: int) -> None:
-    """Copy what lies along the axis `near` in memory, in pieces whose cache lines stay until used up."""
-    axes = [axis for axis in range(into.ndim - 1) if axis != near]
-    axis = max(axes, key=into.shape.__getitem__, default=0)
-    step = max(1, LINES // into.shape[-1])
-    for start in range(0, into.shape[axis], step):
-        piece = (slice(None),) * axis + (slice(start, start + step),)
-        into[piece] = turned[piece]
-
-
 class Turned(NamedTuple):
     """A plan for the array with its axes in the order of its memory; results are turned back."""
 
@@ -290,7 +279,7 @@ class Turned(NamedTuple):
         self.plan.run(x.transpose(self.order), results[0], results[1] if places is not None else None)
         for into, result in zip((y, places), results, strict=False):
             if into is not None:
-                _copy(into, result.transpose(back), self.order[-1])
+                turn.copy(into, result.transpose(back))
 
 
 class Parts(NamedTuple):

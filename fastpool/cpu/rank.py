@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .. import jit, threads, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
-from . import half, histograms, networks, plans
+from . import half, histograms, networks, plans, turn
 from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage
 from .networks import (
     BOTH,
@@ -467,7 +467,7 @@ class Networks(NamedTuple):
         if met[0]:
             spread_nan(turned, result, self.geometry)
         if result is not y:
-            y[...] = result.transpose(np.argsort(self.order))
+            turn.copy(y, result.transpose(np.argsort(self.order)))
 
     def scratch(self) -> tuple[Array, Integers]:
         """Lines for one thread, and where the windows in them come from."""
@@ -518,7 +518,7 @@ class Turned(NamedTuple):
         turned, result = ordered(x, y, self.order)
         self.plan.run(turned if fits(turned, self.geometry) else np.ascontiguousarray(turned), result)
         if result is not y:
-            y[...] = result.transpose(np.argsort(self.order))
+            turn.copy(y, result.transpose(np.argsort(self.order)))
 
 
 def _strides(x: Array, geometry: Geometry, order: tuple[int, ...]) -> tuple[int, ...]:
