@@ -57,30 +57,23 @@ def _counters(builder: Any, place: Any) -> Any:
     return builder.bitcast(place, ir.VectorType(ir.IntType(16), BINS).as_pointer())
 
 
-@intrinsic
-def add(typing_context, total, counters):
-    """Add `BINS` counters in one instruction; the loop would be unrolled before it is made a vector."""
+def _changing(operation: str) -> Any:
+    """Change `BINS` counters in one instruction; a loop would be unrolled before it is made a vector."""
 
-    def generate(context, builder, signature, arguments):
-        into, source = (_counters(builder, place) for place in arguments)
-        found = builder.add(builder.load(into, align=2), builder.load(source, align=2))
-        builder.store(found, into, align=2)
-        return context.get_dummy_value()
+    @intrinsic
+    def change(typing_context, total, counters):
+        def generate(context, builder, signature, arguments):
+            into, source = (_counters(builder, place) for place in arguments)
+            found = getattr(builder, operation)(builder.load(into, align=2), builder.load(source, align=2))
+            builder.store(found, into, align=2)
+            return context.get_dummy_value()
 
-    return types.void(total, counters), generate
+        return types.void(total, counters), generate
+
+    return change
 
 
-@intrinsic
-def subtract(typing_context, total, counters):
-    """As `add`."""
-
-    def generate(context, builder, signature, arguments):
-        into, source = (_counters(builder, place) for place in arguments)
-        found = builder.sub(builder.load(into, align=2), builder.load(source, align=2))
-        builder.store(found, into, align=2)
-        return context.get_dummy_value()
-
-    return types.void(total, counters), generate
+add, subtract = _changing("add"), _changing("sub")
 
 
 @intrinsic
