@@ -3,8 +3,10 @@
 from typing import Any
 
 from . import jobs
+from .kinds import any_kind
 
 
+@any_kind
 def pool(
     x: Any,
     op: str,
@@ -676,6 +678,7 @@ def mode_pool(
     )
 
 
+@any_kind
 def adaptive_pool(
     x: Any,
     op: str,
@@ -746,6 +749,7 @@ def adaptive_max_pool(
     return adaptive_pool(x, "max", output_size, axes=axes, return_indices=return_indices, out=out)
 
 
+@any_kind
 def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **op_params: Any) -> Any:
     """Reduce whole axes with any operator.
 

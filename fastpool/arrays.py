@@ -1,5 +1,7 @@
 """Whose array is this? Views in, results out, and the backend that computes on them."""
 
+import sys
+from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -8,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import cpu
+from .kinds import TAKEN
 from .operators import Operator
 
-Array = NDArray[Any]
+Array = NDArray[Any]  # or a `fastpool.cuda.DeviceArray`, which has what calls need of it
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -36,10 +39,10 @@ def take(argument: str, array: object) -> Array:
     TypeError
         For anything that is not an array of a known kind.
     """
-    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+    if isinstance(array, np.ma.MaskedArray) or not (isinstance(array, np.ndarray) or on_device(array)):
         kind = f"{type(array).__module__}.{type(array).__qualname__}"
-        raise TypeError(f"{argument} must be a NumPy array (numpy.ndarray, without a mask), got {kind}")
-    plain = array.view(np.ndarray)
+        raise TypeError(f"{argument} must be an array (one of {TAKEN}; without a mask), got {kind}")
+    plain: Any = array.view(np.ndarray) if isinstance(array, np.ndarray) else array
     if name(plain.dtype) not in GROUPS["all"]:
         raise TypeError(
             f"{argument} must have one of the dtypes {', '.join(GROUPS['all'])}, got {plain.dtype}"
@@ -47,13 +50,105 @@ def take(argument: str, array: object) -> Array:
     if not plain.dtype.isnative:
         plain = plain.astype(plain.dtype.newbyteorder("="))
     itemsize = plain.itemsize
-    regular = plain.flags.aligned and all(stride % itemsize == 0 for stride in plain.strides)
-    return plain if regular else plain.copy()
+    aligned = plain.address % itemsize == 0 if on_device(plain) else plain.flags.aligned
+    regular = aligned and all(stride % itemsize == 0 for stride in plain.strides)
+    return plain if regular else plain.astype(plain.dtype)  # type: ignore[no-any-return]
+
+
+def on_device(array: object) -> bool:
+    """Whether an array is a view of one on a GPU."""
+    return type(array).__name__ == "DeviceArray" and not isinstance(array, np.ndarray)
 
 
 def backend(array: Array) -> ModuleType:
     """The module whose kernels compute on this kind of array."""
-    return cpu
+    return cpu if isinstance(array, np.ndarray) else sys.modules["fastpool.cuda"]
+
+
+# What calls do with arrays of either device ---------------------------------------------------------------
+
+
+def empty(shape: Sequence[int], dtype: Any, like: Array) -> Array:
+    """A new C-contiguous array on the device of another."""
+    return np.empty(shape, dtype) if isinstance(like, np.ndarray) else like.empty(shape, dtype)
+
+
+def zeros(shape: Sequence[int], dtype: Any, like: Array) -> Array:
+    """As `empty`, of zeros."""
+    return np.zeros(shape, dtype) if isinstance(like, np.ndarray) else like.zeros(shape, dtype)
+
+
+def is_c(array: Array) -> bool:
+    """Whether a kernel may write it as C-contiguous memory."""
+    return bool(array.flags.carray if isinstance(array, np.ndarray) else array.contiguous)
+
+
+def contiguous(array: Array, dtype: Any = None) -> Array:
+    """The array, or a copy, C-contiguous and of a dtype."""
+    if isinstance(array, np.ndarray):
+        return np.ascontiguousarray(array, dtype)
+    return (
+        array
+        if array.contiguous and array.dtype == (dtype or array.dtype)
+        else array.astype(dtype or array.dtype)
+    )
+
+
+def cast(array: Array, dtype: Any) -> Array:
+    """The array, or a copy of another dtype."""
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def assign(target: Array, source: Array) -> None:
+    """Copy elements."""
+    if isinstance(target, np.ndarray):
+        target[...] = source
+    else:
+        backend(target).assign(target, source)
+
+
+def accumulate(target: Array, source: Array) -> None:
+    """Add elements to others."""
+    if isinstance(target, np.ndarray):
+        target += source
+    else:
+        backend(target).accumulate(target, source)
+
+
+def last_part(array: Array, first: int, last: int) -> Array:
+    """A view of elements `first` to `last` of the last axis."""
+    return array[..., first:last] if isinstance(array, np.ndarray) else array.part(first, last)
+
+
+def added(parts: Sequence[Any]) -> Any:
+    """The sum of numbers or arrays, those of 16 bits in float32."""
+    first, *others = parts
+    if isinstance(first, float):
+        return sum(parts)
+    total = first.astype(np.result_type(np.float32, first.dtype))
+    for part in others:
+        accumulate(total, part)
+    return cast(total, first.dtype)
+
+
+def to_host(array: Any) -> Any:
+    """A copy of an array on a GPU, for which the call waits; anything else as it is."""
+    return array.to_host() if on_device(array) else array
+
+
+def bounds(array: Array) -> tuple[int, int]:
+    """Smallest and largest element of an array of integers that is not empty."""
+    if isinstance(array, np.ndarray):
+        return int(array.min()), int(array.max())
+    low, high = backend(array).bounds(array)
+    return low, high
+
+
+def inner(a: Array, b: Array) -> Any:
+    """The sum of products: a float, or an array without axes on a GPU; `b` is of float64, and used up."""
+    if isinstance(a, np.ndarray):
+        return float(np.sum(a.astype(np.float64) * b))
+    return backend(a).inner(a, b)
 
 
 def check_dtype(row: Operator, dtype: np.dtype[Any]) -> None:
@@ -82,17 +177,17 @@ def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[
     return dtype
 
 
-def result(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> Array:
+def result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> Any:
     """A new C-contiguous array, or `out` after a check that the result may be written there."""
     if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise TypeError(f"out must be a NumPy array like the result, got {type(out).__name__}")
+        return empty(shape, dtype, x)
+    if isinstance(out, np.ma.MaskedArray) or not (isinstance(out, np.ndarray) or on_device(out)):
+        raise TypeError(f"out must be an array like the result, got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out must have the result's shape {shape}, got {out.shape}")
     if out.dtype != dtype:
         raise ValueError(f"out must have the result's dtype {dtype}, got {out.dtype}")
-    if not out.flags.writeable:
+    if not (out.flags.writeable if isinstance(out, np.ndarray) else out.writeable):
         raise ValueError("out must be writeable, got a read-only array")
     if _overlap(out, x):
         raise ValueError("out must share no memory with x")
@@ -100,6 +195,8 @@ def result(out: object, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) 
 
 
 def _overlap(out: Array, x: Array) -> bool:
+    if not isinstance(out, np.ndarray):
+        return bool(backend(out).overlap(out, x))
     if not np.may_share_memory(out, x):
         return False
     try:

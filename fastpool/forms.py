@@ -1,6 +1,7 @@
 """Forms beyond sliding, adaptive and global windows: fractional, pyramid, regions of interest, mosaic."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from .api import sum_pool
 from .arrays import Array
 from .gradients import vjp
 from .jobs import Job
+from .kinds import any_kind
 from .operators import Operator
 from .planes import PlaneJob
 from .windows import PlaneWindows
@@ -18,6 +20,7 @@ from .windows import PlaneWindows
 CHOOSING, PLACES = 0, 1  # streams of random numbers: of operators, and of windows, where an axis has its own
 
 
+@any_kind
 def fractional_pool(
     x: Any,
     op: str,
@@ -93,6 +96,7 @@ def fractional_pool(
     return jobs.forward(job, array, return_indices=return_indices, out=out)
 
 
+@any_kind
 def fractional_pool_backward(
     gy: Any,
     x: Any,
@@ -193,6 +197,11 @@ def _uniforms(seed: int, stream: int, shape: tuple[int, ...], start: int = 0) ->
     return random.uniform(np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32), counter, np.uint32(stream))
 
 
+def _samples(samples: object, shape: tuple[int, ...]) -> Any:
+    """A user's samples; of those on a GPU a copy."""
+    return fractional.checked_samples(arrays.to_host(samples), shape)
+
+
 def _sequences(
     x: Array,
     pooled: tuple[int, ...],
@@ -212,11 +221,7 @@ def _sequences(
             for n, o, stream in zip(lengths, outputs, streams, strict=True)
         ]
     shape = (len(pooled),)
-    given = (
-        _uniforms(draws.seed, PLACES, shape)
-        if samples is None
-        else fractional.checked_samples(samples, shape)
-    )
+    given = _uniforms(draws.seed, PLACES, shape) if samples is None else _samples(samples, shape)
     return [
         fractional.pseudo_sequence(n, o, float(u)) for n, o, u in zip(lengths, outputs, given, strict=True)
     ]
@@ -237,11 +242,7 @@ def _own_windows(
     kept = tuple(x.shape[axis] for axis in others)
     shape = (*kept, len(pooled))
     first = draws.start // math.prod(outputs) * len(pooled)  # of the planes that this part begins with
-    given = (
-        _uniforms(draws.seed, PLACES, shape, first)
-        if samples is None
-        else fractional.checked_samples(samples, shape)
-    )
+    given = _uniforms(draws.seed, PLACES, shape, first) if samples is None else _samples(samples, shape)
     given = given.reshape(-1, len(pooled))
     ascending = sorted(range(len(pooled)), key=pooled.__getitem__)
     lo, count = [], []
@@ -261,6 +262,7 @@ def _own_windows(
 # Spatial pyramids ----------------------------------------------------------------------------------------
 
 
+@any_kind
 def pyramid_pool(
     x: Any,
     op: str,
@@ -319,18 +321,16 @@ def pyramid_pool(
         def pull_levels(gy: object, *, params: bool = False) -> Any:
             pieces = _levels(jobs.checked_gradient(gy, _joined_shape(shapes, pooled)), shapes, pooled)
             results = [pull(piece, params=True) for pull, piece in zip(pulls, pieces, strict=True)]
-            gx = _added([gradient for gradient, _ in results])
-            slopes = {name: sum(slope[name] for _, slope in results) for name in results[0][1]}
+            gx = arrays.added([gradient for gradient, _ in results])
+            slopes = {name: arrays.added([slope[name] for _, slope in results]) for name in results[0][1]}
             return (gx, slopes) if checks.boolean("params", params) else gx
 
         tape.append(pull_levels)
-    joined = tuple(
-        np.concatenate([_flattened(part, pooled) for part in column], axis=-1)
-        for column in zip(*parts, strict=True)
-    )
+    joined = tuple(_joined(column, pooled) for column in zip(*parts, strict=True))
     return joined if len(joined) > 1 else joined[0]
 
 
+@any_kind
 def pyramid_pool_backward(
     gy: Any,
     x: Any,
@@ -360,12 +360,13 @@ def pyramid_pool_backward(
     pieces = _levels(jobs.checked_gradient(gy, joined), shapes, pooled)
     jobs.check_chooses("indices are", row)
     places = _levels(jobs.checked_indices("indices", indices, joined, limit), shapes, pooled)
-    return _added(
+    gx: Array = arrays.added(
         [
             jobs.checked_backward(job, piece, array, place)
             for job, piece, place in zip(found, pieces, places, strict=True)
         ]
     )
+    return gx
 
 
 def _level_jobs(
@@ -405,24 +406,27 @@ def _checked_levels(levels: Any, count: int) -> list[list[int | None]]:
     ]
 
 
-def _added(gradients: list[Array]) -> Array:
-    """The sum, of 16-bit floats in float32."""
-    if len(gradients) == 1:
-        return gradients[0]
-    wide = np.result_type(np.float32, gradients[0].dtype)
-    return sum((g.astype(wide) for g in gradients), np.zeros((), wide)).astype(gradients[0].dtype)
-
-
 def _split_shape(shape: tuple[int, ...], pooled: tuple[int, ...]) -> tuple[int, ...]:
     """Lengths of the axes that are not pooled."""
     return tuple(n for axis, n in enumerate(shape) if axis not in pooled)
 
 
-def _flattened(y: Array, pooled: tuple[int, ...]) -> Array:
-    """The first axis that is not pooled, then all others, pooled ones last."""
-    first = _split_shape(y.shape, pooled)[:1]
-    moved = np.moveaxis(y, sorted(pooled), range(-len(pooled), 0))
-    return moved.reshape(*first, math.prod(moved.shape[len(first) :]))
+def _pooled_last(ndim: int, pooled: tuple[int, ...]) -> list[int]:
+    """The order of axes that puts pooled ones last."""
+    return [axis for axis in range(ndim) if axis not in pooled] + sorted(pooled)
+
+
+def _joined(levels: Sequence[Array], pooled: tuple[int, ...]) -> Array:
+    """The levels side by side: the first axis that is not pooled, then all others, pooled ones last."""
+    shape = _joined_shape([y.shape for y in levels], pooled)
+    joined, start = arrays.empty(shape, levels[0].dtype, levels[0]), 0
+    for y in levels:
+        moved = y.transpose(_pooled_last(y.ndim, pooled))
+        size = math.prod(moved.shape[len(shape) - 1 :])
+        moved = moved.reshape((*shape[:-1], size))
+        arrays.assign(arrays.last_part(joined, start, start + size), moved)
+        start += size
+    return joined
 
 
 def _joined_shape(shapes: list[tuple[int, ...]], pooled: tuple[int, ...]) -> tuple[int, ...]:
@@ -438,8 +442,8 @@ def _levels(joined: Array, shapes: list[tuple[int, ...]], pooled: tuple[int, ...
     for shape in shapes:
         lengths = (*_split_shape(shape, pooled), *(shape[axis] for axis in sorted(pooled)))
         size = math.prod(lengths[len(first) :])
-        moved = joined[..., start : start + size].reshape(lengths)
-        found.append(np.moveaxis(moved, range(-len(pooled), 0), sorted(pooled)))
+        moved = arrays.last_part(joined, start, start + size).reshape(lengths)
+        found.append(moved.transpose(np.argsort(_pooled_last(len(lengths), pooled)).tolist()))
         start += size
     return found
 
@@ -447,6 +451,7 @@ def _levels(joined: Array, shapes: list[tuple[int, ...]], pooled: tuple[int, ...
 # Regions of interest -------------------------------------------------------------------------------------
 
 
+@any_kind
 def roi_pool(
     x: Any,
     op: str,
@@ -498,6 +503,7 @@ def roi_pool(
     return planes.forward(job, array, return_indices=return_indices, out=out)
 
 
+@any_kind
 def roi_pool_backward(
     gy: Any,
     x: Any,
@@ -541,6 +547,7 @@ def _roi(
 # Mosaic --------------------------------------------------------------------------------------------------
 
 
+@any_kind
 def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params: Any) -> Any:
     """Cut the pooled axes into cells and write each cell's value over the cell.
 
@@ -578,11 +585,14 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
     y, _ = jobs.part_of_call(job, array, recorded=tape is not None)
     if tape is not None:
         tape.append(partial(_pull_cells, job, array, lengths, pooled))
+    if not isinstance(y, np.ndarray):
+        return arrays.backend(y).spread(y, job.geometry)
     for axis, k in zip(pooled, lengths, strict=True):
         y = np.take(y, np.arange(array.shape[axis]) // k, axis)
     return np.ascontiguousarray(y)
 
 
+@any_kind
 def mosaic_backward(
     gy: Any, x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params: Any
 ) -> Array:
@@ -618,9 +628,9 @@ def _pull_cells(
     gradient = jobs.checked_gradient(gy, x.shape)
     wide, floating = x, None
     if arrays.is_float(x.dtype):
-        floating, wide = x.dtype, x.astype(np.result_type(np.float32, x.dtype), copy=False)
-        gradient = gradient.astype(wide.dtype, copy=False)
+        floating, wide = x.dtype, arrays.cast(x, np.result_type(np.float32, x.dtype))
+        gradient = arrays.cast(gradient, wide.dtype)
     sums = sum_pool(gradient, lengths, ceil_mode=True, axes=pooled)
     gx, slopes = jobs.pull(job, wide, None, sums, params=True)
-    gx = gx.astype(floating or gx.dtype, copy=False)
+    gx = arrays.cast(gx, floating or gx.dtype)
     return (gx, slopes) if checks.boolean("params", params) else gx

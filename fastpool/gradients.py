@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import jobs
+from . import jobs, kinds
 from .arrays import Array
 from .jobs import Pull
+from .kinds import any_kind
 
 
 def vjp(f: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Pull]:
@@ -56,9 +57,10 @@ def vjp(f: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> tuple[Any, 
         y = f(x, *args, **kwargs)
     if len(tape) != 1:
         raise TypeError(f"f must call one pooling function of fastpool, got {f!r}, which calls {len(tape)}")
-    return y, tape[0]
+    return y, kinds.pulling(x, tape[0])
 
 
+@any_kind
 def pool_backward(
     gy: Any,
     x: Any,
@@ -105,6 +107,7 @@ def pool_backward(
     return jobs.checked_backward(job, gy, array, indices)
 
 
+@any_kind
 def adaptive_pool_backward(
     gy: Any,
     x: Any,
@@ -127,6 +130,7 @@ def adaptive_pool_backward(
     return jobs.checked_backward(job, gy, array, indices)
 
 
+@any_kind
 def global_pool_backward(
     gy: Any,
     x: Any,

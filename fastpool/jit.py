@@ -15,6 +15,10 @@ from numba.extending import register_jitable
 # of additions are part of the contract. nogil: kernels are what our own threads run side by side.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
+# The same of CUDA kernels. fastmath=False also keeps subnormal numbers and exact divisions.
+CUDA_OPTIONS: dict[str, Any] = {"fastmath": False}
+CUDA_INLINED: dict[str, Any] = {"forceinline": True}
+
 
 @cache
 def source_digest() -> int:
@@ -24,7 +28,7 @@ def source_digest() -> int:
     number, so that an edited operator misses the cache.
     """
     room = Path(__file__).parent
-    shared = (room / f"{name}.py" for name in ("folds", "merges", "selection", "random"))
+    shared = (room / f"{name}.py" for name in ("folds", "halves", "merges", "selection", "random"))
     text = b"".join(path.read_bytes() for path in sorted([*shared, *room.glob("cpu/*.py")]))
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 

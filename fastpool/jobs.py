@@ -21,6 +21,7 @@ from .operators import OPERATORS, TESTING, Operator
 from .windows import Axis, Geometry, Integers
 
 Pull = Callable[..., Any]
+OUTSIDE = "indices must each lie in their own window; some do not"
 NO_TAPS = np.empty(0, np.uint8)
 TAPE: ContextVar[list[Pull] | None] = ContextVar("fastpool_tape", default=None)
 
@@ -74,15 +75,18 @@ def _remembered(form: Form) -> Form:
         *given, op_params = arguments
         if op_params:
             given += op_params.items()
-        if type(x) is not np.ndarray or not _plain(given) or given[0] in DRAWS:
+        hosted = type(x) is np.ndarray
+        if not (hosted or arrays.on_device(x)) or not _plain(given) or given[0] in DRAWS:
             return form(x, *arguments)
+        place = x.flags.aligned if hosted else (x.where.device, x.address % 16)
         # Bytes, since True, 1 and 1.0 are equal, and the same key.
-        key = (form, x.shape, x.strides, x.dtype, x.flags.aligned, marshal.dumps(given, 2))
+        key = (form, x.shape, x.strides, x.dtype, place, marshal.dumps(given, 2))
         job = _jobs.get(key)
         if job is not None:
             return x, job
         array, job = form(x, *arguments)
-        if array.base is x and array.strides == x.strides and array.dtype == x.dtype:
+        same = array.base is x if hosted else array is x
+        if same and array.strides == x.strides and array.dtype == x.dtype:
             if len(_jobs) >= KEPT:
                 _jobs.clear()
             _jobs[key] = job
@@ -229,19 +233,20 @@ def forward(
     target = x.dtype
     if dtype is not None or row.promotes:
         target = arrays.result_dtype(row, x.dtype, dtype)
-    y = np.empty(job.shape, target) if out is None else arrays.result(out, job.shape, target, x)
+    y = arrays.empty(job.shape, target, x) if out is None else arrays.result(out, job.shape, target, x)
     tape = tape_for(row)
     chosen = "places" if indexed else ""
     if tape is not None and row.backward == "chosen" and not indexed:
         chosen = "taps" if _plan(job, x, target, "taps") else "places"
     indices = None
     if chosen:
-        indices = np.empty(job.shape, np.uint8 if chosen == "taps" else index_dtype(job.geometry))
-    direct = y if out is None or y.flags.carray else np.empty(job.shape, target)
+        kind = np.uint8 if chosen == "taps" else index_dtype(job.geometry)
+        indices = arrays.empty(job.shape, kind, x)
+    direct = y if out is None or arrays.is_c(y) else arrays.empty(job.shape, target, x)
     if y.size:
         _plan(job, x, target, chosen).run(x, direct, indices)
     if direct is not y:
-        y[...] = direct
+        arrays.assign(y, direct)
     if tape is not None:
         tape.append(partial(pull, job, x, indices))
     return (y, indices) if indexed else y
@@ -329,11 +334,11 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
     row, geometry = job.operator, job.geometry
     check_has_gradient(row)
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
-    gx = np.zeros(x.shape, floating) if gy.size == 0 else np.empty(x.shape, floating)
     if gy.size == 0:
-        return gx
+        return arrays.zeros(x.shape, floating, x)
+    gx = arrays.empty(x.shape, floating, x)
     backend = arrays.backend(x)
-    g = np.ascontiguousarray(gy.reshape(geometry.output_shape), floating)
+    g = arrays.contiguous(gy.reshape(geometry.output_shape), floating)
     taps = indices if indices is not None and indices.dtype == np.uint8 else NO_TAPS
     if row.backward == "spread" or taps.size:
         plan = _taps_plan(job, gx)
@@ -348,11 +353,12 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
         if backend.send_chosen(g, first, geometry, gx):
             return gx
     else:
-        first, second, third = states = np.empty((3, *geometry.output_shape))
+        states = [arrays.empty(geometry.output_shape, np.float64, x) for _ in range(3)]
+        first, second, third = states
         backend.reduce(
             f"{row.name}_state", row.state(x.dtype), x, geometry, job.divisors, job.params, *states
         )
-        local = np.ascontiguousarray(x)
+        local = arrays.contiguous(x)
     inverse = geometry.inverse()
     backend.gather(row.name, row.pull, g, local, (first, second, third), inverse, job.params, gx)
     return gx
@@ -400,16 +406,16 @@ def forward_indices(job: Job, x: Array) -> Array:
     return indices
 
 
-def _slopes(job: Job, gy: Array, x: Array) -> dict[str, float]:
+def _slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
     slopes = {}
     for parameter in job.operator.params:
         if parameter.slope is None:
             continue
-        slope = np.zeros(job.geometry.output_shape)
+        slope = arrays.zeros(job.geometry.output_shape, np.float64, x)
         if slope.size:
             name = f"{job.operator.name}_{parameter.name}"
             arrays.backend(x).reduce(name, parameter.slope, x, job.geometry, job.divisors, job.params, slope)
-        slopes[parameter.name] = float(np.sum(gy.astype(np.float64) * slope.reshape(job.shape)))
+        slopes[parameter.name] = arrays.inner(gy, slope.reshape(job.shape))
     return slopes
 
 
@@ -441,9 +447,11 @@ def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int
         raise TypeError(f"{name} must be integers, got {array.dtype}")
     if array.shape != tuple(shape):
         raise ValueError(f"{name} must have the shape {tuple(shape)}, got {array.shape}")
-    if array.size and not (array.min() >= least and array.max() < limit):
-        raise ValueError(f"{name} must be in {least}..{limit - 1}, got {array.min()}..{array.max()}")
-    return np.ascontiguousarray(array, np.int64)
+    if array.size:
+        low, high = arrays.bounds(array)
+        if low < least or high >= limit:
+            raise ValueError(f"{name} must be in {least}..{limit - 1}, got {low}..{high}")
+    return arrays.contiguous(array, np.int64)
 
 
 def chosen_indices(job: Job, indices: object) -> Array:
@@ -453,11 +461,15 @@ def chosen_indices(job: Job, indices: object) -> Array:
     plane = geometry.plane
     limit = int(np.prod(plane, dtype=np.int64))
     flat = checked_indices("indices", indices, job.shape, limit).reshape(geometry.output_shape)
+    if not isinstance(flat, np.ndarray):
+        if not arrays.backend(flat).within_windows(flat, geometry):
+            raise ValueError(OUTSIDE)
+        return flat
     positions = np.unravel_index(flat, plane)
     for axis, table, position in zip(geometry.axes, geometry.tables, positions, strict=True):
         along = tuple(-1 if axis == own else 1 for own in range(flat.ndim))
         offset = position - table.lo.reshape(along)
         last = ((table.count - 1) * table.step).reshape(along)
         if ((offset < 0) | (offset > last) | (offset % table.step != 0)).any():
-            raise ValueError("indices must each lie in their own window; some do not")
+            raise ValueError(OUTSIDE)
     return flat

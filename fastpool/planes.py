@@ -54,7 +54,7 @@ class PlaneJob:
 
     def planes_last(self, array: Array, dtype: Any = None) -> Array:
         """An array with its pooled axes last, C-contiguous."""
-        return np.ascontiguousarray(array.transpose(self.order), dtype)
+        return arrays.contiguous(array.transpose(self.order), dtype)
 
     def plan(self, name: str, fold: Fold, x: Array, target: Any, pull: Expression | None = None) -> Any:
         """How the backend runs a fold, or with `pull` the way back, for arrays like `x`."""
@@ -90,13 +90,14 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
     tape = jobs.tape_for(row)
     indices = None
     if row.backward == "chosen" and (indexed or tape is not None):
-        indices = np.empty(job.shape, np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64)
-    direct = y if y.flags.carray else np.empty(job.shape, target)
+        kind = np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64
+        indices = arrays.empty(job.shape, kind, x)
+    direct = y if arrays.is_c(y) else arrays.empty(job.shape, target, x)
     if y.size:
         planes = job.planes_last(x)
         job.plan(row.name, row.fold(x.dtype, target), planes, target).run(planes, direct, indices)
     if direct is not y:
-        y[...] = direct
+        arrays.assign(y, direct)
     if tape is not None:
         tape.append(partial(_pull, job, x, indices))
     return (y, indices) if indexed else y
@@ -118,20 +119,19 @@ def backward(job: PlaneJob, gy: object, x: Array, indices: object) -> Array:
 def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
     row = job.operator
     jobs.check_has_gradient(row)
-    planes, g = job.planes_last(x), np.ascontiguousarray(gy, np.float64)
-    total = np.zeros(planes.shape)
+    planes, g = job.planes_last(x), arrays.contiguous(gy, np.float64)
+    total = arrays.zeros(planes.shape, np.float64, x)
     if g.size:
         if row.backward == "chosen":
             found = _indices(job, x) if indices is None else indices
-            states = (found, found, found)
+            states = [found] * 3
         else:
-            first, second, third = np.empty((3, g.size))
-            states = (first, second, third)
+            states = [arrays.empty(job.shape, np.float64, x) for _ in range(3)]
             job.plan(f"{row.name}_state", row.state(x.dtype), planes, np.float64).run(planes, *states)
         job.plan(row.name, GATHER, planes, np.float64, row.pull).send(g, planes, states, total)
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
     back = tuple(np.argsort(job.order))
-    return np.ascontiguousarray(total.transpose(back), floating)
+    return arrays.contiguous(total.transpose(back), floating)
 
 
 def _indices(job: PlaneJob, x: Array) -> Array:
@@ -139,16 +139,16 @@ def _indices(job: PlaneJob, x: Array) -> Array:
     return found
 
 
-def _slopes(job: PlaneJob, gy: Array, x: Array) -> dict[str, float]:
-    planes, g = job.planes_last(x), np.ascontiguousarray(gy, np.float64)
+def _slopes(job: PlaneJob, gy: Array, x: Array) -> dict[str, Any]:
+    planes = job.planes_last(x)
     slopes = {}
     for parameter in job.operator.params:
         if parameter.slope is not None:
-            slope = np.zeros(g.shape)
+            slope = arrays.zeros(gy.shape, np.float64, x)
             if slope.size:
                 name = f"{job.operator.name}_{parameter.name}"
                 job.plan(name, parameter.slope, planes, np.float64).run(planes, slope)
-            slopes[parameter.name] = float(np.sum(g * slope))
+            slopes[parameter.name] = arrays.inner(gy, slope)
     return slopes
 
 
@@ -158,7 +158,7 @@ def _chosen(job: PlaneJob, indices: object) -> Array:
     windows = job.windows
     limit = math.prod(windows.plane)
     given = jobs.checked_indices("indices", indices, job.shape, limit, least=-1)
-    flat = job.planes_last(given).reshape(windows.planes.size, *windows.outputs)
+    flat = job.planes_last(arrays.to_host(given)).reshape(windows.planes.size, *windows.outputs)
     positions = np.unravel_index(np.maximum(flat, 0), windows.plane)
     empty, outside = np.zeros(flat.shape, bool), np.zeros(flat.shape, bool)
     for axis, (lo, count, position) in enumerate(zip(windows.lo, windows.count, positions, strict=True)):
@@ -168,5 +168,5 @@ def _chosen(job: PlaneJob, indices: object) -> Array:
         empty |= size == 0
         outside |= (position < first) | (position >= first + size)
     if (np.where(empty, flat != -1, outside | (flat < 0))).any():
-        raise ValueError("indices must each lie in their own window; some do not")
+        raise ValueError(jobs.OUTSIDE)
     return given

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import arrays, checks, jobs
+from .aligned import Part, Taps, computed
 from .arrays import Array
-from .cpu import align
-from .cpu.align import Part, Taps
+from .kinds import any_kind
 from .operators import FINITE_ABOVE_ZERO
 from .windows import Integers
 
@@ -28,6 +28,7 @@ MOST_OF_A_BOX = 2**31  # of one box in all, where the caller chose their number
 PART = 2**20  # samples along an axis whose tables are made at a time
 
 
+@any_kind
 def roi_align(
     x: Any,
     boxes: Any,
@@ -107,6 +108,7 @@ def roi_align(
     return y
 
 
+@any_kind
 def roi_align_backward(
     gy: Any,
     x: Any,
@@ -156,7 +158,7 @@ def roi_align_backward(
     return call.backward(gradient, call.forward(keep=True)[1])
 
 
-def _pull(call: "_Align", winners: Integers, gy: object, *, params: bool = False) -> Any:
+def _pull(call: "_Align", winners: Array | None, gy: object, *, params: bool = False) -> Any:
     gx = call.backward(jobs.checked_gradient(gy, call.shape), winners)
     return (gx, {}) if checks.boolean("params", params) else gx
 
@@ -178,24 +180,24 @@ class _Align:
         """Shape of the result."""
         return (self.images.size, self.x.shape[1], *self.output_size)
 
-    def forward(self, *, keep: bool) -> tuple[Array, Integers]:
+    def forward(self, *, keep: bool) -> tuple[Array, Array | None]:
         """The result and, where they are to be kept and matter, the winning samples."""
-        y = np.empty(self.shape, self.x.dtype)
-        winners = np.empty(self.shape, np.int64) if keep and self.op != "avg" else align.NOWHERE
+        y = arrays.empty(self.shape, self.x.dtype, self.x)
+        winners = arrays.empty(self.shape, np.int64, self.x) if keep and self.op != "avg" else None
         if y.size:
-            x = np.ascontiguousarray(self.x)
+            x, backend = arrays.contiguous(self.x), arrays.backend(self.x)
             for part in self._parts():
-                align.forward("avg" if self.op == "avg" else "max", x, part, y, winners)
+                backend.align_forward("avg" if self.op == "avg" else "max", x, part, y, winners)
         return y, winners
 
-    def backward(self, gy: Array, winners: Integers) -> Array:
+    def backward(self, gy: Array, winners: Array | None) -> Array:
         """The gradient for `x`."""
-        total = np.zeros(self.x.shape, align.computed(self.x.dtype))
+        total = arrays.zeros(self.x.shape, computed(self.x.dtype), self.x)
         if gy.size:
-            gradient = np.ascontiguousarray(gy, self.x.dtype)
+            gradient, backend = arrays.contiguous(gy, self.x.dtype), arrays.backend(self.x)
             for part in self._parts():
-                align.backward(gradient, part, winners, total)
-        return total.astype(self.x.dtype, copy=False)
+                backend.align_backward(gradient, part, winners, total)
+        return arrays.cast(total, self.x.dtype)
 
     def _parts(self) -> Iterator[Part]:
         """The boxes in their order, as many at a time as keep the tables small."""
@@ -216,7 +218,7 @@ class _Align:
         start, size = self.starts[axis][numbers], self.sizes[axis][numbers]
         n, outputs = self.x.shape[2 + axis], self.output_size[axis]
         placed = _placed(start, size, n, outputs, self.samples)
-        dtype = align.computed(self.x.dtype)
+        dtype = computed(self.x.dtype)
         if self.op == "avg":
             return _joined(placed, outputs, dtype)
         return _single(placed, n, outputs, dtype, neighbours=self.op == "max_neighbour")
@@ -438,7 +440,7 @@ def _checked_boxes(boxes: object, shape: tuple[int, ...]) -> tuple[Integers, Flo
         raise TypeError("boxes must be real numbers, got bool")
     if table.ndim != 2 or table.shape[1] != 5:
         raise ValueError(f"boxes must have the shape (K, 5), (batch, x1, y1, x2, y2), got {table.shape}")
-    numbers = table.astype(np.float64)
+    numbers = arrays.to_host(table).astype(np.float64)
     finite = np.isfinite(numbers).all(1)
     if not finite.all():
         row = int(np.argmin(finite))

@@ -1,5 +1,6 @@
 """Unpooling: values back to the places that indices name, the inverse of ``return_indices``."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from . import arrays, checks, jobs
 from .arrays import Array
+from .kinds import any_kind
 
 RULES = ("last", "sum", "error")
 
 
+@any_kind
 def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: str = "last") -> Array:
     """Write each value to the element that its index names, and 0 everywhere else.
 
@@ -59,22 +62,20 @@ def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: st
     full, pooled = _full_shape(values.shape, shape, axes)
     plane = [full[axis] for axis in pooled]
     flat = jobs.checked_indices("indices", indices, values.shape, int(np.prod(plane, dtype=np.int64)))
-    places = _places(flat, full, pooled)
-    result = np.zeros(full, values.dtype)
-    if duplicates == "sum":
-        wide = np.zeros(full, np.float32) if values.dtype.name in ("float16", "bfloat16") else result
-        np.add.at(wide.reshape(-1), places, values)
-        result = wide.astype(values.dtype, copy=False)
-    elif duplicates == "error" and np.unique(places).size < places.size:
-        raise ValueError('indices name an element twice, which duplicates="error" forbids')
+    if not isinstance(values, np.ndarray):
+        backend = arrays.backend(values)
+        result, read = backend.unpool(values, flat, full, pooled, duplicates)
     else:
-        result.reshape(-1)[places.reshape(-1)] = values.reshape(-1)
+        result, read = _written(values, _places(flat, full, pooled), full, duplicates)
+    if result is None:
+        raise ValueError('indices name an element twice, which duplicates="error" forbids')
     tape = jobs.TAPE.get()
     if tape is not None:
-        tape.append(partial(_pull, places, full, duplicates))
+        tape.append(partial(_pull, read, full))
     return result
 
 
+@any_kind
 def unpool_backward(
     gx: Any, y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: str = "last"
 ) -> Array:
@@ -105,15 +106,36 @@ def unpool_backward(
     return gradient
 
 
-def _pull(places: Array, shape: tuple[int, ...], duplicates: str, gx: object, *, params: bool = False) -> Any:
-    gradient = jobs.checked_gradient(gx, shape).reshape(-1)
-    gy = gradient[places]
-    if duplicates == "last":
-        writer = np.zeros(gradient.size, np.int64)
-        order = np.arange(places.size).reshape(places.shape)
-        writer[places.reshape(-1)] = order.reshape(-1)
-        gy = np.where(writer[places] == order, gy, np.zeros((), gy.dtype))
+def _pull(read: Callable[[Array], Array], shape: tuple[int, ...], gx: object, *, params: bool = False) -> Any:
+    gy = read(jobs.checked_gradient(gx, shape))
     return (gy, {}) if checks.boolean("params", params) else gy
+
+
+def _written(
+    values: Array, places: Array, full: tuple[int, ...], duplicates: str
+) -> tuple[Array | None, Callable[[Array], Array]]:
+    """The result, None where a repetition forbids it; and what reads a gradient for the result back."""
+    result = np.zeros(full, values.dtype)
+    if duplicates == "sum":
+        wide = np.zeros(full, np.float32) if values.dtype.name in ("float16", "bfloat16") else result
+        np.add.at(wide.reshape(-1), places, values)
+        result = wide.astype(values.dtype, copy=False)
+    elif duplicates == "error" and np.unique(places).size < places.size:
+        return None, np.asarray
+    else:
+        result.reshape(-1)[places.reshape(-1)] = values.reshape(-1)
+
+    def read(gradient: Array) -> Array:
+        flat = gradient.reshape(-1)
+        gy = flat[places]
+        if duplicates == "last":
+            writer = np.zeros(flat.size, np.int64)
+            order = np.arange(places.size).reshape(places.shape)
+            writer[places.reshape(-1)] = order.reshape(-1)
+            gy = np.where(writer[places] == order, gy, np.zeros((), gy.dtype))
+        return gy
+
+    return result, read
 
 
 def _full_shape(given: tuple[int, ...], shape: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

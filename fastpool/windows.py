@@ -77,9 +77,13 @@ class Geometry:
         lengths = dict(zip(self.axes, map(len, self.tables), strict=True))
         return tuple(lengths.get(axis, n) for axis, n in enumerate(self.shape))
 
+    @cached_property
+    def _inverse(self) -> "Geometry":
+        return Geometry(self.output_shape, self.axes, tuple(map(inverse, self.tables)))
+
     def inverse(self) -> "Geometry":
         """The geometry that reads the output and covers, for each input, the outputs that read it."""
-        return Geometry(self.output_shape, self.axes, tuple(map(inverse, self.tables)))
+        return self._inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,12 @@ class PlaneWindows:
     def outputs(self) -> tuple[int, ...]:
         """Number of windows along each pooled axis."""
         return tuple(lo.shape[1] for lo in self.lo)
+
+    def inverse(self) -> tuple[tuple[Integers, ...], tuple[Integers, ...]]:
+        """First and number of the windows that cover each element; of the shape (sets, elements) an axis."""
+        found = [_covering(*each) for each in zip(self.plane, self.lo, self.count, strict=True)]
+        first, number = zip(*found, strict=True)
+        return first, number
 
 
 def _remember_small(build: Callable[..., Axis]) -> Callable[..., Axis]:
@@ -225,6 +235,21 @@ def _inverse(length: int, axis: Axis) -> Axis:
         window, _, before = axis.regular
         regular = (window, 1, window - 1 - before)
     return _axis(len(axis), lo, count, count, period, regular)
+
+
+def _covering(n: int, lo: Integers, count: Integers) -> tuple[Integers, Integers]:
+    """The windows that cover each of `n` elements, of sets of windows.
+
+    No window begins or ends before the one before it, and empty ones are at both ends alone.
+    """
+    after = np.logical_and.accumulate(count[:, ::-1] == 0, axis=1)[:, ::-1]  # empty ones behind the last
+    begins, ends = np.where(after, n + 1, lo), np.where(after, n + 1, lo + count)
+    apart = np.arange(lo.shape[0])[:, None] * (n + 2)  # makes one ascending sequence of all sets
+    inputs = (apart + np.arange(n)).reshape(-1)
+    own = np.arange(lo.shape[0])[:, None] * lo.shape[1]
+    first = np.searchsorted((ends + apart).reshape(-1), inputs, "right").reshape(-1, n) - own
+    behind = np.searchsorted((begins + apart).reshape(-1), inputs, "right").reshape(-1, n) - own
+    return first, np.maximum(behind - first, 0)
 
 
 def divisors(

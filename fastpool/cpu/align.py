@@ -7,14 +7,13 @@ a maximum looks at each sample.
 
 from collections.abc import Callable
 from functools import cache
-from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jit, threads
-from ..windows import Integers
+from .. import aligned, jit, threads
+from ..aligned import MERGE, Part, computed
 from . import half
 from .memory import ahead, apart, peek, pointer, poke, raw, storage
 
@@ -23,63 +22,7 @@ NOWHERE = np.empty(0, np.int64)
 LANES = 8  # channels at a time
 
 
-class Taps(NamedTuple):
-    """What the bins of all boxes read along one axis; box by box, bin by bin.
-
-    Attributes
-    ----------
-    bins : ndarray of int64
-        Where each bin's samples begin, and their number.
-    samples : ndarray of int64
-        Where each sample's taps begin, at least one, and their number.
-    positions : ndarray of int64
-    weights : ndarray of a float dtype
-    missing : ndarray of bool, one a bin
-        Whether some of its samples lie outside of the input, or there are none.
-    reach : ndarray of int64, shape (boxes, 2)
-        The first position that a box reads and the one behind the last.
-    """
-
-    bins: Integers
-    samples: Integers
-    positions: Integers
-    weights: Array
-    missing: NDArray[np.bool_]
-    reach: Integers
-
-
-class Part(NamedTuple):
-    """Some boxes, sorted by their image.
-
-    Attributes
-    ----------
-    numbers : ndarray of int64
-        Which boxes of the call they are.
-    images : ndarray of int64
-        The image of each.
-    begin : ndarray of int64
-        Where each image's boxes begin, and their number.
-    rows, columns : Taps
-        Box by box in this order.
-    """
-
-    numbers: Integers
-    images: Integers
-    begin: Integers
-    rows: Taps
-    columns: Taps
-
-
-def computed(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What bins of arrays of a dtype are computed in: its results are rounded once."""
-    return _zero(storage(dtype)).dtype
-
-
-def _zero(stored: str) -> np.float32 | np.float64:
-    return np.float64(0) if stored == "native" else np.float32(0)
-
-
-def forward(op: str, x: Array, part: Part, y: Array, winners: Integers = NOWHERE) -> None:
+def align_forward(op: str, x: Array, part: Part, y: Array, winners: Array | None) -> None:
     """Write the boxes of the part into `y`, and the numbers of the winning samples into `winners`, if any.
 
     All arrays are C-contiguous.
@@ -87,7 +30,7 @@ def forward(op: str, x: Array, part: Part, y: Array, winners: Integers = NOWHERE
     _, channels, height, width = x.shape
     _, _, rows, columns = y.shape
     sizes = channels, height, width, rows, columns
-    arrays = raw(x).reshape(-1), raw(y).reshape(-1), winners.reshape(-1)
+    arrays = raw(x).reshape(-1), raw(y).reshape(-1), _flat(winners)
     arguments = arrays, part.rows, part.columns, (part.numbers, part.images), sizes
     dtype = computed(x.dtype)
 
@@ -100,15 +43,15 @@ def forward(op: str, x: Array, part: Part, y: Array, winners: Integers = NOWHERE
     threads.run(_forward(op, storage(x.dtype)), arguments, tasks, _work(part, channels), scratch)
 
 
-def backward(gy: Array, part: Part, winners: Integers, total: Array) -> None:
+def align_backward(gy: Array, part: Part, winners: Array | None, total: Array) -> None:
     """Add to `total` what the boxes of the part send back; a plane gets it in the order of its boxes.
 
-    `total` has the dtype that is computed in; `winners` is empty for a mean. All arrays are C-contiguous.
+    `total` has the dtype that is computed in; without `winners` it is a mean. All arrays are C-contiguous.
     """
     images, channels, height, width = total.shape
     _, _, rows, columns = gy.shape
     sizes = channels, height, width, rows, columns
-    arrays = raw(gy).reshape(-1), total.reshape(-1), winners.reshape(-1)
+    arrays = raw(gy).reshape(-1), total.reshape(-1), _flat(winners)
     arguments = arrays, part.rows, part.columns, (part.numbers, part.begin), sizes
     kernel = _backward(storage(gy.dtype))
     threads.run(
@@ -116,27 +59,14 @@ def backward(gy: Array, part: Part, winners: Integers, total: Array) -> None:
     )
 
 
+def _flat(winners: Array | None) -> Array:
+    return NOWHERE if winners is None else winners.reshape(-1)
+
+
 def _work(part: Part, channels: int) -> int:
     widths = part.columns.reach[:, 1] - part.columns.reach[:, 0]
     taps = part.rows.positions.size + part.rows.missing.size
     return int(channels * taps * (1 + widths.mean()))
-
-
-# Merging samples: the best value and its sample ----------------------------------------------------------
-
-
-def add_sample(best, chosen, value, sample):
-    """The sum; of a mean's one sample, that one."""
-    return best + value, sample
-
-
-def larger_sample(best, chosen, value, sample):
-    """The first of equals, also of NaNs; the first of all where there is none yet, even if it is -inf."""
-    take = (value > best) | ((value != value) & (best == best)) | ((chosen < 0) & (best == -inf))
-    return value if take else best, sample if take else chosen
-
-
-MERGE = {"avg": (add_sample, 0.0), "max": (larger_sample, -inf)}
 
 
 # Passes: `LANES` channels go side by side, so that the short loops over a bin's elements work on vectors; one
@@ -278,5 +208,6 @@ def _backward(stored: str) -> Callable[..., None]:
     return jit.kernel(walk, f"align_pull_{stored}")
 
 
+jit.register(aligned)
 jit.register(half)
 jit.register(__name__)

@@ -1,0 +1,149 @@
+"""Arrays on a GPU, of whatever library: what calls know of them, and results of the same kind."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import copies
+from .device import Where, memory
+
+Dtype = np.dtype[Any]
+
+
+class Library(Protocol):
+    """A library whose arrays live on GPUs."""
+
+    def take(self, array: Any) -> "DeviceArray":
+        """What a call knows of one of its arrays; no data moves."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Dtype, device: int) -> Any:
+        """A new C-contiguous array of its own, from its own allocator."""
+
+
+@dataclass(eq=False, slots=True)
+class DeviceArray:
+    """An array on a GPU: where it lies, and whose it is.
+
+    Attributes
+    ----------
+    address : int
+        Of the first element.
+    shape, strides : tuple of int
+        As NumPy's: strides in bytes.
+    dtype : numpy.dtype
+    owner : object
+        The library's own array, which keeps the memory.
+    library : Library
+    where : Where
+        The device, and the stream that calls run on.
+    writeable : bool
+    """
+
+    address: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: Dtype
+    owner: Any
+    library: Library
+    where: Where
+    writeable: bool = True
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether it is C-contiguous."""
+        return self.size == 0 or all(
+            n == 1 or own == stride
+            for n, own, stride in zip(
+                self.shape, self.strides, c_strides(self.shape, self.itemsize), strict=True
+            )
+        )
+
+    def memory(self) -> tuple[Any, int]:
+        """What a kernel takes, and how many elements from there the first one is."""
+        return memory(self.address, self.shape, self.strides, self.dtype)
+
+    def flat(self) -> Any:
+        """What a kernel takes, of a C-contiguous array."""
+        return self.memory()[0]
+
+    def empty(self, shape: Sequence[int], dtype: Any) -> "DeviceArray":
+        """A new array of the same library on the same device, for the same stream."""
+        owner = self.library.empty(tuple(shape), np.dtype(dtype), self.where.device)
+        found = self.library.take(owner)
+        found.where = self.where
+        return found
+
+    def zeros(self, shape: Sequence[int], dtype: Any) -> "DeviceArray":
+        """As `empty`, of zeros."""
+        found = self.empty(shape, dtype)
+        copies.fill(found, 0)
+        return found
+
+    def astype(self, dtype: Any) -> "DeviceArray":
+        """A C-contiguous copy, of another dtype."""
+        found = self.empty(self.shape, dtype)
+        copies.assign(found, self)
+        return found
+
+    def compact(self) -> "DeviceArray":
+        """The array, or a copy, C-contiguous."""
+        return self if self.contiguous else self.astype(self.dtype)
+
+    def transpose(self, order: Sequence[int]) -> "DeviceArray":
+        """A view with its axes in another order."""
+        shape, strides = (tuple(each[axis] for axis in order) for each in (self.shape, self.strides))
+        return self._view(self.address, shape, strides)
+
+    def reshape(self, shape: Sequence[int]) -> "DeviceArray":
+        """A view of another shape, or a copy where strides do not allow one."""
+        lengths = tuple(shape)
+        long = [(n, stride) for n, stride in zip(self.shape, self.strides, strict=True) if n != 1]
+        if self.contiguous:
+            return self._view(self.address, lengths, c_strides(lengths, self.itemsize))
+        if [n for n in lengths if n != 1] == [n for n, _ in long]:
+            own = iter([stride for _, stride in long])
+            return self._view(self.address, lengths, tuple(0 if n == 1 else next(own) for n in lengths))
+        return self.astype(self.dtype).reshape(lengths)
+
+    def part(self, first: int, last: int) -> "DeviceArray":
+        """A view of elements `first` to `last` of the last axis."""
+        shape = (*self.shape[:-1], last - first)
+        return self._view(self.address + first * self.strides[-1], shape, self.strides)
+
+    def to_host(self) -> Any:
+        """A copy on the host; waits for the device."""
+        host = np.empty(self.shape, self.dtype)
+        if host.size:
+            copies.to_host(self.compact(), host)
+        return host
+
+    def _view(self, address: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> "DeviceArray":
+        return DeviceArray(
+            address, shape, strides, self.dtype, self.owner, self.library, self.where, self.writeable
+        )
+
+
+def c_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
+    """Strides of a C-contiguous array, in bytes."""
+    strides = [itemsize]
+    for n in reversed(shape[1:]):
+        strides.append(strides[-1] * n)
+    return tuple(reversed(strides[: len(shape)]))

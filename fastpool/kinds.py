@@ -1,0 +1,227 @@
+"""Arrays of other libraries: taken as views, and results given back as arrays of the same kind.
+
+Nothing is imported to find out whose array it is; `fastpool.cuda` is imported when the first array on a GPU
+arrives.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+TAKEN = "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor or jax.Array"
+ARGUMENTS = ("x", "y", "gy", "gx", "indices", "boxes", "samples", "out")  # names of arguments that are arrays
+
+
+class Kind(Protocol):
+    """What arrays of one library on one kind of device are called, and how they become ours and back."""
+
+    name: str
+
+    def take(self, array: Any) -> Any:
+        """A view for our own functions."""
+
+    def give(self, array: Any) -> Any:
+        """A result of ours as the library's array; what is no array stays."""
+
+    def on(self, array: Any) -> AbstractContextManager[Any]:
+        """While the device of one of our views is the current one."""
+
+
+def any_kind(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function of NumPy arrays take arrays of other libraries, and return what it is given."""
+    names = tuple(signature(function).parameters)
+
+    @wraps(function)
+    def taking(*args: P.args, **kwargs: P.kwargs) -> R:
+        if args and type(args[0]) is np.ndarray:
+            return function(*args, **kwargs)
+        given: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
+        arrays = {name: given[name] for name in ARGUMENTS if given.get(name) is not None}
+        kind = next((kind for kind in map(of, arrays.values()) if kind), None)
+        if kind is None:
+            return function(*args, **kwargs)
+        taken = {name: _taken(kind, name, value, arrays) for name, value in arrays.items()}
+        places = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
+        others = {name: taken.get(name, value) for name, value in kwargs.items()}
+        with kind.on(next(iter(taken.values()))):
+            result = function(*places, *args[len(names) :], **others)  # type: ignore[arg-type]
+            return cast(R, _with_out(given_back(kind, result), given.get("out")))
+
+    return taking
+
+
+def of(array: object) -> Kind | None:
+    """The kind of another library's array; None for NumPy's, our own and whatever is no array."""
+    if isinstance(array, np.ndarray):
+        return None
+    for parent in type(array).__mro__:
+        library = parent.__module__.partition(".")[0]
+        if library in LIBRARIES:
+            return LIBRARIES[library](array)
+    return _cuda("an array on a GPU") if hasattr(array, "__cuda_array_interface__") else None
+
+
+def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
+    """A way back that takes and gives arrays of the kind of `array`."""
+    kind = of(array)
+    if kind is None:
+        return pull
+
+    def pull_kind(gy: Any, *, params: bool = False) -> Any:
+        taken = _taken(kind, "gy", gy, {"x": array})
+        with kind.on(taken):
+            return given_back(kind, pull(taken, params=params))
+
+    return pull_kind
+
+
+def given_back(kind: Kind, result: Any) -> Any:
+    """A result, and what is in it, as arrays of a kind."""
+    if isinstance(result, tuple):
+        return tuple(given_back(kind, part) for part in result)
+    if isinstance(result, dict):
+        return {name: given_back(kind, part) for name, part in result.items()}
+    return kind.give(result)
+
+
+def _taken(kind: Kind, name: str, value: Any, arrays: dict[str, Any]) -> Any:
+    own = of(value)
+    if own is kind:
+        return kind.take(value)
+    first = next(iter(arrays))
+    shown = own.name if own else f"{type(value).__module__}.{type(value).__qualname__}"
+    raise TypeError(
+        f"the arrays of a call must be of one kind, got {first} of {kind.name} and {name} of {shown}"
+    )
+
+
+def _with_out(result: Any, out: Any) -> Any:
+    """The user's own `out` in place of our view of it."""
+    if out is None:
+        return result
+    return (out, *result[1:]) if isinstance(result, tuple) else out
+
+
+# Libraries -----------------------------------------------------------------------------------------------
+
+
+class OnHost:
+    """Arrays in the host's memory."""
+
+    def on(self, array: Any) -> AbstractContextManager[Any]:  # noqa: ARG002 - there is one host
+        """See `Kind`."""
+        return nullcontext()
+
+
+class TorchOnHost(OnHost):
+    """PyTorch's tensors on the CPU; gradients are not recorded."""
+
+    name = "torch.Tensor on the CPU"
+
+    def take(self, array: Any) -> Any:
+        """See `Kind`."""
+        plain = array.detach().resolve_conj().resolve_neg()
+        if str(plain.dtype) != "torch.bfloat16":
+            return plain.numpy()
+        return plain.view(sys.modules["torch"].int16).numpy().view(named("bfloat16"))
+
+    def give(self, array: Any) -> Any:
+        """See `Kind`."""
+        torch = sys.modules["torch"]
+        if not isinstance(array, np.ndarray):
+            return array
+        if array.dtype.name == "bfloat16":
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(array)
+
+
+class JaxOnHost(OnHost):
+    """JAX's arrays on the CPU."""
+
+    name = "jax.Array on the CPU"
+
+    def take(self, array: Any) -> Any:
+        """See `Kind`."""
+        return np.asarray(array)
+
+    def give(self, array: Any) -> Any:
+        """See `Kind`."""
+        return sys.modules["jax"].numpy.asarray(array) if isinstance(array, np.ndarray) else array
+
+
+TORCH, JAX = TorchOnHost(), JaxOnHost()
+
+
+def _torch(array: Any) -> Kind | None:
+    if not isinstance(array, sys.modules["torch"].Tensor):
+        return None
+    if array.layout != sys.modules["torch"].strided or array.device.type not in ("cpu", "cuda"):
+        raise TypeError(
+            f"x must be a dense torch.Tensor on cpu or cuda, got {array.layout} on {array.device}"
+        )
+    return TORCH if array.device.type == "cpu" else _cuda("torch.Tensor on CUDA").torch
+
+
+def _jax(array: Any) -> Kind | None:
+    if not isinstance(array, sys.modules["jax"].Array):
+        return None
+    platform = next(iter(array.devices())).platform
+    return JAX if platform == "cpu" else _cuda("jax.Array on CUDA").jax
+
+
+def _cupy(array: Any) -> Kind | None:
+    return _cuda("cupy.ndarray").cupy if isinstance(array, sys.modules["cupy"].ndarray) else None
+
+
+def _numba(array: Any) -> Kind | None:
+    return _cuda("a CUDA array of numba").numba if hasattr(array, "__cuda_ndarray__") else None
+
+
+LIBRARIES = {
+    "torch": _torch,
+    "jax": _jax,
+    "jaxlib": _jax,
+    "cupy": _cupy,
+    "numba": _numba,
+    "numba_cuda": _numba,
+}
+
+
+def cuda_problem() -> str:
+    """Why arrays on GPUs cannot be taken, in a sentence; empty where they can."""
+    try:
+        from numba import config, cuda  # noqa: PLC0415 - as late as an array needs it
+    except Exception as error:
+        return f"numba.cuda does not load: {error}"
+    if config.ENABLE_CUDASIM:
+        return ""
+    if getattr(cuda, "implementation", "") != "NVIDIA":
+        return "numba-cuda is not installed"
+    return "" if cuda.is_available() else "no CUDA device or driver was found"
+
+
+def _cuda(kind: str) -> Any:
+    """The kinds of arrays on GPUs; an ImportError that names the extra where they cannot be taken."""
+    problem = cuda_problem()
+    if problem:
+        raise ImportError(f'{kind} needs fastpool\'s CUDA kernels, pip install "fastpool[cuda]": {problem}')
+    from .cuda import libraries  # noqa: PLC0415 - only an array on a GPU needs it
+
+    return libraries
+
+
+def named(dtype: str) -> np.dtype[Any]:
+    """A dtype by its name; bfloat16 is one of ml_dtypes."""
+    if dtype == "bfloat16":
+        import ml_dtypes  # noqa: PLC0415 - only who has such arrays needs it
+
+        return cast(np.dtype[Any], np.dtype(ml_dtypes.bfloat16))
+    return np.dtype(dtype)
