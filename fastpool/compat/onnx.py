@@ -190,6 +190,8 @@ def _max_unpool(
 ) -> Any:
     """Values to the elements of the shape that the windows imply, which begins a larger `output_shape`."""
     n = _spatial(x)
+    if indices.shape != x.shape:
+        raise ValueError(f"I must have the shape of X, {x.shape}, got {indices.shape}")
     window = _one_an_axis("kernel_shape", kernel_shape, n)
     step = _one_an_axis("strides", strides or [1] * n, n)
     around = _pairs(pads, n)
@@ -198,7 +200,7 @@ def _max_unpool(
         for o, s, k, (before, after) in zip(x.shape[2:], step, window, around, strict=True)
     ]
     implied = (*x.shape[:2], *lengths)
-    flat = fp.convert_indices(_reshaped(indices, x), to="torch", source="onnx", shape=implied)
+    flat = fp.convert_indices(indices, to="torch", source="onnx", shape=implied)
     y = fp.unpool(x, flat, implied)
     if output_shape is None:
         return y
@@ -214,12 +216,6 @@ def _max_unpool(
     larger = np.zeros(full, y.dtype)
     larger[tuple(map(slice, implied))] = y
     return larger
-
-
-def _reshaped(indices: Any, x: Any) -> Any:
-    if indices.shape != x.shape:
-        raise ValueError(f"I must have the shape of X, {x.shape}, got {indices.shape}")
-    return indices
 
 
 def _max_roi_pool(x: Any, rois: Any, *, pooled_shape: Any, spatial_scale: float = 1.0) -> Any:
@@ -293,6 +289,8 @@ def _check(node: Node, inputs: tuple[Any, ...], opset: int) -> None:
             f"node must be one of {', '.join(ATTRIBUTES)}, got {node.op_type!r} of domain {node.domain!r}"
         )
     since, known = ATTRIBUTES[node.op_type]
+    if not _is_integer(opset):
+        raise TypeError(f"opset_version must be an integer, got {opset!r}")
     if opset < since:
         raise ValueError(f"opset_version must be at least {since} for {node.op_type}, got {opset}")
     for name, value in node.attributes.items():
