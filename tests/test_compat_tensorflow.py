@@ -195,6 +195,7 @@ REFUSED = {  # by fastpool, taken by TensorFlow
 OTHERWISE = {
     "NaN": ("max_pool2d", [NAN, 2, 2, "VALID"], {}),
     "NaN with index": ("max_pool_with_argmax", [NAN, 2, 2, "VALID"], {}),
+    "averages of channels": ("avg_pool2d", [ONE, [1, 1, 1, 3], [1, 1, 1, 3], "VALID"], {}),
     "-inf": ("max_pool2d", [np.full((1, 2, 2, 1), -np.inf, np.float32), 2, 2, "VALID"], {}),
 }
 MORE = {  # equal beside the random sets
@@ -301,6 +302,7 @@ def test_what_tensorflow_does_otherwise(answers):
         assert not isinstance(answers[name], str), name
     assert answers["NaN"][0].item() == 5
     assert [part.item() for part in answers["NaN with index"]] == [5, 2]
+    assert answers["averages of channels"][0].size == 0
     assert answers["-inf"][0].item() == np.finfo(np.float32).min
 
 
@@ -323,6 +325,8 @@ def test_values_that_differ_on_purpose():
     assert np.isnan(y).all()
     assert argmax.item() == 1
     assert tf_nn.max_pool2d(np.full((1, 2, 2, 1), -np.inf), 2, 2, "VALID").item() == -np.inf
+    y = tf_nn.avg_pool2d(ONE, [1, 1, 1, 3], [1, 1, 1, 3], "VALID")
+    np.testing.assert_array_equal(y, ONE[..., 1:2])
     y = tf_nn.avg_pool2d(np.array([1, 2, 2, 2]).reshape(1, 2, 2, 1), 2, 2, "VALID")
     assert y.item() == 2  # rounded half up
     assert tf_nn.pool(ONE, [2, 2], "MIN")[0, 0, 0, 0] == 0
@@ -420,6 +424,8 @@ def test_gradients():
     x = np.random.default_rng(2).standard_normal((1, 4, 4, 2))
     y, pull = fp.vjp(tf_nn.max_pool, x, 2, 2, "VALID")
     assert pull(np.ones_like(y)).sum() == y.size
+    (y, _), pull = fp.vjp(tf_nn.max_pool_with_argmax, x, 2, 2, "VALID")
+    assert np.count_nonzero(pull(np.ones_like(y))) == y.size
     with pytest.raises(TypeError, match="one pooling function"):
         fp.vjp(tf_nn.fractional_max_pool, x, 1.5, seed=1)
 
