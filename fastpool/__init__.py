@@ -23,6 +23,7 @@ from .api import (
     stochastic_pool,
     sum_pool,
 )
+from .explain import explain
 from .forms import (
     fractional_pool,
     fractional_pool_backward,
@@ -34,6 +35,7 @@ from .forms import (
     roi_pool_backward,
 )
 from .gradients import adaptive_pool_backward, global_pool_backward, pool_backward, vjp
+from .indices import convert_indices
 from .regions import roi_align, roi_align_backward
 from .threads import get_num_threads, set_num_threads
 from .unpooling import unpool, unpool_backward
@@ -46,6 +48,8 @@ __all__ = [
     "adaptive_pool",
     "adaptive_pool_backward",
     "avg_pool",
+    "convert_indices",
+    "explain",
     "fractional_pool",
     "fractional_pool_backward",
     "gem_pool",

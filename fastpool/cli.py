@@ -1,4 +1,4 @@
-"""The command line, over the public functions: info, pool, demo, bench, warmup."""
+"""The command line, over the public functions: info, pool, explain, demo, bench, warmup."""
 
 import platform
 from collections.abc import Callable
@@ -85,6 +85,27 @@ def pool_file(
         Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     console.print(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}, written to {target}")
+
+
+@app.command()
+def explain(
+    n: Annotated[int, typer.Argument(metavar="LENGTH", help="Length of the axis.")],
+    window: Annotated[int, typer.Option(help="Elements a window covers.")],
+    stride: Annotated[int | None, typer.Option(help="Distance of windows; by default the window.")] = None,
+    padding: Annotated[
+        str, typer.Option(help="Elements on both sides, before,after, valid, same or same_lower.")
+    ] = "0",
+    dilation: Annotated[int, typer.Option(help="Distance between the elements of a window.")] = 1,
+    ceil: Annotated[bool, typer.Option("--ceil", help="Round the number of windows up.")] = False,
+) -> None:
+    """Draw the windows along an axis, with what torch, TensorFlow, ONNX and Caffe would give."""
+    try:
+        around = padding if not padding[:1].isdigit() else _numbers(padding)
+        shown = fp.explain(n, window, stride=stride, padding=around, dilation=dilation, ceil_mode=ceil)
+    except (ValueError, TypeError) as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    console.print(str(shown), markup=False, highlight=False, soft_wrap=True)
 
 
 def _numbers(text: str | None) -> Any:

@@ -1,0 +1,1 @@
+"""Other frameworks' words over fastpool's functions."""

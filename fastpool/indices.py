@@ -1,0 +1,133 @@
+"""Positions of chosen elements, as PyTorch, TensorFlow and ONNX number them."""
+
+from typing import Any
+
+import numpy as np
+
+from . import arrays, checks
+from .arrays import Array
+
+LAYOUTS = ("torch", "tensorflow", "onnx")
+
+
+def convert_indices(
+    i: Any,
+    to: str,
+    *,
+    shape: Any,
+    axes: Any = None,
+    source: str = "torch",
+    include_batch: bool = False,
+    storage_order: int = 0,
+) -> Array:
+    """Indices of one framework's pooling as another numbers the same elements.
+
+    A layout is an order of axes in which an element's position is flat, the last axis fastest:
+
+    - ``"torch"``, which is fastpool's own: the pooled axes, ``y W + x``;
+    - ``"tensorflow"``: the pooled axes, then the channels, ``(y W + x) C + c``; with `include_batch` the
+      batch before them, ``((b H + y) W + x) C + c``;
+    - ``"onnx"``: the whole array, channels first, ``((b C + c) H + y) W + x``; with ``storage_order=1`` the
+      pooled axes in reverse, ``((b C + c) W + x) H + y``.
+
+    Of the axes that are not pooled the first is the batch, and the others are channels; where the array has
+    them does not matter.
+
+    Parameters
+    ----------
+    i : ndarray of an integer dtype
+        Indices; the axes are those of the pooled array, in its order.
+    to, source : {"torch", "tensorflow", "onnx"}
+        The layout wanted, and the one that `i` has.
+    shape : sequence of int
+        Shape of the array that was pooled.
+    axes : int or sequence of int, optional
+        Its pooled axes; every axis after the first two by default.
+    include_batch : bool
+        What TensorFlow's ``include_batch_in_index`` was, or shall be.
+    storage_order : {0, 1}
+        The attribute of ONNX's MaxPool.
+
+    Returns
+    -------
+    ndarray of int64
+        Of the shape of `i`.
+
+    Raises
+    ------
+    TypeError
+        For indices that are no integers, and arguments of a wrong type.
+    ValueError
+        For an unknown layout, a shape that does not fit `i`, an index outside of the array, and one that
+        names an element of another image or channel than its own.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.arange(24.0).reshape(1, 4, 3, 2)  # one image of 4 x 3 with 2 channels last
+    >>> y, i = fp.max_pool(x, (2, 3), axes=(1, 2), return_indices=True)
+    >>> i.reshape(-1)
+    array([ 5,  5, 11, 11], dtype=int32)
+    >>> there = fp.convert_indices(i, to="tensorflow", shape=x.shape, axes=(1, 2))
+    >>> there.reshape(-1)
+    array([10, 11, 22, 23])
+    >>> fp.convert_indices(there, to="torch", source="tensorflow", shape=x.shape, axes=(1, 2)).reshape(-1)
+    array([ 5,  5, 11, 11])
+    """
+    flat = arrays.take("i", i)
+    if flat.dtype.kind not in "iu":
+        raise TypeError(f"i must be an array of integers, got {flat.dtype}")
+    if not checks.is_sequence(shape):
+        raise TypeError(f"shape must be a sequence of integers, got {shape!r}")
+    lengths = tuple(checks.integer("shape", n, minimum=0) for n in shape)
+    pooled = tuple(sorted(checks.pooled_axes("", None, axes, len(lengths))))
+    others = tuple(axis for axis in range(len(lengths)) if axis not in pooled)
+    if flat.ndim != len(lengths) or any(flat.shape[axis] != lengths[axis] for axis in others):
+        raise ValueError(
+            f"i must have the axes of shape {lengths}, of the same lengths where they are not pooled, "
+            f"got {flat.shape}"
+        )
+    batch = checks.boolean("include_batch", include_batch)
+    orders = {
+        "torch": pooled,
+        "tensorflow": others[:1] * batch + pooled + others[1:],
+        "onnx": others + (pooled[::-1] if _storage_order(storage_order) else pooled),
+    }
+    found, wanted = orders[_layout("source", source)], orders[_layout("to", to)]
+    own = dict(zip(range(flat.ndim), np.ogrid[tuple(map(slice, flat.shape))], strict=True))
+    places = _places(flat, found, lengths)
+    for axis in set(found) & set(others):
+        if (places[axis] != own[axis]).any():
+            raise ValueError(f"i names an element that is elsewhere on axis {axis}, which is not pooled")
+    result = np.zeros(flat.shape, np.int64)
+    for axis in wanted:
+        result *= lengths[axis]
+        result += places[axis] if axis in pooled else own[axis]
+    return result
+
+
+def _layout(name: str, layout: object) -> str:
+    if not isinstance(layout, str):
+        raise TypeError(f"{name} must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+    if layout not in LAYOUTS:
+        raise ValueError(f"{name} must be one of {', '.join(LAYOUTS)}, got {layout!r}")
+    return layout
+
+
+def _storage_order(value: object) -> int:
+    order = checks.integer("storage_order", value, minimum=0)
+    if order > 1:
+        raise ValueError(f"storage_order must be 0 (row major) or 1 (column major), got {order}")
+    return order
+
+
+def _places(flat: Array, order: tuple[int, ...], lengths: tuple[int, ...]) -> dict[int, Array]:
+    """Each index as a position on every axis of an order."""
+    size = int(np.prod([lengths[axis] for axis in order], dtype=object))
+    outside = (flat < 0) | (flat >= size)
+    if outside.any():
+        raise ValueError(f"i must be in 0..{size - 1}, got {flat[outside][0]}")
+    rest, places = flat.astype(np.int64), {}
+    for axis in reversed(order):
+        rest, places[axis] = np.divmod(rest, max(lengths[axis], 1))
+    return places
