@@ -310,14 +310,22 @@ adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, "adaptive_
 adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, "adaptive_max_pool3d_with_indices")
 
 
-def _ratios(output_ratio: Any, count: int) -> list[float]:
-    entries = list(output_ratio) if np.ndim(output_ratio) == 1 else [output_ratio] * count
-    if len(entries) != count:
-        raise ValueError(f"output_ratio must be a number or {count} of them, got {output_ratio!r}")
+def _ratios(output_ratio: Any) -> list[float]:
+    """The numbers of `output_ratio`, which is one or a sequence."""
+    entries = list(output_ratio) if np.ndim(output_ratio) == 1 else [output_ratio]
     ratios = [_real("output_ratio", entry) for entry in entries]
     if not all(0 < ratio <= 1 for ratio in ratios):
         raise ValueError(f"output_ratio must be above 0 and at most 1, got {output_ratio!r}")
     return ratios
+
+
+def _scaled(lengths: tuple[int, ...], output_ratio: Any) -> list[int]:
+    """The lengths times the ratios."""
+    ratios = _ratios(output_ratio)
+    if len(ratios) not in (1, len(lengths)):
+        raise ValueError(f"output_ratio must be a number or {len(lengths)} of them, got {output_ratio!r}")
+    ratios *= len(lengths) // len(ratios)
+    return [int(n * ratio) for n, ratio in zip(lengths, ratios, strict=True)]
 
 
 def _samples(given: Any, input: Any, count: int) -> Any:
@@ -359,11 +367,8 @@ def _fractional_max_pool(count: int) -> Function:
         window = _integers("kernel_size", kernel_size, count, minimum=1)
         if output_size is None and output_ratio is None:
             raise ValueError("output_size or output_ratio must be given, got neither")
-        sizes = output_size
-        if output_size is None:
-            ratios = _ratios(output_ratio, count)
-            sizes = [int(input.shape[axis] * ratio) for axis, ratio in zip(axes, ratios, strict=True)]
-        sizes = _integers("output_size", sizes, count, minimum=1)
+        wanted = _scaled(input.shape[-count:], output_ratio) if output_size is None else output_size
+        sizes = _integers("output_size", wanted, count, minimum=1)
         samples = _samples(_random_samples, input, count)
         options = {"window": window, "samples": samples, "axes": axes, "return_indices": return_indices}
         return _int64(fp.fractional_pool(input, "max", sizes, scheme="torch", **options))
@@ -610,7 +615,7 @@ class _FractionalMaxPool(_Module):
                 "exactly one of output_size and output_ratio must be given, "
                 f"got output_size={self.output_size!r}, output_ratio={self.output_ratio!r}"
             )
-        if self.output_ratio is not None and not np.all(np.less(self.output_ratio, 1)):
+        if self.output_ratio is not None and max(_ratios(self.output_ratio)) == 1:
             raise ValueError(f"output_ratio must be above 0 and below 1, got {self.output_ratio!r}")
 
 
