@@ -480,6 +480,17 @@ def test_vjp_gives_torchs_gradient(torch, name, arguments):
     np.testing.assert_allclose(pull(gy), tensor.grad.numpy(), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.peer
+def test_vjp_of_unpooling(torch):
+    x = np.random.default_rng(5).standard_normal((2, 6, 8))
+    y, indices = ours.max_pool2d(x, 2, return_indices=True)
+    gx, pull = fp.vjp(ours.max_unpool2d, y, indices, 2)
+    tensor = torch.from_numpy(y).requires_grad_(True)
+    gx = np.random.default_rng(6).standard_normal(gx.shape)
+    torch.nn.functional.max_unpool2d(tensor, torch.from_numpy(indices), 2).backward(torch.from_numpy(gx))
+    np.testing.assert_array_equal(pull(gx), tensor.grad.numpy())
+
+
 @pytest.mark.parametrize(("p", "options"), [(3, {}), (-np.inf, {}), (2, {"stride": 4, "ceil_mode": True})])
 def test_vjp_refuses_powers_that_it_cannot_see(p, options):
     x = np.random.default_rng(5).standard_normal((2, 6, 7))
