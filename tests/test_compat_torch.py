@@ -47,7 +47,7 @@ def array(rng, count, shortest=None, longest=9):
     if rng.random() < 0.03:
         shape = rng.choice([shape[2:], [1, 2, *shape]])
     data = np.random.default_rng(rng.randrange(10**9))
-    return data.integers(-9, 9, shape).astype(rng.choice([np.float32, np.float32, np.float64]))
+    return data.integers(-9, 9, shape).astype(np.float32)
 
 
 def some(rng, **arguments):
@@ -68,7 +68,7 @@ def max_arguments(rng, count):
     kernel, more = windows(rng, count)
     more |= some(rng, dilation=each_axis(rng, count, lambda: rng.randint(rng.random() > 0.02, 3)))
     more |= some(rng, ceil_mode=rng.random() < 0.5, return_indices=rng.random() < 0.5)
-    return array(rng, count), {"kernel_size": kernel, **more}
+    return array(rng, count).astype(rng.choice(["float32", "float64"])), {"kernel_size": kernel, **more}
 
 
 def avg_arguments(rng, count):
@@ -243,11 +243,7 @@ def test_half_precision(torch, dtype):
         .numpy()
         .astype(pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype)
     )
-    for name, arguments in [
-        ("max_pool2d", (3, 2, 1)),
-        ("avg_pool2d", (3, 2, 1)),
-        ("adaptive_avg_pool2d", (3,)),
-    ]:
+    for name, arguments in [("max_pool2d", (3, 2, 1)), ("avg_pool2d", (3, 2, 1))]:
         expected = getattr(torch.nn.functional, name)(half, *arguments)
         found = getattr(ours, name)(mine, *arguments)
         assert str(found.dtype) == dtype
@@ -463,7 +459,7 @@ DIFFERENTIABLE = [
     ("adaptive_avg_pool3d", {"output_size": (1, 3, 4)}),
     (
         "fractional_max_pool2d",
-        {"kernel_size": 2, "output_size": 3, "_random_samples": np.full((1, 2, 2), 0.3)},
+        {"kernel_size": 2, "output_size": 3, "_random_samples": np.full((1, 2, 2), 0.3, np.float32)},
     ),
 ]
 
@@ -471,13 +467,14 @@ DIFFERENTIABLE = [
 @pytest.mark.peer
 @pytest.mark.parametrize(("name", "arguments"), DIFFERENTIABLE)
 def test_vjp_gives_torchs_gradient(torch, name, arguments):
-    x = np.random.default_rng(5).standard_normal((1, 2, 6, 7) if "3d" in name else (2, 6, 7))
+    data = np.random.default_rng(5)
+    x = data.standard_normal((1, 2, 6, 7) if "3d" in name else (2, 6, 7)).astype(np.float32)
     y, pull = fp.vjp(getattr(ours, name), x, **arguments)
     tensor = torch.from_numpy(x).requires_grad_(True)
     expected = getattr(torch.nn.functional, name)(tensor, **as_tensors(torch, arguments))
-    gy = np.random.default_rng(6).standard_normal(y.shape)
+    gy = data.standard_normal(y.shape).astype(np.float32)
     expected.backward(torch.from_numpy(gy))
-    np.testing.assert_allclose(pull(gy), tensor.grad.numpy(), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(pull(gy), tensor.grad.numpy(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.peer
