@@ -37,9 +37,14 @@ Function = Callable[..., Any]
 # Arguments -----------------------------------------------------------------------------------------------
 
 
+def _is_sequence(value: Any) -> bool:
+    """Whether `value` has one entry an axis; arrays of no dimensions are single values."""
+    return isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
 def _integers(name: str, value: Any, count: int, *, minimum: int) -> tuple[int, ...]:
     """An integer for each of `count` axes; a single one serves them all."""
-    entries = list(value) if np.ndim(value) == 1 else [value]
+    entries = list(value) if _is_sequence(value) else [value]
     if len(entries) not in (1, count):
         raise ValueError(f"{name} must be an integer or {count} integers, got {value!r}")
     return tuple(_integer(name, entry, minimum) for entry in entries * (count // len(entries)))
@@ -259,7 +264,7 @@ lp_pool1d, lp_pool2d, lp_pool3d = (_lp_pool(count) for count in (1, 2, 3))
 def _adapt(op: str, count: int, input: Any, output_size: Any, **others: Any) -> Any:
     """Adaptive bins of fastpool over the last `count` axes; a None in `output_size` keeps a length."""
     axes = _spatial_axes(input, count)
-    entries = list(output_size) if np.ndim(output_size) == 1 else [output_size] * count
+    entries = list(output_size) if _is_sequence(output_size) else [output_size] * count
     if len(entries) != count:
         raise ValueError(f"output_size must be an integer or {count} of them, got {output_size!r}")
     if output_size is None:
@@ -312,7 +317,7 @@ adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, "adaptive_
 
 def _ratios(output_ratio: Any) -> list[float]:
     """The numbers of `output_ratio`, which is one or a sequence."""
-    entries = list(output_ratio) if np.ndim(output_ratio) == 1 else [output_ratio]
+    entries = list(output_ratio) if _is_sequence(output_ratio) else [output_ratio]
     ratios = [_real("output_ratio", entry) for entry in entries]
     if not all(0 < ratio <= 1 for ratio in ratios):
         raise ValueError(f"output_ratio must be above 0 and at most 1, got {output_ratio!r}")
@@ -388,7 +393,7 @@ fractional_max_pool3d_with_indices = _with_indices(
 def _chosen_lengths(output_size: Any, lengths: list[int], strides: tuple[int, ...]) -> list[int]:
     """The lengths that `output_size` names: within a stride of the computed ones."""
     count = len(lengths)
-    if np.ndim(output_size) != 1:
+    if not _is_sequence(output_size):
         raise TypeError(f"output_size must be a sequence of integers, got {output_size!r}")
     if len(output_size) not in (count, count + 2):
         raise ValueError(f"output_size must have {count} or {count + 2} entries, got {output_size!r}")
