@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import cpu
-from .kinds import TAKEN
+from . import cpu, kinds
 from .operators import Operator
 
 Array = NDArray[Any]  # or a `fastpool.cuda.DeviceArray`, which has what calls need of it
@@ -40,8 +39,12 @@ def take(argument: str, array: object) -> Array:
         For anything that is not an array of a known kind.
     """
     if isinstance(array, np.ma.MaskedArray) or not (isinstance(array, np.ndarray) or on_device(array)):
-        kind = f"{type(array).__module__}.{type(array).__qualname__}"
-        raise TypeError(f"{argument} must be an array (one of {TAKEN}; without a mask), got {kind}")
+        if kinds.of(array):
+            shown = f"got {argument} of {kinds.named(array)} beside numpy.ndarray"
+            raise TypeError(f"the arrays of a call must be of one kind, {shown}")
+        raise TypeError(
+            f"{argument} must be an array (one of {kinds.TAKEN}; without a mask), got {kinds.named(array)}"
+        )
     plain: Any = array.view(np.ndarray) if isinstance(array, np.ndarray) else array
     if name(plain.dtype) not in GROUPS["all"]:
         raise TypeError(

@@ -586,7 +586,7 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
     if tape is not None:
         tape.append(partial(_pull_cells, job, array, lengths, pooled))
     if not isinstance(y, np.ndarray):
-        return arrays.backend(y).spread(y, job.geometry)
+        return arrays.backend(y).cells_filled(y, job.geometry)
     for axis, k in zip(pooled, lengths, strict=True):
         y = np.take(y, np.arange(array.shape[axis]) // k, axis)
     return np.ascontiguousarray(y)

@@ -69,6 +69,12 @@ def of(array: object) -> Kind | None:
     return _cuda("an array on a GPU") if hasattr(array, "__cuda_array_interface__") else None
 
 
+def named(array: object) -> str:
+    """What an array's kind is called."""
+    kind = of(array)
+    return kind.name if kind else f"{type(array).__module__}.{type(array).__qualname__}"
+
+
 def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
     """A way back that takes and gives arrays of the kind of `array`."""
     kind = of(array)
@@ -96,6 +102,8 @@ def _taken(kind: Kind, name: str, value: Any, arrays: dict[str, Any]) -> Any:
     own = of(value)
     if own is kind:
         return kind.take(value)
+    if own is None and not isinstance(value, np.ndarray):
+        return value  # no array: what it is for decides
     first = next(iter(arrays))
     shown = own.name if own else f"{type(value).__module__}.{type(value).__qualname__}"
     raise TypeError(
@@ -131,7 +139,7 @@ class TorchOnHost(OnHost):
         plain = array.detach().resolve_conj().resolve_neg()
         if str(plain.dtype) != "torch.bfloat16":
             return plain.numpy()
-        return plain.view(sys.modules["torch"].int16).numpy().view(named("bfloat16"))
+        return plain.view(sys.modules["torch"].int16).numpy().view(dtype_named("bfloat16"))
 
     def give(self, array: Any) -> Any:
         """See `Kind`."""
@@ -218,7 +226,7 @@ def _cuda(kind: str) -> Any:
     return libraries
 
 
-def named(dtype: str) -> np.dtype[Any]:
+def dtype_named(dtype: str) -> np.dtype[Any]:
     """A dtype by its name; bfloat16 is one of ml_dtypes."""
     if dtype == "bfloat16":
         import ml_dtypes  # noqa: PLC0415 - only who has such arrays needs it

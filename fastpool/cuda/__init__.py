@@ -3,10 +3,11 @@
 from .align import align_backward, align_forward
 from .array import DeviceArray
 from .copies import accumulate, assign
-from .fold import gather, plan_planes, reduce, send_shares
-from .plans import plan, plan_taps, send_chosen
-from .unpool import unpool
-from .whole import bounds, inner, overlap, spread, within_windows
+from .fold import gather, plan_planes, reduce
+from .plans import plan, plan_taps
+from .spread import send_chosen, send_shares
+from .unpooling import unpool
+from .whole import bounds, cells_filled, inner, overlap, within_windows
 
 __all__ = [
     "DeviceArray",
@@ -15,6 +16,7 @@ __all__ = [
     "align_forward",
     "assign",
     "bounds",
+    "cells_filled",
     "gather",
     "inner",
     "overlap",
@@ -24,7 +26,6 @@ __all__ = [
     "reduce",
     "send_chosen",
     "send_shares",
-    "spread",
     "unpool",
     "within_windows",
 ]

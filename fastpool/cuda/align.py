@@ -28,7 +28,7 @@ def align_forward(op: str, x: DeviceArray, part: Part, y: DeviceArray, winners: 
     All arrays are C-contiguous.
     """
     sizes = (*x.shape[1:], *y.shape[2:], part.numbers.size)
-    boxes = device.upload(np.stack([part.numbers, part.images]))
+    boxes = device.upload(np.concatenate([part.numbers, part.images]))
     tables = [_forward_tables(taps) for taps in (part.rows, part.columns)]
     total = part.numbers.size * x.shape[1] * y.shape[2] * y.shape[3]
     stored = device.storage(x.dtype), device.raw_name(x.dtype), computed(x.dtype).name

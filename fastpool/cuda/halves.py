@@ -19,17 +19,21 @@ else:
     from numba import types
     from numba.cuda.extending import intrinsic
 
+    # As PTX: NVVM fails on LLVM's half where wide loads bring it.
+
     @intrinsic
     def from_half(typing_context, bits):
         def generate(context, builder, signature, arguments):
-            return builder.fpext(builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType())
+            kind = ir.FunctionType(ir.FloatType(), [ir.IntType(16)])
+            return builder.call(ir.InlineAsm(kind, "cvt.f32.f16 $0, $1;", "=f,h"), arguments)
 
         return types.float32(types.uint16), generate
 
     @intrinsic
     def _rounded(typing_context, value):
         def generate(context, builder, signature, arguments):
-            return builder.bitcast(builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16))
+            kind = ir.FunctionType(ir.IntType(16), [ir.FloatType()])
+            return builder.call(ir.InlineAsm(kind, "cvt.rn.f16.f32 $0, $1;", "=h,f"), arguments)
 
         return types.uint16(types.float32), generate
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import cuda as numba_cuda
 
-from ..kinds import named
+from ..kinds import dtype_named
 from .array import DeviceArray, Dtype, c_strides
 from .device import SIMULATED, Where, synchronize
 
@@ -79,7 +79,7 @@ class Torch(_Library):
         """See `Library`."""
         number = array.device.index
         current = sys.modules["torch"].cuda.current_stream(number).cuda_stream
-        dtype = named(str(array.dtype).removeprefix("torch."))
+        dtype = dtype_named(str(array.dtype).removeprefix("torch."))
         strides = tuple(step * dtype.itemsize for step in array.stride())
         where = Where((number, current))
         return DeviceArray(array.data_ptr(), tuple(array.shape), strides, dtype, array, self, where)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..operators import Operator
 from ..windows import Geometry, Integers
-from . import fold
+from . import fold, lines
 from .array import DeviceArray
 
 
@@ -20,18 +20,17 @@ def plan(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-) -> fold.Plan | None:
-    """How to reduce the windows of arrays like `x`, with indices where `chosen` is "places"; no taps here."""
+) -> fold.Plan | lines.Plan | None:
+    """How to reduce the windows of arrays like `x`: by lines where they fit, else by the skeleton.
+
+    With indices where `chosen` is "places"; taps there are none.
+    """
     if chosen == "taps":
         return None
-    return fold.plan(row.name, row.fold(x.dtype, target), x, geometry, divisors, params, target)
+    found = lines.plan(row, x, geometry, divisors, params, target, placed=chosen == "places")
+    return found or fold.plan(row.name, row.fold(x.dtype, target), x, geometry, divisors, params, target)
 
 
 def plan_taps(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]) -> None:
     """Gradients do not travel tap by tap here."""
     return
-
-
-def send_chosen(gy: DeviceArray, indices: DeviceArray, geometry: Geometry, gx: DeviceArray) -> bool:
-    """Gradients are gathered here, not sent."""
-    return False

@@ -55,11 +55,22 @@ def _integer_key(dtype: str) -> Callable[..., Any]:
     return device.function(key_of_integer)
 
 
-def _key(source: tuple[str, str]) -> tuple[Callable[..., Any], type[Any], int, int]:
-    """The key of a value as kernels read it, its type, and which of its bits are used."""
+def _half_key(unused: int) -> Callable[..., Any]:
+    """The key of a float32 whose lowest bits are those of a shorter float: none."""
+    shift = np.uint32(unused)
+
+    def key_of_half(value):
+        return np.uint32(key_of_float32(value) >> shift)
+
+    return device.function(key_of_half)
+
+
+def _key(source: tuple[str, str]) -> tuple[Callable[..., Any], type[Any], int]:
+    """The key of a value as kernels read it, its type, and its bits."""
     stored, raw = source
     if stored != "native":
-        return key_of_float32, np.uint32, 32, 16 if stored == "bfloat16" else 13
+        unused = 16 if stored == "bfloat16" else 13
+        return _half_key(unused), np.uint32, 32 - unused
     wide = {
         "float32": key_of_float32,
         "float64": key_of_float64,
@@ -68,8 +79,8 @@ def _key(source: tuple[str, str]) -> tuple[Callable[..., Any], type[Any], int, i
     }
     if raw in wide:
         short = raw == "float32"
-        return wide[raw], np.uint32 if short else np.uint64, 32 if short else 64, 0
-    return _integer_key(raw), np.uint32, 8 * np.dtype(raw).itemsize, 0
+        return wide[raw], np.uint32 if short else np.uint64, 32 if short else 64
+    return _integer_key(raw), np.uint32, 8 * np.dtype(raw).itemsize
 
 
 # Steps and merges of the passes --------------------------------------------------------------------------
@@ -152,7 +163,7 @@ def _passing(
 
 def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., Any]:
     read = READ[source[0]]
-    key, word, bits, lowest_bit = _key(source)
+    key, word, bits = _key(source)
     floating = source[0] != "native" or source[1].startswith("float")
     largest_key = word(2**bits - 1)
 
@@ -194,7 +205,7 @@ def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..
         bad = odd(FAR, window, (values, here, params)) if floating else FAR
         answer, nearest = word(0), bad
         if bad == FAR:
-            for turn in range(bits - lowest_bit):
+            for turn in range(bits):
                 trial = word(answer | word(word(1) << word(bits - 1 - turn)))
                 answer = trial if below(none, window, (values, here, params, trial)) <= rank else answer
             rest = rank - below(none, window, (values, here, params, answer))

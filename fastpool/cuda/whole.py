@@ -55,7 +55,7 @@ def within_windows(indices: DeviceArray, geometry: Geometry) -> bool:
     return float(_reduced(OPERATORS["sum"], total, FLOAT64).to_host()) == indices.size
 
 
-def spread(y: DeviceArray, geometry: Geometry) -> DeviceArray:
+def cells_filled(y: DeviceArray, geometry: Geometry) -> DeviceArray:
     """Each cell's value over the cell: the largest of the one window that covers an element."""
     inverse = geometry.inverse()
     result = y.empty(geometry.shape, y.dtype)
