@@ -9,7 +9,7 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -28,7 +28,16 @@ Call = Callable[[], Any]
 Sizes = tuple[int, ...]
 
 SMALLER = 16  # what a small row's channels, or an image's sides, are divided by
-PEERS = ("torch", "onnxruntime", "openvino", "opencv-python-headless", "opencv-python", "scipy", "tinybrain")
+PEERS = (
+    "numba-cuda",
+    "torch",
+    "onnxruntime",
+    "openvino",
+    "opencv-python-headless",
+    "opencv-python",
+    "scipy",
+    "tinybrain",
+)
 
 
 @dataclass(frozen=True)
@@ -527,23 +536,30 @@ def mean_ratio(results: Iterable[Result]) -> float | None:
     return statistics.geometric_mean(ratios) if ratios else None
 
 
-def write_json(path: Path, results: Collection[Result], **settings: object) -> None:
+def write_json(
+    path: Path,
+    results: Collection[Result],
+    settings: Mapping[str, object],
+    device: Mapping[str, str] | None = None,
+) -> None:
     """Everything that was timed, with the machine and the versions.
 
     Parameters
     ----------
     path : Path
     results : collection of Result
-    **settings
+    settings : mapping of str to object
         How it was timed.
+    device : mapping of str to str, optional
+        What is known of the GPU that was timed.
     """
     machine = {
         "processor": platform.machine(),
         "system": platform.system(),
         "Python": platform.python_version(),
-    }
+    } | dict(device or {})
     record = {
-        "settings": settings,
+        "settings": dict(settings),
         "machine": machine,
         "versions": {
             name: found for name in ("fastpool", "numpy", "numba", *PEERS) if (found := _version(name))

@@ -15,7 +15,7 @@ from rich.table import Table
 
 import fastpool as fp
 
-from . import bench, jit
+from . import bench, jit, kinds
 from .operators import OPERATORS
 
 IMAGES = {".png", ".jpg", ".jpeg"}
@@ -45,14 +45,12 @@ def info() -> None:
 
 
 def _cuda_devices() -> str:
-    try:
-        from numba import cuda  # noqa: PLC0415  (a GPU library, imported only when asked for)
+    problem = kinds.cuda_problem()
+    if problem:
+        return f"none: {problem}".splitlines()[0]
+    from numba import cuda  # noqa: PLC0415  (a GPU library, imported only when asked for)
 
-        if not cuda.is_available():
-            return "none: no CUDA driver with a device was found"
-        return ", ".join(str(device.name) for device in cuda.gpus)
-    except Exception as error:
-        return f"none: {error}".splitlines()[0]
+    return ", ".join(str(getattr(device, "name", "numba's simulator")) for device in cuda.gpus)
 
 
 @app.command(name="pool")
@@ -297,20 +295,27 @@ def run_bench(
     small: Annotated[
         bool, typer.Option("--small", help="A small part of each workload: seconds, not minutes.")
     ] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Time fastpool beside the other libraries that are installed, on the poolings of networks and images.
 
     torch, onnxruntime (with onnx), openvino (with onnx), OpenCV, scipy and tinybrain take part where they are
     installed and have the workload. A ratio is fastpool's speed over the fastest other library's on the same
     layout (in training on any layout); "of copy" compares the bytes moved a second with a copy of the input.
+    On a GPU (--device cuda) torch, its compiler and cuDNN take part, and --threads and --idle do not matter.
     """
+    if device not in ("cpu", "cuda"):
+        raise typer.BadParameter(f"cpu or cuda, not {device!r}", param_hint="--device")
+    if device == "cuda":
+        _bench_cuda(only, repeat, json, chart, small=small)
+        return
     rows = list(bench.rows(only, small=small))
     if not rows:
         raise typer.BadParameter(f"no workload has {only!r} in its name", param_hint="--only")
     before = fp.get_num_threads()
     fp.set_num_threads(threads or before)
     try:
-        results = _races(rows, repeat, idle)
+        results = _races(rows, lambda row: bench.race(row, repeat, idle))
     finally:
         fp.set_num_threads(before)
     settings = {"threads": threads or before, "repeat": repeat, "idle": idle, "small": small}
@@ -318,7 +323,7 @@ def run_bench(
     mean = bench.mean_ratio(results)
     console.print(f"geometric mean of the ratios: {mean:.2f}" if mean else "no other library takes part")
     if json:
-        bench.write_json(json, results, **settings)
+        bench.write_json(json, results, settings)
     if chart:
         bench.draw(chart, results, f"threads: {settings['threads']}")
 
@@ -362,13 +367,33 @@ def _compile(op: str, dtype: np.dtype[Any]) -> None:
             fp.pool(x, op, 3, return_indices=True, **options)
 
 
-def _races(rows: list[bench.Row], repeat: int, idle: float) -> list[bench.Result]:
+def _bench_cuda(only: str, repeat: int, json: Path | None, chart: Path | None, *, small: bool) -> None:
+    problem = kinds.cuda_problem()
+    if problem:
+        console.print(f"nothing to time: {problem}")
+        raise typer.Exit(1)
+    from . import bench_cuda  # noqa: PLC0415 - needs torch and a GPU
+
+    rows, machine = list(bench_cuda.workloads(only, small=small)), bench_cuda.machine()
+    results = _races(rows, lambda row: bench_cuda.race(row, repeat))
+    console.print(_speeds(results, ", ".join(f"{name} {value}" for name, value in machine.items())))
+    costs = bench_cuda.launch_cost("cuda")
+    shown = ", ".join(f"{name} {cost * 1e6:.1f} us" for name, cost in costs.items())
+    console.print(f"geometric mean of the ratios: {bench.mean_ratio(results)}; a tiny call: {shown}")
+    if json:
+        settings = {"repeat": repeat, "small": small, "tiny_call_seconds": costs}
+        bench.write_json(json, results, settings, machine)
+    if chart:
+        bench.draw(chart, results, machine["device"])
+
+
+def _races(rows: list[bench.Row], race: Callable[[bench.Row], bench.Result]) -> list[bench.Result]:
     results = []
     with _progress() as progress:
         task = progress.add_task("", total=len(rows))
         for row in rows:
             progress.update(task, description=row.name)
-            results.append(bench.race(row, repeat, idle))
+            results.append(race(row))
             progress.advance(task)
     return results
 

@@ -105,10 +105,8 @@ def _taken(kind: Kind, name: str, value: Any, arrays: dict[str, Any]) -> Any:
     if own is None and not isinstance(value, np.ndarray):
         return value  # no array: what it is for decides
     first = next(iter(arrays))
-    shown = own.name if own else f"{type(value).__module__}.{type(value).__qualname__}"
-    raise TypeError(
-        f"the arrays of a call must be of one kind, got {first} of {kind.name} and {name} of {shown}"
-    )
+    shown = f"got {first} of {kind.name} and {name} of {named(value)}"
+    raise TypeError(f"the arrays of a call must be of one kind, {shown}")
 
 
 def _with_out(result: Any, out: Any) -> Any:
