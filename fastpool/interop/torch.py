@@ -34,7 +34,8 @@ LEARNED = {
 
 def concerns(function: str, given: dict[str, Any]) -> bool:
     """Whether a call is to be made by `call`: for its gradient, a compiler, or the memory format of x."""
-    if function.endswith("_backward"):
+    x = given.get(calls.first(function))
+    if function.endswith("_backward") or not isinstance(x, Tensor):
         return False
     if torch.compiler.is_compiling():
         return True
@@ -42,8 +43,7 @@ def concerns(function: str, given: dict[str, Any]) -> bool:
         return False
     if any(isinstance(value, Tensor) and value.requires_grad for value in given.values()):
         return True
-    kept = function in KEEP_FORMAT and given.get("out") is None
-    return kept and _format(given[calls.first(function)]) != torch.contiguous_format
+    return function in KEEP_FORMAT and given.get("out") is None and _format(x) != torch.contiguous_format
 
 
 def call(function: str, given: dict[str, Any]) -> Any:
