@@ -1,5 +1,6 @@
 """Unpooling: values back to the places that indices name, the inverse of ``return_indices``."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -61,7 +62,7 @@ def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: st
         raise ValueError("y must have at least one axis")
     full, pooled = _full_shape(values.shape, shape, axes)
     plane = [full[axis] for axis in pooled]
-    flat = jobs.checked_indices("indices", indices, values.shape, int(np.prod(plane, dtype=np.int64)))
+    flat = jobs.checked_indices("indices", indices, values.shape, math.prod(plane))
     if not isinstance(values, np.ndarray):
         backend = arrays.backend(values)
         result, read = backend.unpool(values, flat, full, pooled, duplicates)

@@ -1,0 +1,661 @@
+"""The pooling functions of ``torch.nn.functional`` and the modules of ``torch.nn``, on plain arrays.
+
+Same names, argument order, defaults and results; torch is not imported. Inputs are ``(N, C, *spatial)`` or,
+unbatched, ``(C, *spatial)``; indices are int64. Where torch raises a RuntimeError these raise ValueError or
+TypeError. ``docs/frameworks/pytorch.md`` lists the intended differences.
+
+Examples
+--------
+>>> import numpy as np
+>>> from fastpool.compat import torch as F
+>>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+>>> y, indices = F.max_pool2d(x, 2, return_indices=True)
+>>> indices
+array([[[[ 5,  7],
+         [13, 15]]]])
+>>> F.max_unpool2d(y, indices, 2)[0, 0, 1]
+array([0., 5., 0., 7.])
+>>> F.MaxPool2d(3, stride=1)(x)
+array([[[[10., 11.],
+         [14., 15.]]]])
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from operator import index
+from typing import Any, ClassVar
+
+import numpy as np
+
+import fastpool as fp
+
+Function = Callable[..., Any]
+
+# Arguments -----------------------------------------------------------------------------------------------
+
+
+def _is_sequence(value: Any) -> bool:
+    """Whether `value` has one entry an axis; arrays of no dimensions are single values."""
+    return isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _integers(name: str, value: Any, count: int, *, minimum: int) -> tuple[int, ...]:
+    """An integer for each of `count` axes; a single one serves them all."""
+    entries = list(value) if _is_sequence(value) else [value]
+    if len(entries) not in (1, count):
+        raise ValueError(f"{name} must be an integer or {count} integers, got {value!r}")
+    return tuple(_integer(name, entry, minimum) for entry in entries * (count // len(entries)))
+
+
+def _integer(name: str, value: Any, minimum: int) -> int:
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer or a sequence of them, got {value!r}")
+    if index(value) < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return index(value)
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    return float(value)
+
+
+def _spatial_axes(input: Any, count: int) -> tuple[int, ...]:
+    """The last `count` axes of ``(N, C, *spatial)`` or ``(C, *spatial)``."""
+    if not hasattr(input, "ndim"):
+        raise TypeError(f"input must be an array, got {type(input).__name__}")
+    if input.ndim not in (count + 1, count + 2):
+        raise ValueError(
+            f"input must have {count + 2} axes, or {count + 1} without a batch, got shape {input.shape}"
+        )
+    return tuple(range(-count, 0))
+
+
+# Functions: one definition serves one, two and three axes ------------------------------------------------
+
+
+def _named(function: Function, name: str) -> Function:
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def _with_indices(pool: Function, name: str) -> Function:
+    """`pool` with its indices, whatever its ``return_indices`` says."""
+    signature = inspect.signature(pool)
+
+    @wraps(pool)
+    def pool_with_indices(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["return_indices"] = True
+        return pool(*given.args, **given.kwargs)
+
+    return _named(pool_with_indices, name)
+
+
+def _int64(result: Any) -> Any:
+    """The result, its indices (if it has some) as torch gives them."""
+    if not isinstance(result, tuple):
+        return result
+    y, indices = result
+    return y, indices.astype(np.int64)
+
+
+def _slide(
+    pool: Function,
+    count: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    **others: Any,
+) -> Any:
+    """A sliding window of fastpool over the last `count` axes."""
+    axes = _spatial_axes(input, count)
+    window = _integers("kernel_size", kernel_size, count, minimum=1)
+    strides = window if stride is None else _integers("stride", stride, count, minimum=1)
+    around = _integers("padding", padding, count, minimum=0)
+    if any(2 * p > k for p, k in zip(around, window, strict=True)):
+        raise ValueError(f"padding must be at most half of kernel_size {window}, got {padding!r}")
+    return pool(input, window, stride=strides, padding=around, ceil_mode=ceil_mode, axes=axes, **others)
+
+
+def _max_pool(count: int) -> Function:
+    def max_pool(
+        input: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
+        """Largest element of each window, and with ``return_indices`` its place in the plane.
+
+        See `fastpool.max_pool`. `padding` is at most half of `kernel_size`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import max_pool1d
+        >>> max_pool1d(np.array([[3.0, 1.0, 4.0, 1.0, 5.0]]), 2, ceil_mode=True, return_indices=True)
+        (array([[3., 4., 5.]]), array([[0, 2, 4]]))
+        """
+        steps = _integers("dilation", dilation, count, minimum=1)
+        options = {"dilation": steps, "return_indices": return_indices}
+        return _int64(_slide(fp.max_pool, count, input, kernel_size, stride, padding, ceil_mode, **options))
+
+    return _named(max_pool, f"max_pool{count}d")
+
+
+max_pool1d, max_pool2d, max_pool3d = (_max_pool(count) for count in (1, 2, 3))
+max_pool1d_with_indices = _with_indices(max_pool1d, "max_pool1d_with_indices")
+max_pool2d_with_indices = _with_indices(max_pool2d, "max_pool2d_with_indices")
+max_pool3d_with_indices = _with_indices(max_pool3d, "max_pool3d_with_indices")
+
+
+def avg_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """Mean of each window along one axis; see `fastpool.avg_pool`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import avg_pool1d
+    >>> avg_pool1d(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), 2, ceil_mode=True)
+    array([[1.5, 3.5, 5. ]])
+    """
+    include = {"count_include_pad": count_include_pad}
+    return _slide(fp.avg_pool, 1, input, kernel_size, stride, padding, ceil_mode, **include)
+
+
+def _avg_pool(count: int) -> Function:
+    def avg_pool(
+        input: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        """Mean of each window; see `fastpool.avg_pool`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import avg_pool2d
+        >>> avg_pool2d(np.array([[[1.0, 3.0], [5.0, 7.0]]]), 2, padding=1, count_include_pad=False)
+        array([[[1., 3.],
+                [5., 7.]]])
+        """
+        options = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
+        return _slide(fp.avg_pool, count, input, kernel_size, stride, padding, ceil_mode, **options)
+
+    return _named(avg_pool, f"avg_pool{count}d")
+
+
+avg_pool2d, avg_pool3d = (_avg_pool(count) for count in (2, 3))
+
+
+def _lp_pool(count: int) -> Function:
+    def lp_pool(
+        input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+    ) -> Any:
+        """Power average of each window: ``(sum of x**p)**(1/p)``, with p the `norm_type`.
+
+        The norm of `fastpool.lp_pool` where `p` is even or no element is negative; else, as in torch, powers
+        keep their sign, and a root of a negative sum is NaN. An infinite `p` gives the largest magnitude,
+        -infinity the smallest. A window that overhangs the input in `ceil_mode` is scaled up to a full one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import lp_pool1d
+        >>> lp_pool1d(np.array([[3.0, 4.0, -2.0, 1.0]]), 2, 2)
+        array([[5.        , 2.23606798]])
+        >>> lp_pool1d(np.array([[3.0, 4.0, -2.0, 1.0]]), 1, 2)
+        array([[ 7., -1.]])
+        """
+        p = _real("norm_type", norm_type)
+        if p == 0 or math.isnan(p):
+            raise ValueError(f"norm_type must be a number other than 0, got {norm_type!r}")
+        window = _integers("kernel_size", kernel_size, count, minimum=1)
+        strides = window if stride is None else _integers("stride", stride, count, minimum=1)
+        lengths = [input.shape[axis] for axis in _spatial_axes(input, count)]
+
+        def slide(pool: Function, x: Any, **others: Any) -> Any:
+            return _slide(pool, count, x, window, strides, 0, ceil_mode, **others)
+
+        if p == -math.inf:
+            return slide(_apart(fp.min_pool), np.abs(input))
+        overhangs = ceil_mode and any((n - k) % s for n, k, s in zip(lengths, window, strides, strict=True))
+        positive = p > 0 and (p == math.inf or p % 2 == 0 or not (input < 0).any())
+        if positive and (p == math.inf or not overhangs):
+            return slide(fp.lp_pool, input, p=p)
+        with np.errstate(all="ignore"):
+            return (slide(_apart(fp.avg_pool), input**p) * math.prod(window)) ** (1 / p)
+
+    return _named(lp_pool, f"lp_pool{count}d")
+
+
+def _apart(pool: Function) -> Function:
+    """`pool`, out of sight of a `fastpool.vjp` around it: that would miss the powers, and refuses instead."""
+
+    def pool_apart(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return fp.vjp(pool, x, *args, **kwargs)[0]
+
+    return pool_apart
+
+
+lp_pool1d, lp_pool2d, lp_pool3d = (_lp_pool(count) for count in (1, 2, 3))
+
+
+def _adapt(op: str, count: int, input: Any, output_size: Any, **others: Any) -> Any:
+    """Adaptive bins of fastpool over the last `count` axes; a None in `output_size` keeps a length."""
+    axes = _spatial_axes(input, count)
+    entries = list(output_size) if _is_sequence(output_size) else [output_size] * count
+    if len(entries) != count:
+        raise ValueError(f"output_size must be an integer or {count} of them, got {output_size!r}")
+    if output_size is None:
+        raise TypeError("output_size must be an integer or a sequence of integers and None, got None")
+    sizes = [
+        input.shape[axis] if size is None else _integer("output_size", size, 1)
+        for axis, size in zip(axes, entries, strict=True)
+    ]
+    return fp.adaptive_pool(input, op, sizes, axes=axes, **others)
+
+
+def _adaptive_max_pool(count: int) -> Function:
+    def adaptive_max_pool(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+        """Largest element of each adaptive bin; see `fastpool.adaptive_pool`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import adaptive_max_pool1d
+        >>> adaptive_max_pool1d(np.array([[3.0, 1.0, 4.0, 1.0, 5.0]]), 2, return_indices=True)
+        (array([[4., 5.]]), array([[2, 4]]))
+        """
+        return _int64(_adapt("max", count, input, output_size, return_indices=return_indices))
+
+    return _named(adaptive_max_pool, f"adaptive_max_pool{count}d")
+
+
+def _adaptive_avg_pool(count: int) -> Function:
+    def adaptive_avg_pool(input: Any, output_size: Any) -> Any:
+        """Mean of each adaptive bin; see `fastpool.adaptive_pool`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import adaptive_avg_pool2d
+        >>> adaptive_avg_pool2d(np.array([[[1.0, 3.0], [5.0, 7.0]]]), (1, None))
+        array([[[3., 5.]]])
+        """
+        return _adapt("avg", count, input, output_size)
+
+    return _named(adaptive_avg_pool, f"adaptive_avg_pool{count}d")
+
+
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pool, (1, 2, 3))
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool, (1, 2, 3))
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d, "adaptive_max_pool1d_with_indices")
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, "adaptive_max_pool2d_with_indices")
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, "adaptive_max_pool3d_with_indices")
+
+
+def _ratios(output_ratio: Any) -> list[float]:
+    """The numbers of `output_ratio`, which is one or a sequence."""
+    entries = list(output_ratio) if _is_sequence(output_ratio) else [output_ratio]
+    ratios = [_real("output_ratio", entry) for entry in entries]
+    if not all(0 < ratio <= 1 for ratio in ratios):
+        raise ValueError(f"output_ratio must be above 0 and at most 1, got {output_ratio!r}")
+    return ratios
+
+
+def _scaled(lengths: tuple[int, ...], output_ratio: Any) -> list[int]:
+    """The lengths times the ratios."""
+    ratios = _ratios(output_ratio)
+    if len(ratios) not in (1, len(lengths)):
+        raise ValueError(f"output_ratio must be a number or {len(lengths)} of them, got {output_ratio!r}")
+    ratios *= len(lengths) // len(ratios)
+    return [int(n * ratio) for n, ratio in zip(lengths, ratios, strict=True)]
+
+
+def _samples(given: Any, input: Any, count: int) -> Any:
+    """Samples in the shape that `fastpool.fractional_pool` takes; torch's have a batch axis in any case."""
+    if given is None:
+        return None
+    planes = input.shape[:-count] if input.ndim == count + 2 else (1, *input.shape[:-count])
+    if getattr(given, "dtype", None) != input.dtype:
+        raise TypeError(f"_random_samples must be an array of the dtype of input, {input.dtype}")
+    if given.shape != (*planes, count):
+        raise ValueError(f"_random_samples must have the shape {(*planes, count)}, got {given.shape}")
+    return given if input.ndim == count + 2 else given[0]
+
+
+def _fractional_max_pool(count: int) -> Function:
+    def fractional_max_pool(
+        input: Any,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+    ) -> Any:
+        """Largest element of windows at random places; see `fastpool.fractional_pool`.
+
+        `output_size` windows an axis, or ``int(length * output_ratio)``. `_random_samples` are numbers in
+        [0, 1) of the dtype of `input` and of shape ``(N, C, axes)``, ``(1, C, axes)`` without a batch.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import fractional_max_pool2d
+        >>> x = np.arange(25.0).reshape(1, 5, 5)
+        >>> fractional_max_pool2d(x, 2, output_size=2, _random_samples=np.full((1, 1, 2), 0.5))
+        array([[[ 6.,  9.],
+                [21., 24.]]])
+        """
+        axes = _spatial_axes(input, count)
+        window = _integers("kernel_size", kernel_size, count, minimum=1)
+        if output_size is None and output_ratio is None:
+            raise ValueError("output_size or output_ratio must be given, got neither")
+        wanted = _scaled(input.shape[-count:], output_ratio) if output_size is None else output_size
+        sizes = _integers("output_size", wanted, count, minimum=1)
+        samples = _samples(_random_samples, input, count)
+        options = {"window": window, "samples": samples, "axes": axes, "return_indices": return_indices}
+        return _int64(fp.fractional_pool(input, "max", sizes, scheme="torch", **options))
+
+    return _named(fractional_max_pool, f"fractional_max_pool{count}d")
+
+
+fractional_max_pool2d, fractional_max_pool3d = (_fractional_max_pool(count) for count in (2, 3))
+fractional_max_pool2d_with_indices = _with_indices(
+    fractional_max_pool2d, "fractional_max_pool2d_with_indices"
+)
+fractional_max_pool3d_with_indices = _with_indices(
+    fractional_max_pool3d, "fractional_max_pool3d_with_indices"
+)
+
+
+def _chosen_lengths(output_size: Any, lengths: list[int], strides: tuple[int, ...]) -> list[int]:
+    """The lengths that `output_size` names: within a stride of the computed ones."""
+    count = len(lengths)
+    if not _is_sequence(output_size):
+        raise TypeError(f"output_size must be a sequence of integers, got {output_size!r}")
+    if len(output_size) not in (count, count + 2):
+        raise ValueError(f"output_size must have {count} or {count + 2} entries, got {output_size!r}")
+    chosen = [_integer("output_size", size, 0) for size in output_size[-count:]]
+    for size, length, step in zip(chosen, lengths, strides, strict=True):
+        if abs(size - length) >= step:
+            raise ValueError(
+                f"output_size must be between {length - step + 1} and {length + step - 1}, got {size}"
+            )
+    return chosen
+
+
+def _max_unpool(count: int) -> Function:
+    def max_unpool(
+        input: Any,
+        indices: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        output_size: Any = None,
+    ) -> Any:
+        """Write each value to the element that its index names, and 0 elsewhere; see `fastpool.unpool`.
+
+        The result has ``(n - 1) stride - 2 padding + kernel_size`` elements an axis, or `output_size`.
+        Of values with the same index the last one stays.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastpool.compat.torch import max_unpool1d
+        >>> max_unpool1d(np.array([[3.0, 4.0]]), np.array([[0, 2]]), 2, output_size=(5,))
+        array([[3., 0., 4., 0., 0.]])
+        """
+        axes = _spatial_axes(input, count)
+        window = _integers("kernel_size", kernel_size, count, minimum=1)
+        strides = window if stride is None else _integers("stride", stride, count, minimum=1)
+        around = _integers("padding", padding, count, minimum=0)
+        each = zip(input.shape[-count:], window, strides, around, strict=True)
+        lengths = [(n - 1) * s - 2 * p + k for n, k, s, p in each]
+        if output_size is not None:
+            lengths = _chosen_lengths(output_size, lengths, strides)
+        if min(lengths) < 1:
+            raise ValueError(f"input of shape {input.shape} would be unpooled to lengths {lengths}, below 1")
+        return fp.unpool(input, indices, lengths, axes=axes)
+
+    return _named(max_unpool, f"max_unpool{count}d")
+
+
+max_unpool1d, max_unpool2d, max_unpool3d = (_max_unpool(count) for count in (1, 2, 3))
+
+
+# Modules: constructors that keep their arguments for the function ----------------------------------------
+
+
+class _Module:
+    """A call hands what the constructor was given to `function`."""
+
+    function: ClassVar[Function]
+
+    def __call__(self, input: Any) -> Any:
+        return type(self).function(input, **vars(self))
+
+
+@dataclass(eq=False)
+class _Sliding:
+    kernel_size: Any
+    stride: Any = None
+    padding: Any = 0
+
+    def __post_init__(self) -> None:
+        self.stride = self.kernel_size if self.stride is None else self.stride
+
+
+@dataclass(eq=False)
+class _MaxPool(_Sliding, _Module):
+    dilation: Any = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+
+
+class MaxPool1d(_MaxPool):
+    """`max_pool1d` with these arguments."""
+
+    function = max_pool1d
+
+
+class MaxPool2d(_MaxPool):
+    """`max_pool2d` with these arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import MaxPool2d
+    >>> pool = MaxPool2d(2, ceil_mode=True)
+    >>> pool
+    MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, return_indices=False, ceil_mode=True)
+    >>> pool(np.arange(9.0).reshape(1, 3, 3))
+    array([[[4., 5.],
+            [7., 8.]]])
+    """
+
+    function = max_pool2d
+
+
+class MaxPool3d(_MaxPool):
+    """`max_pool3d` with these arguments."""
+
+    function = max_pool3d
+
+
+@dataclass(eq=False)
+class _AvgPool(_Sliding, _Module):
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+
+@dataclass(eq=False)
+class _DividingAvgPool(_AvgPool):
+    divisor_override: int | None = None
+
+
+class AvgPool1d(_AvgPool):
+    """`avg_pool1d` with these arguments."""
+
+    function = avg_pool1d
+
+
+class AvgPool2d(_DividingAvgPool):
+    """`avg_pool2d` with these arguments."""
+
+    function = avg_pool2d
+
+
+class AvgPool3d(_DividingAvgPool):
+    """`avg_pool3d` with these arguments."""
+
+    function = avg_pool3d
+
+
+@dataclass(eq=False)
+class _LPPool(_Module):
+    norm_type: float
+    kernel_size: Any
+    stride: Any = None
+    ceil_mode: bool = False
+
+
+class LPPool1d(_LPPool):
+    """`lp_pool1d` with these arguments."""
+
+    function = lp_pool1d
+
+
+class LPPool2d(_LPPool):
+    """`lp_pool2d` with these arguments."""
+
+    function = lp_pool2d
+
+
+class LPPool3d(_LPPool):
+    """`lp_pool3d` with these arguments."""
+
+    function = lp_pool3d
+
+
+@dataclass(eq=False)
+class _AdaptiveAvgPool(_Module):
+    output_size: Any
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """`adaptive_avg_pool1d` with these arguments."""
+
+    function = adaptive_avg_pool1d
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """`adaptive_avg_pool2d` with these arguments."""
+
+    function = adaptive_avg_pool2d
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """`adaptive_avg_pool3d` with these arguments."""
+
+    function = adaptive_avg_pool3d
+
+
+@dataclass(eq=False)
+class _AdaptiveMaxPool(_Module):
+    output_size: Any
+    return_indices: bool = False
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """`adaptive_max_pool1d` with these arguments."""
+
+    function = adaptive_max_pool1d
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """`adaptive_max_pool2d` with these arguments."""
+
+    function = adaptive_max_pool2d
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """`adaptive_max_pool3d` with these arguments."""
+
+    function = adaptive_max_pool3d
+
+
+@dataclass(eq=False)
+class _FractionalMaxPool(_Module):
+    kernel_size: Any
+    output_size: Any = None
+    output_ratio: Any = None
+    return_indices: bool = False
+    _random_samples: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.output_size is None) == (self.output_ratio is None):
+            raise ValueError(
+                "exactly one of output_size and output_ratio must be given, "
+                f"got output_size={self.output_size!r}, output_ratio={self.output_ratio!r}"
+            )
+        if self.output_ratio is not None and max(_ratios(self.output_ratio)) == 1:
+            raise ValueError(f"output_ratio must be above 0 and below 1, got {self.output_ratio!r}")
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """`fractional_max_pool2d` with these arguments; of `output_size` and `output_ratio` exactly one."""
+
+    function = fractional_max_pool2d
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """`fractional_max_pool3d` with these arguments; of `output_size` and `output_ratio` exactly one."""
+
+    function = fractional_max_pool3d
+
+
+class _MaxUnpool(_Sliding):
+    function: ClassVar[Function]
+
+    def __call__(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+        return type(self).function(input, indices, **vars(self), output_size=output_size)
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """`max_unpool1d` with these arguments; a call takes the input, indices and an ``output_size``."""
+
+    function = max_unpool1d
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """`max_unpool2d` with these arguments; a call takes the input, indices and an ``output_size``."""
+
+    function = max_unpool2d
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """`max_unpool3d` with these arguments; a call takes the input, indices and an ``output_size``."""
+
+    function = max_unpool3d
