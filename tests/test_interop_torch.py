@@ -1,8 +1,13 @@
 """fastpool in PyTorch: gradients by finite differences, memory formats, compiled calls, layers, training."""
 
 import copy
+import importlib
 import pickle
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +23,7 @@ from fastpool.interop import torch as layers  # noqa: E402
 
 pytestmark = pytest.mark.peer
 
+PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "interop.md"
 DIFFERENTIABLE = [op for op in OPERATORS if op != "mode"]
 OPTIONS = {"quantile": {"q": 0.3}, "stochastic": {"rng": 7}}
 BOXES = torch.tensor([[0, 0.6, 0.7, 4.2, 3.9], [1, 1.0, 0.0, 3.0, 4.0]], dtype=torch.float64)
@@ -381,48 +387,54 @@ def test_other_functions_as_layers():
     assert repr(layers.Layer("mosaic", cell=2)) == "Layer('mosaic', cell=2)"
 
 
+# What the documents say ----------------------------------------------------------------------------------
+
+
+def test_the_page_runs():
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S) if "torch" in block
+    ]
+    exec(compile(code, PAGE.name, "exec"), {})
+
+
+def test_a_plain_import_brings_neither_torch_nor_jax():
+    code = "import sys, fastpool, fastpool.interop.calls; print({'torch', 'jax'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 # A model -------------------------------------------------------------------------------------------------
-
-
-def accuracy(first, second, data, steps=150):
-    """Of a network with two pooling layers, on digits that it was not trained on; in percent."""
-    (x, labels), (unseen, truth) = data
-    torch.manual_seed(3)
-    model = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 16, 3, padding=1),
-        torch.nn.ReLU(),
-        first,
-        torch.nn.Conv2d(16, 32, 3, padding=1),
-        torch.nn.ReLU(),
-        second,
-        torch.nn.Flatten(),
-        torch.nn.Linear(128, 10),
-    )
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for step in range(steps):
-        batch = torch.arange(step * 64, step * 64 + 64) % len(x)
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(model(x[batch]), labels[batch]).backward()
-        optimiser.step()
-    return 100 * (model(unseen).argmax(1) == truth).float().mean().item()
 
 
 @pytest.fixture(scope="module")
 def digits():
-    data = pytest.importorskip("sklearn.datasets").load_digits()
-    x = torch.from_numpy(data.images).float().div(16)[:, None]
-    labels = torch.from_numpy(data.target)
-    return (x[:1297], labels[:1297]), (x[1297:], labels[1297:])
+    """The example, a network with two pooling layers."""
+    pytest.importorskip("sklearn")
+    sys.path.insert(0, str(PAGE.parents[2] / "examples"))
+    yield importlib.import_module("digits_torch")
+    sys.path.pop(0)
+
+
+def accuracy(digits, first, second):
+    torch.manual_seed(3)
+    return digits.accuracy(digits.network(first, second), steps=200)
 
 
 def test_a_network_learns_digits_as_with_torchs_own_layers(digits):
-    own = accuracy(torch.nn.MaxPool2d(2), torch.nn.AdaptiveAvgPool2d(2), digits)
-    ours = accuracy(layers.MaxPool(2), layers.AdaptiveAvgPool(2), digits)
+    own = accuracy(digits, torch.nn.MaxPool2d(2), torch.nn.AdaptiveAvgPool2d(2))
+    ours = accuracy(digits, layers.MaxPool(2), layers.AdaptiveAvgPool(2))
     assert own > 85
     assert abs(ours - own) <= 1
 
 
 def test_a_network_learns_digits_with_learnable_layers(digits):
     first = layers.GemPool(2, learnable=True)
-    assert accuracy(first, layers.AdaptiveMixedPool(2, learnable=True), digits) > 85
+    assert accuracy(digits, first, layers.AdaptiveMixedPool(2, learnable=True)) > 85
     assert first.p.item() != 3
+
+
+def test_a_network_of_numpy_arrays_learns_digits_with_kerass_layers():
+    pytest.importorskip("sklearn")
+    command = [sys.executable, str(PAGE.parents[2] / "examples" / "digits_keras_style.py"), "--steps", "120"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout.split()[-2]) > 80
