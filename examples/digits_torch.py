@@ -1,7 +1,7 @@
 """A small convolutional network in PyTorch learns handwritten digits, with pooling layers of fastpool.
 
-Needs torch and scikit-learn, whose digits it reads: ``python examples/digits_torch.py``. Kernels are compiled the first
-time, in a minute or two; training takes seconds.
+Needs torch and scikit-learn, whose digits it reads: ``python examples/digits_torch.py``. Kernels are
+compiled the first time, in a minute or two; training takes seconds.
 """
 
 import argparse
