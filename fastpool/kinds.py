@@ -48,6 +48,11 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
             return function(*args, **kwargs)
+        if kind.name.startswith("torch.Tensor"):
+            from .interop import torch as interop  # noqa: PLC0415 - only who has tensors has PyTorch
+
+            if interop.concerns(function.__name__, given):
+                return cast(R, interop.call(function.__name__, given))
         taken = {name: _taken(kind, name, value, arrays) for name, value in arrays.items()}
         places = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
         others = {name: taken.get(name, value) for name, value in kwargs.items()}
@@ -128,7 +133,7 @@ class OnHost:
 
 
 class TorchOnHost(OnHost):
-    """PyTorch's tensors on the CPU; gradients are not recorded."""
+    """PyTorch's tensors on the CPU; `fastpool.interop.torch` sees to gradients."""
 
     name = "torch.Tensor on the CPU"
 

@@ -1,0 +1,416 @@
+"""fastpool in PyTorch: its functions keep the graph, `torch.compile` takes them, and there are layers.
+
+Any fastpool function on a tensor that requires a gradient comes here (`fastpool.kinds`), so that
+``fp.max_pool(x, 2)`` is differentiable as it is. In eager mode a `torch.autograd.Function` keeps what
+`fastpool.vjp` gives; while PyTorch compiles, the call becomes the custom operator ``fastpool::call``, whose
+gradient is ``fastpool::pull``. Parameters (p, r, beta, alpha) that are tensors have gradients as well.
+"""
+
+# mypy: disable-error-code="import-not-found", disallow-untyped-calls=False, disallow-untyped-decorators=False
+# mypy: disallow-subclassing-any=False, warn-unused-ignores=False
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import fastpool as fp
+from fastpool import jobs, kinds
+from fastpool.operators import OPERATORS
+from fastpool.random import Draws, seed_of
+
+from . import calls
+
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+CHOOSING = ("pool", "adaptive_pool", "global_pool")  # functions where a chosen element's index is at hand
+KEEP_FORMAT = ("pool", "adaptive_pool", "mosaic")  # functions whose results have the memory format of x
+LEARNED = {
+    row.name: {parameter.name: parameter.default for parameter in row.params if parameter.slope}
+    for row in OPERATORS.values()
+}
+
+
+def concerns(function: str, given: dict[str, Any]) -> bool:
+    """Whether a call is to be made by `call`: for its gradient, a compiler, or the memory format of x."""
+    x = given.get(calls.first(function))
+    if function.endswith("_backward") or not isinstance(x, Tensor):
+        return False
+    if torch.compiler.is_compiling():
+        return True
+    if jobs.TAPE.get() is not None:  # `fastpool.vjp` takes plain tensors
+        return False
+    if any(isinstance(value, Tensor) and value.requires_grad for value in given.values()):
+        return True
+    return function in KEEP_FORMAT and given.get("out") is None and _format(x) != torch.contiguous_format
+
+
+def call(function: str, given: dict[str, Any]) -> Any:
+    """Call a fastpool function so that PyTorch knows what happens.
+
+    Parameters
+    ----------
+    function : str
+        Name of a pooling function of fastpool, such as ``"pool"``.
+    given : dict
+        Its arguments by their names. Parameters may be tensors of one element, and so may `rng`, a seed;
+        without `rng` the seed comes from PyTorch's generator.
+
+    Returns
+    -------
+    Tensor or tuple of Tensor
+        What the function returns; for sliding, adaptive and mosaic pooling in the memory format of x.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the function; for `out`, which cannot be differentiated.
+    """
+    if given.get("out") is not None:
+        raise ValueError("out must be None where gradients are recorded or the call is compiled")
+    if calls.draws(function, given) and given.get("rng") is None:
+        given = {**given, "rng": torch.randint(2**63 - 1, ())}
+    own = calls.first(function)
+    names = [own, *(name for name, value in given.items() if isinstance(value, Tensor) and name != own)]
+    tensors = [given[name] for name in names]
+    options = {name: value for name, value in given.items() if name not in names}
+    if torch.compiler.is_compiling():
+        results = _call(tensors, _text(function, tuple(names), options))
+    elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        results = _Pool.apply(Call(function, names, options), *tensors)
+    else:
+        results = Call(function, names, options).forward(tensors)
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+class Call:
+    """A call apart from its tensors, whose names it knows."""
+
+    def __init__(self, function: str, names: list[str], options: dict[str, Any]):
+        if isinstance(options.get("rng"), np.random.Generator):  # one seed for both directions
+            options = {**options, "rng": Draws(*seed_of(options["rng"]))}
+        self.function, self.names, self.options = function, names, options
+        self.pull: Callable[..., Any] | None = None
+
+    def forward(self, tensors: list[Tensor], *, keep: bool = False) -> tuple[Tensor, ...]:
+        """The results; `keep` the way back for `gradients`."""
+        x, arguments, order = self._arguments(tensors)
+        f = getattr(fp, self.function)
+        if keep:
+            results, self.pull = fp.vjp(f, x, **arguments)
+        else:
+            results = f(x, **arguments)
+        listed = results if isinstance(results, tuple) else (results,)
+        if order:
+            listed = tuple(_back(y, order) for y in listed)
+        if self.function in KEEP_FORMAT:
+            listed = tuple(y.contiguous(memory_format=_format(tensors[0])) for y in listed)
+        return listed
+
+    def gradients(self, gy: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
+        """The gradients for all tensors that have one.
+
+        What `forward` kept is used once, so that the memory is free as soon as PyTorch's own.
+        """
+        if self.pull is None:
+            self.forward(tensors, keep=True)
+        pull, self.pull = self.pull, None
+        assert pull is not None
+        order = self._arguments(tensors)[2]
+        wanted = any(name in calls.LEARNABLE for name in self.names)
+        pulled = pull(gy.detach().permute(order) if order else gy.detach(), params=wanted)
+        gx, slopes = pulled if wanted else (pulled, {})
+        found = [gx if not order else _back(gx, order)]
+        for name, tensor in zip(self.names[1:], tensors[1:], strict=True):
+            slope = slopes.get(name)
+            found.append(None if slope is None else _like(slope, tensor))
+        return found
+
+    def _arguments(self, tensors: list[Tensor]) -> tuple[Tensor, dict[str, Any], tuple[int, ...]]:
+        """The first tensor, the other arguments, and the order of axes in which the first comes.
+
+        A channels-last tensor comes with its channels as the last axis, where this changes no number.
+        """
+        x, *others = tensors
+        numbers = zip(self.names[1:], others, strict=True)
+        arguments = self.options | {
+            name: tensor.detach() if name in calls.ARRAYS else calls.number(name, tensor)
+            for name, tensor in numbers
+        }
+        own, x = _format(x), x.detach()
+        if self.function not in KEEP_FORMAT or own == torch.contiguous_format:
+            return x, arguments, ()
+        pooled = calls.pooled_axes(self.function, arguments, x.ndim)
+        if 1 in pooled or calls.draws(self.function, arguments):
+            return x.contiguous(), arguments, ()
+        order = (0, *range(2, x.ndim), 1)
+        return x.permute(order), arguments | {"axes": tuple(order.index(axis) for axis in pooled)}, order
+
+
+def _back(y: Tensor, order: tuple[int, ...]) -> Tensor:
+    """A result with its axes where those of the input were; one that lacks pooled axes as it is."""
+    return y.permute([order.index(axis) for axis in range(len(order))])
+
+
+def _like(slope: Any, parameter: Tensor) -> Tensor:
+    return torch.as_tensor(slope, dtype=parameter.dtype, device=parameter.device).reshape(parameter.shape)
+
+
+def _format(x: Tensor) -> torch.memory_format:
+    """The memory format of a tensor, as far as results have it too."""
+    last = FORMATS.get(x.ndim)
+    if last is None or x.is_contiguous() or not x.is_contiguous(memory_format=last):
+        return torch.contiguous_format
+    return last
+
+
+# Eager mode ----------------------------------------------------------------------------------------------
+
+
+class _Pool(torch.autograd.Function):
+    """A call; all results but the first are indices."""
+
+    @staticmethod
+    def forward(call: Call, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return call.forward(list(tensors), keep=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.call, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+        ctx.mark_non_differentiable(*output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return None, *_Pull.apply(ctx.call, grads[0], *ctx.saved_tensors)
+
+
+class _Pull(torch.autograd.Function):
+    """The gradients of a call. They are linear in the gradient of its result."""
+
+    @staticmethod
+    def forward(call: Call, gy: Tensor, *tensors: Tensor) -> tuple[Tensor | None, ...]:
+        return tuple(call.gradients(gy, list(tensors)))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:  # noqa: ARG004 - PyTorch's signature
+        ctx.call, gy, *tensors = inputs
+        ctx.shape = gy.shape
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """The gradient for gy, which is what the call would give for a small change of x."""
+        call, (_, *others) = ctx.call, ctx.saved_tensors
+        operator = calls.operator(call.function, call.options)
+        if calls.is_linear(call.function, call.options):
+            ggy = _Pool.apply(Call(call.function, call.names, call.options), grads[0], *others)[0]
+        elif call.function in CHOOSING and (
+            operator in ("max", "min") or calls.draws(call.function, call.options)
+        ):
+            ggy = _chosen(call, grads[0], ctx.saved_tensors).reshape(ctx.shape)
+        else:
+            raise RuntimeError(f"{operator} pooling ({call.function}) has no second derivative")
+        return None, ggy, *(None for _ in ctx.saved_tensors)
+
+
+def _chosen(call: Call, values: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+    """The elements of `values` at the places that a call chose, which it repeats."""
+    function, options = call.function, call.options
+    axes = calls.pooled_axes(function, options, values.ndim)
+    if function == "global_pool":  # the same in words that give indices
+        function, options = "adaptive_pool", {k: v for k, v in options.items() if k != "keepdims"}
+        options |= {"output_size": 1, "axes": axes}
+    indices = Call(function, call.names, options | {"return_indices": True}).forward(list(tensors))[1]
+    order = (*(axis for axis in range(values.ndim) if axis not in axes), *sorted(axes))
+    places, planes = (part.permute(order).flatten(-len(axes)) for part in (indices, values))
+    shape = [indices.shape[axis] for axis in order]
+    return _back(planes.gather(-1, places.long()).reshape(shape), order)
+
+
+# While PyTorch compiles ----------------------------------------------------------------------------------
+
+
+_text = torch.compiler.assume_constant_result(calls.written)
+
+
+def _read(text: str) -> Call:
+    return Call(*calls.read(text))
+
+
+@torch.library.custom_op("fastpool::call", mutates_args=())
+def _call(tensors: list[Tensor], text: str) -> list[Tensor]:
+    return list(_read(text).forward(tensors))
+
+
+@torch.library.custom_op("fastpool::pull", mutates_args=())
+def _pull(gy: Tensor, tensors: list[Tensor], text: str) -> list[Tensor]:
+    return [gradient for gradient in _read(text).gradients(gy, tensors) if gradient is not None]
+
+
+@_call.register_fake
+def _(tensors: list[Tensor], text: str) -> list[Tensor]:
+    call, x = _read(text), tensors[0]
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(call.names, tensors, strict=True)}
+    found = calls.results(call.function, call.options, shapes, _name(x.dtype))
+    layout = _format(x) if call.function in KEEP_FORMAT else torch.contiguous_format
+    return [
+        torch.empty(shape, dtype=getattr(torch, dtype.name), device=x.device, memory_format=layout)
+        for shape, dtype in found
+    ]
+
+
+@_pull.register_fake
+def _(gy: Tensor, tensors: list[Tensor], text: str) -> list[Tensor]:
+    call, x = _read(text), tensors[0]
+    layout = _format(x) if call.function in KEEP_FORMAT else torch.contiguous_format
+    gx = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
+    parameters = zip(call.names, tensors, strict=True)
+    return [gx, *(torch.empty_like(tensor) for name, tensor in parameters if name in calls.LEARNABLE)]
+
+
+def _setup(ctx: Any, inputs: Any, output: Any) -> None:
+    tensors, ctx.text = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _gradients(ctx: Any, grads: list[Tensor]) -> Any:
+    names = _read(ctx.text).names[1:]
+    gx, *slopes = _pull(grads[0], list(ctx.saved_tensors), ctx.text)
+    found = iter(slopes)
+    return [gx, *(next(found) if name in calls.LEARNABLE else None for name in names)], None
+
+
+_call.register_autograd(_gradients, setup_context=_setup)
+
+
+def _name(dtype: torch.dtype) -> np.dtype[Any]:
+    return kinds.named(str(dtype).removeprefix("torch."))
+
+
+# Layers --------------------------------------------------------------------------------------------------
+
+
+class Layer(torch.nn.Module):
+    """Any pooling function of fastpool as a layer.
+
+    Parameters
+    ----------
+    function : str
+        The function's name, such as ``"pyramid_pool"``.
+    learnable : bool
+        Make the operator's parameters with a gradient (p, r, beta, alpha) parameters of the module, which
+        begin at the given or default values. Other bounds than those of alpha, 0 and 1, to which its value is
+        clipped, are the optimiser's affair: p above 0, r not 0.
+    **options
+        The function's arguments after x. The layer of an operator that draws does so while it is training.
+    """
+
+    def __init__(self, function: str, *, learnable: bool = False, **options: Any):
+        super().__init__()
+        self.function, self.options = function, options
+        self.learned: tuple[str, ...] = ()
+        if learnable:
+            begin = LEARNED.get(calls.operator(function, options), {})
+            if not begin:
+                allowed = ", ".join(op for op, names in LEARNED.items() if names)
+                raise ValueError(f"learnable is for the operators {allowed}, got op={options.get('op')!r}")
+            self.learned = tuple(begin)
+            for name in begin:
+                value = float(options.pop(name, begin[name]))
+                self.register_parameter(name, torch.nn.Parameter(torch.tensor(value)))
+
+    def forward(self, x: Tensor, **arrays: Tensor) -> Any:
+        """The function of x and, where it takes more arrays, of these by their names."""
+        given: dict[str, Any] = {calls.first(self.function): x, **self.options, **arrays}
+        if given.get("op") == "stochastic":
+            given.setdefault("training", self.training)
+        for name in self.learned:
+            value = getattr(self, name)
+            if name == "alpha":  # clipped, and yet with its gradient: the second term is 0
+                value = value.detach().clamp(0, 1) + (value - value.detach())
+            given[name] = value
+        return call(self.function, given)
+
+    def extra_repr(self) -> str:
+        """See `torch.nn.Module`."""
+        shown = [f"{name}={value!r}" for name, value in self.options.items()]
+        own = [repr(self.function)] if type(self) is Layer else []
+        return ", ".join([*own, *shown, *(f"{name}=learnable" for name in self.learned)])
+
+
+class Pool(Layer):
+    """`fastpool.pool` as a layer: ``Pool("gem", 2, stride=1, learnable=True)``; see `Layer`."""
+
+    def __init__(self, op: str, window: Any, **options: Any):
+        super().__init__("pool", op=op, window=window, **options)
+
+
+class AdaptivePool(Layer):
+    """`fastpool.adaptive_pool` as a layer: ``AdaptivePool("avg", (7, None))``; see `Layer`."""
+
+    def __init__(self, op: str, output_size: Any, **options: Any):
+        super().__init__("adaptive_pool", op=op, output_size=output_size, **options)
+
+
+class GlobalPool(Layer):
+    """`fastpool.global_pool` as a layer: ``GlobalPool("gem", learnable=True)``; see `Layer`."""
+
+    def __init__(self, op: str, **options: Any):
+        super().__init__("global_pool", op=op, **options)
+
+
+def _layer(form: type[Layer], op: str) -> type[Layer]:
+    """The layer of one operator in one form: what the form takes after `op`."""
+
+    class Own(form):  # type: ignore[valid-type, misc]
+        def __init__(self, *arguments: Any, **options: Any):
+            super().__init__(op, *arguments, **options)
+
+    Own.__name__ = Own.__qualname__ = form.__name__.replace("Pool", f"{op.capitalize()}Pool")
+    Own.__doc__ = f"`{form.__name__}` of the operator {op!r}."
+    return Own
+
+
+MaxPool = _layer(Pool, "max")
+MinPool = _layer(Pool, "min")
+AvgPool = _layer(Pool, "avg")
+SumPool = _layer(Pool, "sum")
+LpPool = _layer(Pool, "lp")
+GemPool = _layer(Pool, "gem")
+LsePool = _layer(Pool, "lse")
+SoftPool = _layer(Pool, "soft")
+MixedPool = _layer(Pool, "mixed")
+StochasticPool = _layer(Pool, "stochastic")
+MedianPool = _layer(Pool, "median")
+QuantilePool = _layer(Pool, "quantile")
+ModePool = _layer(Pool, "mode")
+
+AdaptiveMaxPool = _layer(AdaptivePool, "max")
+AdaptiveMinPool = _layer(AdaptivePool, "min")
+AdaptiveAvgPool = _layer(AdaptivePool, "avg")
+AdaptiveSumPool = _layer(AdaptivePool, "sum")
+AdaptiveLpPool = _layer(AdaptivePool, "lp")
+AdaptiveGemPool = _layer(AdaptivePool, "gem")
+AdaptiveLsePool = _layer(AdaptivePool, "lse")
+AdaptiveSoftPool = _layer(AdaptivePool, "soft")
+AdaptiveMixedPool = _layer(AdaptivePool, "mixed")
+AdaptiveStochasticPool = _layer(AdaptivePool, "stochastic")
+AdaptiveMedianPool = _layer(AdaptivePool, "median")
+AdaptiveQuantilePool = _layer(AdaptivePool, "quantile")
+AdaptiveModePool = _layer(AdaptivePool, "mode")
+
+GlobalMaxPool = _layer(GlobalPool, "max")
+GlobalMinPool = _layer(GlobalPool, "min")
+GlobalAvgPool = _layer(GlobalPool, "avg")
+GlobalSumPool = _layer(GlobalPool, "sum")
+GlobalLpPool = _layer(GlobalPool, "lp")
+GlobalGemPool = _layer(GlobalPool, "gem")
+GlobalLsePool = _layer(GlobalPool, "lse")
+GlobalSoftPool = _layer(GlobalPool, "soft")
+GlobalMixedPool = _layer(GlobalPool, "mixed")
+GlobalStochasticPool = _layer(GlobalPool, "stochastic")
+GlobalMedianPool = _layer(GlobalPool, "median")
+GlobalQuantilePool = _layer(GlobalPool, "quantile")
+GlobalModePool = _layer(GlobalPool, "mode")

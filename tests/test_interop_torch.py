@@ -1,0 +1,440 @@
+"""fastpool in PyTorch: gradients by finite differences, memory formats, compiled calls, layers, training."""
+
+import copy
+import importlib
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastpool as fp
+from fastpool.operators import OPERATORS
+
+torch = pytest.importorskip("torch")
+
+from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+
+from fastpool.interop import torch as layers  # noqa: E402
+
+pytestmark = pytest.mark.peer
+
+PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "interop.md"
+DIFFERENTIABLE = [op for op in OPERATORS if op != "mode"]
+OPTIONS = {"quantile": {"q": 0.3}, "stochastic": {"rng": 7}}
+BOXES = torch.tensor([[0, 0.6, 0.7, 4.2, 3.9], [1, 1.0, 0.0, 3.0, 4.0]], dtype=torch.float64)
+LINEAR = {  # of avg and sum
+    "sliding": lambda x, op: fp.pool(x, op, 3, stride=2, padding=1, ceil_mode=True),
+    "other axes": lambda x, op: fp.pool(x, op, (2, 2), axes=(0, -1)),
+    "adaptive": lambda x, op: fp.adaptive_pool(x, op, (3, None)),
+    "global": fp.global_pool,
+    "fractional": lambda x, op: fp.fractional_pool(x, op, 2, window=2, rng=3),
+    "pyramid": lambda x, op: fp.pyramid_pool(x, op, (1, 2)),
+    "mosaic": lambda x, op: fp.mosaic(x, 2, op),
+    "regions": lambda x, op: fp.roi_pool(x, op, BOXES, 2),
+}
+MAX = {
+    "sliding": lambda x: fp.max_pool(x, 3, stride=1, padding=1),
+    "min": lambda x: fp.min_pool(x, 2),
+    "indices": lambda x: fp.max_pool(x, 2, return_indices=True)[0],
+    "other axes": lambda x: fp.max_pool(x, (2, 2), axes=(3, 0)),
+    "adaptive": lambda x: fp.adaptive_max_pool(x, 3),
+    "global": fp.global_max_pool,
+    "all axes": lambda x: fp.global_max_pool(x, axes=(0, 1, 2, 3)),
+    "drawn": lambda x: fp.stochastic_pool(x, 2, rng=1),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    torch.manual_seed(0)
+    torch.compiler.reset()
+
+
+def distinct(*shape, dtype=torch.float64):
+    """Positive values that differ by more than a step of the finite differences."""
+    values = torch.randperm(int(np.prod(shape))).reshape(shape)
+    return (values / values.numel() + 0.1).to(dtype).requires_grad_()
+
+
+def compiled(f, **options):
+    return torch.compile(f, fullgraph=True, backend="aot_eager", **options)
+
+
+# Gradients -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE)
+def test_gradients_are_those_of_finite_differences(op):
+    options, x = OPTIONS.get(op, {}), distinct(2, 2, 4, 5)
+    assert gradcheck(lambda x: fp.pool(x, op, 2, stride=1, **options), x)
+    if op == "stochastic":
+        assert gradcheck(lambda x: fp.stochastic_pool(x, 2, training=False), x)
+        return  # which element of a longer axis is drawn depends on all others
+    assert gradcheck(lambda x: fp.adaptive_pool(x, op, 3, **options), x)
+    assert gradcheck(lambda x: fp.global_pool(x, op, **options), x)
+
+
+@pytest.mark.parametrize("op", ["avg", "sum"])
+@pytest.mark.parametrize("form", LINEAR)
+def test_linear_operators_have_second_derivatives(form, op):
+    x, f = distinct(2, 2, 5, 5), LINEAR[form]
+    assert gradcheck(lambda x: f(x, op), x)
+    assert gradgradcheck(lambda x: f(x, op), x)
+
+
+def test_roi_align_and_unpool_have_second_derivatives():
+    x = distinct(2, 2, 5, 5)
+    assert gradcheck(lambda x: fp.roi_align(x, BOXES, 2), x)
+    assert gradgradcheck(lambda x: fp.roi_align(x, BOXES, 2), x)
+    assert gradcheck(lambda x: fp.roi_align(x, BOXES, 2, op="max"), x)
+    y, indices = fp.max_pool(x.detach(), 2, return_indices=True)
+    assert gradgradcheck(lambda y: fp.unpool(y, indices, (5, 5)), y.requires_grad_())
+
+
+@pytest.mark.parametrize("call", MAX)
+def test_chosen_elements_have_derivatives_for_the_gradient(call):
+    assert gradgradcheck(MAX[call], distinct(2, 2, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("op", "name"), [("lp", "p"), ("gem", "p"), ("lse", "r"), ("soft", "beta"), ("mixed", "alpha")]
+)
+def test_parameters_have_gradients(op, name):
+    x, value = distinct(1, 2, 4, 4), torch.tensor([0.7], dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x, v: fp.pool(x, op, 2, **{name: v}), (x, value))
+    assert gradcheck(lambda v: fp.pyramid_pool(x.detach(), op, (1, 2), **{name: v}), value)
+
+
+def test_second_derivatives_that_are_not_there_say_so():
+    x = distinct(1, 1, 4, 4)
+    (gx,) = torch.autograd.grad(fp.lse_pool(x, 2).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match=r"lse pooling \(pool\) has no second derivative"):
+        gx.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("op", ["max", "avg", "soft"])
+def test_sixteen_bits(op, dtype):
+    if dtype == torch.bfloat16:
+        pytest.importorskip("ml_dtypes")
+    x = distinct(2, 3, 4, 6, dtype=dtype)
+    wide = x.detach().double().requires_grad_()
+    y, expected = fp.pool(x, op, 2), fp.pool(wide, op, 2)
+    y.sum().backward()
+    expected.sum().backward()
+    assert y.dtype == x.grad.dtype == dtype
+    torch.testing.assert_close(y.double(), expected, rtol=0.01, atol=0)
+    torch.testing.assert_close(x.grad.double(), wide.grad, rtol=0.01, atol=0.01)
+
+
+def test_what_is_recorded_and_what_is_not():
+    x = distinct(1, 1, 4, 4)
+    y, indices = fp.max_pool(x, 2, return_indices=True)
+    assert y.requires_grad
+    assert not indices.requires_grad
+    with torch.no_grad():
+        assert not fp.max_pool(x, 2).requires_grad
+        assert fp.gem_pool(x, 2, p=torch.tensor(2.0, requires_grad=True)).equal(fp.gem_pool(x, 2, p=2))
+    assert not fp.max_pool(x.detach(), 2).requires_grad
+    y, pull = fp.vjp(fp.max_pool, x, 2)
+    assert not y.requires_grad
+    assert pull(torch.ones_like(y)).sum() == 4
+
+
+def test_a_gradient_twice_and_an_input_changed_in_between():
+    x = distinct(1, 1, 4, 4)
+    y = fp.stochastic_pool(x, 2).sum()
+    (first,) = torch.autograd.grad(y, x, retain_graph=True)
+    (again,) = torch.autograd.grad(y, x)
+    assert first.equal(again)
+    assert first.sum() == 4
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()
+    changed = x * 1
+    y = fp.max_pool(changed, 2).sum()
+    changed += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_the_seed_of_torch_governs_draws():
+    x = distinct(2, 3, 8, 8)
+    draws = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        draws.append(fp.stochastic_pool(x, 4))
+    assert draws[0].equal(draws[1])
+    assert not draws[0].equal(draws[2])
+    generator = np.random.default_rng(0)
+    drawn, again = (fp.stochastic_pool(x, 4, rng=generator) for _ in range(2))
+    assert not drawn.equal(again)
+
+
+def test_refusals():
+    x = distinct(1, 1, 4, 4)
+    with pytest.raises(ValueError, match="out must be None"):
+        fp.max_pool(x, 2, out=torch.empty(1, 1, 2, 2, dtype=torch.float64))
+    with pytest.raises(ValueError, match="p must be a number above 0, got -1"):
+        fp.lp_pool(x, 2, p=torch.tensor(-1.0))
+    with pytest.raises(TypeError, match=r"one kind, got x of torch\.Tensor on the CPU and boxes of numpy"):
+        fp.roi_align(x, BOXES.numpy(), 2)
+    with pytest.raises(ValueError, match="learnable is for the operators lp, gem, lse, soft, mixed"):
+        layers.MaxPool(2, learnable=True)
+
+
+# Memory formats ------------------------------------------------------------------------------------------
+
+FORMATS = {
+    "max": lambda x: fp.max_pool(x, 3, stride=2, padding=1),
+    "axes": lambda x: fp.avg_pool(x, (2, 3), axes=(-1, 2)),
+    "channels": lambda x: fp.max_pool(x, 2, axes=(1, 2)),
+    "adaptive": lambda x: fp.adaptive_pool(x, "gem", 3),
+    "mosaic": lambda x: fp.mosaic(x, 2),
+    "drawn": lambda x: fp.stochastic_pool(x, 2, rng=5),
+}
+
+
+@pytest.mark.parametrize("call", FORMATS)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_channels_last_is_kept(call, recorded):
+    f, first = FORMATS[call], distinct(2, 4, 6, 6)
+    last = first.detach().contiguous(memory_format=torch.channels_last).requires_grad_(recorded)
+    y, expected = f(last), f(first)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(y, expected, rtol=1e-14, atol=0)
+    if recorded:
+        gy = torch.randn_like(expected)
+        y.backward(gy)
+        expected.backward(gy)
+        assert last.grad.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(last.grad, first.grad, rtol=1e-14, atol=1e-14)
+
+
+def test_channels_last_indices_and_volumes():
+    x = distinct(2, 3, 4, 4, 4).detach().contiguous(memory_format=torch.channels_last_3d)
+    y, indices = fp.max_pool(x, 2, return_indices=True)
+    expected, where = torch.nn.functional.max_pool3d(x, 2, return_indices=True)
+    assert y.equal(expected)
+    assert indices.equal(where.int())
+    assert indices.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+# Compiled calls ------------------------------------------------------------------------------------------
+
+
+def loss_and_gradients(f, x, parameters=()):
+    y = f(x)
+    loss = ((y[0] if isinstance(y, tuple) else y) ** 2).sum()
+    return loss, *torch.autograd.grad(loss, [x, *parameters])
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+@pytest.mark.parametrize("form", ["pool", "adaptive_pool", "global_pool"])
+def test_compiled_calls_do_not_break_the_graph(form, op):
+    options = {"quantile": {"q": 0.3}}.get(op, {})
+    lengths = {"global_pool": ()}.get(form, (2,))
+
+    def f(x):
+        return getattr(fp, form)(x, op, *lengths, **options)
+
+    if op == "mode":
+        labels = torch.randint(0, 3, (2, 3, 4, 4))
+        assert compiled(f)(labels).equal(f(labels))
+        return
+    x = distinct(2, 3, 4, 4)
+    torch.manual_seed(1)
+    expected = loss_and_gradients(f, x)
+    torch.manual_seed(1)
+    for one, other in zip(loss_and_gradients(compiled(f), x), expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+COMPILED = {
+    "named function": lambda x: fp.max_pool(x * 2, 2) + 1,
+    "indices": lambda x: fp.max_pool(x, 2, return_indices=True),
+    "round trip": lambda x: fp.unpool(*fp.max_pool(x, 2, return_indices=True), x.shape),
+    "pyramid": lambda x: fp.pyramid_pool(x, "max"),
+    "fractional": lambda x: fp.fractional_pool(x, "avg", ratio=0.7, window=2, rng=3),
+    "mosaic": lambda x: fp.mosaic(x, (3, 2), "gem"),
+    "regions": lambda x: fp.roi_pool(x, "max", BOXES, 2),
+    "aligned": lambda x: fp.roi_align(x, BOXES, (2, 3)),
+    "all axes": lambda x: fp.global_pool(x, "lse", axes=(0, 1, 2, 3)),
+    "infinite": lambda x: fp.lp_pool(x, (2, 2), p=float("inf")),
+}
+
+
+@pytest.mark.parametrize("call", COMPILED)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_more_compiled_calls(call, layout):
+    f = COMPILED[call]
+    x = distinct(2, 3, 5, 6).detach().contiguous(memory_format=layout).requires_grad_()
+    for one, other in zip(loss_and_gradients(compiled(f), x), loss_and_gradients(f, x), strict=True):
+        torch.testing.assert_close(one, other)
+        assert one.stride() == other.stride()
+
+
+def test_a_compiled_function_takes_batches_of_any_length():
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    f = torch.compile(lambda x: fp.avg_pool(x, 2) * 2, fullgraph=True, backend=counter, dynamic=True)
+    for n in (2, 3, 5):
+        x = distinct(n, 3, 4, 4)
+        assert f(x).equal(fp.avg_pool(x, 2) * 2)
+    assert counter.frame_count == 1
+
+
+def test_a_wrong_argument_is_found_while_compiling():
+    with pytest.raises(Exception, match="padding must be less than the dilated window, 2 on axis 2"):
+        compiled(lambda x: fp.max_pool(x, 2, padding=2))(distinct(1, 1, 4, 4))
+
+
+def test_pytorch_finds_nothing_wrong_with_the_operator():
+    text = layers.calls.written("pool", ("x",), {"op": "max", "window": [2, 2], "return_indices": True})
+    base = distinct(2, 3, 6, 6).detach()
+    for x in (base, base.contiguous(memory_format=torch.channels_last), base.transpose(2, 3)):
+        torch.library.opcheck(torch.ops.fastpool.call.default, ([x.clone().requires_grad_()], text))
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor imports what it deprecates
+def test_inductor_compiles_a_model():
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), layers.GemPool(2, learnable=True))
+    x = distinct(2, 1, 6, 6, dtype=torch.float32)
+
+    def f(x):
+        return model(x).clamp(min=0)
+
+    expected = loss_and_gradients(f, x, model.parameters())
+    found = loss_and_gradients(torch.compile(f, fullgraph=True), x, model.parameters())
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+# Layers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+@pytest.mark.parametrize("form", ["", "Adaptive", "Global"])
+def test_layers_of_every_operator(form, op):
+    layer_of = getattr(layers, f"{form}{op.capitalize()}Pool")
+    assert layer_of.__name__ == f"{form}{op.capitalize()}Pool"
+    options = {"quantile": {"q": 0.3}, "stochastic": {"rng": 4}}.get(op, {})
+    lengths, function = (() if form == "Global" else (2,)), f"{form.lower()}_pool".strip("_")
+    layer, x = layer_of(*lengths, **options), distinct(2, 3, 6, 6).detach()
+    x = (x * 9).int() if op == "mode" else x
+    expected = getattr(fp, function)(x, op, *lengths, **options)
+    for own in (layer, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        assert own(x).equal(expected)
+    assert f"op='{op}'" in repr(layer)
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "value"),
+    [
+        (layers.LpPool(2, p=3, learnable=True), "p", 3),
+        (layers.GemPool(2, learnable=True), "p", 3),
+        (layers.LsePool(2, r=0.5, learnable=True), "r", 0.5),
+        (layers.AdaptiveSoftPool(2, learnable=True), "beta", 1),
+        (layers.GlobalMixedPool(alpha=0.25, learnable=True), "alpha", 0.25),
+    ],
+)
+def test_parameters_are_learned(layer, name, value):
+    assert [(found, p.item()) for found, p in layer.named_parameters()] == [(name, value)]
+    x = distinct(2, 3, 4, 4, dtype=torch.float32)
+    before = layer(x).square().mean()
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.1)
+    before.backward()
+    optimiser.step()
+    assert getattr(layer, name).item() != value
+    assert layer(x).square().mean() < before
+    eager = loss_and_gradients(layer, x, layer.parameters())
+    for one, other in zip(loss_and_gradients(compiled(layer), x, layer.parameters()), eager, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_alpha_is_clipped_and_comes_back():
+    layer, x = layers.MixedPool(2, alpha=1.5, learnable=True), distinct(1, 1, 4, 4)
+    y = layer(x)
+    assert y.equal(fp.max_pool(x, 2))
+    y.sum().backward()
+    assert layer.alpha.grad > 0
+
+
+def test_stochastic_layers_draw_while_they_train():
+    layer, x = layers.StochasticPool(4), distinct(2, 3, 8, 8)
+    assert not layer(x).equal(layer(x))
+    layer.eval()
+    assert layer(x).equal(fp.stochastic_pool(x, 4, training=False))
+
+
+def test_other_functions_as_layers():
+    x = distinct(2, 3, 6, 6)
+    align = layers.Layer("roi_align", output_size=2)
+    assert align(x, boxes=BOXES).equal(fp.roi_align(x, BOXES, 2))
+    assert layers.Layer("pyramid_pool", op="max", levels=(1, 3))(x).shape == (2, 30)
+    assert repr(layers.Layer("mosaic", cell=2)) == "Layer('mosaic', cell=2)"
+
+
+# What the documents say ----------------------------------------------------------------------------------
+
+
+def test_the_page_runs():
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S) if "torch" in block
+    ]
+    exec(compile(code, PAGE.name, "exec"), {})
+
+
+def test_a_plain_import_brings_neither_torch_nor_jax():
+    code = "import sys, fastpool, fastpool.interop.calls; print({'torch', 'jax'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+# A model -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The example, a network with two pooling layers."""
+    pytest.importorskip("sklearn")
+    sys.path.insert(0, str(PAGE.parents[2] / "examples"))
+    yield importlib.import_module("digits_torch")
+    sys.path.pop(0)
+
+
+def accuracy(digits, first, second):
+    torch.manual_seed(3)
+    return digits.accuracy(digits.network(first, second), steps=200)
+
+
+def test_a_network_learns_digits_as_with_torchs_own_layers(digits):
+    own = accuracy(digits, torch.nn.MaxPool2d(2), torch.nn.AdaptiveAvgPool2d(2))
+    ours = accuracy(digits, layers.MaxPool(2), layers.AdaptiveAvgPool(2))
+    assert own > 85
+    assert abs(ours - own) <= 1
+
+
+def test_a_network_learns_digits_with_learnable_layers(digits):
+    first = layers.GemPool(2, learnable=True)
+    assert accuracy(digits, first, layers.AdaptiveMixedPool(2, learnable=True)) > 85
+    assert first.p.item() != 3
+
+
+def test_a_network_of_numpy_arrays_learns_digits_with_kerass_layers():
+    pytest.importorskip("sklearn")
+    command = [sys.executable, str(PAGE.parents[2] / "examples" / "digits_keras_style.py"), "--steps", "120"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout.split()[-2]) > 80
