@@ -84,7 +84,7 @@ def _compiled(row: Row, gy: Any) -> Call | None:
     """PyTorch's compiler, which fuses what it can into kernels of Triton."""
     torch = import_module("torch")
     call = _torch(row, gy)
-    return None if call is None else torch.compile(call)  # type: ignore[no-any-return]
+    return None if call is None else torch.compile(call)
 
 
 def _cudnn(row: Row, gy: Any) -> Call | None:

@@ -80,7 +80,7 @@ def collected():
 
 
 def report(kernel, *, code=False):
-    """Of a kernel for each architecture: bytes of stack, bytes of spills, registers, and its code if wanted."""
+    """Of a kernel for each architecture: bytes of stack and of spills, registers, its code if wanted."""
     ptx, _ = cuda.compile_ptx(kernel.plain, kernel.signature, cc=(8, 0))
     found = []
     for architecture in ARCHITECTURES:
@@ -91,11 +91,11 @@ def report(kernel, *, code=False):
         stack, stores, loads = re.search(
             r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said
         ).groups()
-        registers = int(re.search(r"Used (\d+) registers", said)[1])
-        code = subprocess.run(
-            [BIN / "nvdisasm", "-c", cubin], capture_output=True, text=True, check=True
-        ).stdout
-        found.append((int(stack), int(stores) + int(loads), registers, code))
+        registers, text = int(re.search(r"Used (\d+) registers", said)[1]), ""
+        if code:
+            command = [BIN / "nvdisasm", "-c", cubin]
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found.append((int(stack), int(stores) + int(loads), registers, text))
     return found
 
 
