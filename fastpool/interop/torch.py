@@ -286,7 +286,7 @@ _call.register_autograd(_gradients, setup_context=_setup)
 
 
 def _name(dtype: torch.dtype) -> np.dtype[Any]:
-    return kinds.named(str(dtype).removeprefix("torch."))
+    return kinds.dtype_named(str(dtype).removeprefix("torch."))
 
 
 # Layers --------------------------------------------------------------------------------------------------
