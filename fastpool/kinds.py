@@ -17,7 +17,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TAKEN = "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor or jax.Array"
-ARGUMENTS = ("x", "y", "gy", "gx", "indices", "boxes", "samples", "out")  # names of arguments that are arrays
+# Names of arguments that are arrays.
+ARGUMENTS = frozenset(("x", "y", "gy", "gx", "indices", "boxes", "samples", "out"))
 
 
 class Kind(Protocol):
@@ -38,40 +39,64 @@ class Kind(Protocol):
 def any_kind(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function of NumPy arrays take arrays of other libraries, and return what it is given."""
     names = tuple(signature(function).parameters)
+    places = tuple(number for number, name in enumerate(names) if name in ARGUMENTS)
 
     @wraps(function)
     def taking(*args: P.args, **kwargs: P.kwargs) -> R:
         if args and type(args[0]) is np.ndarray:
             return function(*args, **kwargs)
-        given: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
-        arrays = {name: given[name] for name in ARGUMENTS if given.get(name) is not None}
+        arrays = {names[n]: args[n] for n in places if n < len(args) and args[n] is not None}
+        for name in ARGUMENTS.intersection(kwargs):
+            if kwargs[name] is not None:
+                arrays[name] = kwargs[name]
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
             return function(*args, **kwargs)
         if kind.name.startswith("torch.Tensor"):
             from .interop import torch as interop  # noqa: PLC0415 - only who has tensors has PyTorch
 
+            given = dict(zip(names, args, strict=False)) | kwargs
             if interop.concerns(function.__name__, given):
                 return cast(R, interop.call(function.__name__, given))
         taken = {name: _taken(kind, name, value, arrays) for name, value in arrays.items()}
-        places = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
-        others = {name: taken.get(name, value) for name, value in kwargs.items()}
+        own = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
+        others = kwargs | {name: value for name, value in taken.items() if name in kwargs}
         with kind.on(next(iter(taken.values()))):
-            result = function(*places, *args[len(names) :], **others)  # type: ignore[arg-type]
-            return cast(R, _with_out(given_back(kind, result), given.get("out")))
+            result = function(*own, *args[len(names) :], **others)  # type: ignore[arg-type]
+            return cast(R, _with_out(given_back(kind, result), arrays.get("out")))
 
     return taking
 
 
 def of(array: object) -> Kind | None:
     """The kind of another library's array; None for NumPy's, our own and whatever is no array."""
-    if isinstance(array, np.ndarray):
-        return None
-    for parent in type(array).__mro__:
-        library = parent.__module__.partition(".")[0]
-        if library in LIBRARIES:
-            return LIBRARIES[library](array)
-    return _cuda("an array on a GPU") if hasattr(array, "__cuda_array_interface__") else None
+    asks = _asks.get(type(array))
+    if asks is None:
+        asks = _asks[type(array)] = _who_knows(array)
+    return asks(array)
+
+
+_asks: dict[type, Callable[[Any], Kind | None]] = {}  # by type, what tells the kind of an array
+
+
+def _who_knows(array: object) -> Callable[[Any], Kind | None]:
+    if not isinstance(array, np.ndarray):
+        for parent in type(array).__mro__:
+            library = parent.__module__.partition(".")[0]
+            if library in LIBRARIES:
+                return LIBRARIES[library]
+        if hasattr(array, "__cuda_array_interface__"):
+            return _unknown
+    return _no_array
+
+
+def _no_array(array: Any) -> None:
+    return None
+
+
+def _unknown(array: Any) -> None:
+    """Memory on a GPU of a library that is not known: where CUDA is missing, that is said first."""
+    _cuda("an array on a GPU")
 
 
 def named(array: object) -> str:
@@ -221,6 +246,9 @@ def cuda_problem() -> str:
 
 def _cuda(kind: str) -> Any:
     """The kinds of arrays on GPUs; an ImportError that names the extra where they cannot be taken."""
+    loaded = sys.modules.get("fastpool.cuda.libraries")
+    if loaded is not None:
+        return loaded
     problem = cuda_problem()
     if problem:
         raise ImportError(f'{kind} needs fastpool\'s CUDA kernels, pip install "fastpool[cuda]": {problem}')

@@ -150,11 +150,22 @@ class Plan(NamedTuple):
     knobs: tuple[float, float]
     rows: int
     outputs: int
+    kernels: dict[Any, Kernel]
 
     def run(self, x: DeviceArray, y: DeviceArray, places: DeviceArray | None = None) -> None:
         """Reduce every window of `x` into `y`, and into `places` the chosen elements' places, if any."""
-        shape, itemsize = self.shape, max(y.itemsize, places.itemsize if places else 1)
         address = y.address if places is None else y.address | places.address
+        key = (address % (WIDEST * WIDEST), places is None)
+        if key not in self.kernels:
+            self.kernels[key] = self._built(x, y, places, address)
+        kernel = self.kernels[key]
+        total = self.rows * -(-self.outputs // self.shape.lanes)
+        arrays = x.flat(), y.flat(), NOWHERE if places is None else places.flat()
+        numbers = device.address_of(self.held), self.divisor, self.knobs, total
+        kernel.launch(*device.grid(total), x.where, *arrays, *numbers)
+
+    def _built(self, x: DeviceArray, y: DeviceArray, places: DeviceArray | None, address: int) -> Kernel:
+        shape, itemsize = self.shape, max(y.itemsize, places.itemsize if places else 1)
         store = math.gcd(together(itemsize, address, self.outputs), shape.lanes)
         stored = (
             device.storage(x.dtype),
@@ -163,11 +174,7 @@ class Plan(NamedTuple):
             device.raw_name(y.dtype),
         )
         kind = device.raw_name(places.dtype) if places else "uint8"
-        kernel = _reduce(self.row, self.line, shape._replace(store=store), stored, kind, self.uniform)
-        total = self.rows * -(-self.outputs // shape.lanes)
-        arrays = x.flat(), y.flat(), NOWHERE if places is None else places.flat()
-        numbers = device.address_of(self.held), self.divisor, self.knobs, total
-        kernel.launch(*device.grid(total), x.where, *arrays, *numbers)
+        return _reduce(self.row, self.line, shape._replace(store=store), stored, kind, self.uniform)
 
 
 def plan(
@@ -197,7 +204,7 @@ def plan(
     held = _held(frame, shape, geometry, [] if uniform else factors)
     rows = frame.outer[0] * math.prod(outputs for _, outputs, *_ in frame.loops)
     knobs = (*(float(p) for p in params), 0.0, 0.0)[:2]
-    return Plan(row.name, line, shape, held, divisor, uniform, (knobs[0], knobs[1]), rows, frame.line[1])
+    return Plan(row.name, line, shape, held, divisor, uniform, (knobs[0], knobs[1]), rows, frame.line[1], {})
 
 
 def _held(frame: Frame, shape: Shape, geometry: Geometry, factors: Sequence[NDArray[np.float64]]) -> Any:
