@@ -2,9 +2,31 @@
 
 import numpy as np
 
-from fastpool import bench
+from fastpool import bench, kinds
+
+BACKENDS = ["cpu", "cuda"]
 
 ROWS = {row.name: row for row in bench.rows()}
+
+
+def placed(array, backend):
+    """A NumPy array where the backend computes; a backend that is not there is skipped."""
+    if backend == "cpu":
+        return array
+    problem = kinds.cuda_problem()
+    if problem:
+        raise NotImplementedError(problem)
+    from numba import cuda  # noqa: PLC0415 - only where there is a GPU
+
+    return cuda.to_device(array)
+
+
+def finish(backend):
+    """Wait for a GPU, inside what is timed."""
+    if backend == "cuda":
+        from numba import cuda  # noqa: PLC0415 - only where there is a GPU
+
+        cuda.synchronize()
 
 
 def filled(shape, dtype, layout="first"):

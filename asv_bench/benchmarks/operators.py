@@ -2,7 +2,7 @@
 
 import fastpool as fp
 
-from .common import filled
+from .common import BACKENDS, filled, finish, placed
 
 SHAPE = (8, 64, 112, 112)
 CALL = {"window": 3, "stride": 2}
@@ -28,31 +28,34 @@ OPTIONS = {
 class Forward:
     """Values of float32, and of uint8 for mode."""
 
-    params = (list(OPTIONS),)
-    param_names = ("operator",)
+    params = (BACKENDS, list(OPTIONS))
+    param_names = ("backend", "operator")
     timeout = 120
 
-    def setup(self, operator):
+    def setup(self, backend, operator):
         self.operator = operator.split()[0]
         self.call = {**CALL, **OPTIONS[operator]}
-        self.x, _ = filled(SHAPE, "uint8" if operator == "mode" else "float32")
-        self.time_forward(operator)
+        x, _ = filled(SHAPE, "uint8" if operator == "mode" else "float32")
+        self.x = placed(x, backend)
+        self.time_forward(backend, operator)
 
-    def time_forward(self, operator):
+    def time_forward(self, backend, operator):
         fp.pool(self.x, self.operator, **self.call)
+        finish(backend)
 
 
 class Backward:
     """The pull alone: what the forward call kept is at hand."""
 
-    params = ([operator for operator in OPTIONS if operator != "mode"],)
-    param_names = ("operator",)
+    params = (BACKENDS, [operator for operator in OPTIONS if operator != "mode"])
+    param_names = ("backend", "operator")
     timeout = 120
 
-    def setup(self, operator):
-        x, _ = filled(SHAPE, "float32")
+    def setup(self, backend, operator):
+        x = placed(filled(SHAPE, "float32")[0], backend)
         self.gy, self.pull = fp.vjp(fp.pool, x, operator.split()[0], **CALL, **OPTIONS[operator])
-        self.time_backward(operator)
+        self.time_backward(backend, operator)
 
-    def time_backward(self, operator):
+    def time_backward(self, backend, operator):
         self.pull(self.gy)
+        finish(backend)

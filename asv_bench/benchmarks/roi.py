@@ -4,7 +4,7 @@ import numpy as np
 
 import fastpool as fp
 
-from .common import filled
+from .common import BACKENDS, filled, finish, placed
 
 SHAPE = (2, 256, 50, 84)  # an image of 800 x 1344, one pixel in 16 along each axis
 SCALE = 1 / 16
@@ -26,39 +26,43 @@ def boxes(count):
 class Align:
     """Interpolated samples: as many as the bin is long, or four a bin."""
 
-    params = (["avg", "max"], [0, 2], ["float32", "float16"])
-    param_names = ("operator", "samples", "dtype")
+    params = (BACKENDS, ["avg", "max"], [0, 2], ["float32", "float16"])
+    param_names = ("backend", "operator", "samples", "dtype")
     timeout = 120
 
-    def setup(self, operator, samples, dtype):
-        self.x, _ = filled(SHAPE, dtype)
-        self.boxes = boxes(BOXES)
+    def setup(self, backend, operator, samples, dtype):
+        self.x = placed(filled(SHAPE, dtype)[0], backend)
+        self.boxes = placed(boxes(BOXES), backend)
         self.call = {"scale": SCALE, "samples": samples, "op": operator}
         self.gy, self.pull = fp.vjp(fp.roi_align, self.x, self.boxes, BINS, **self.call)
         self.pull(self.gy)
 
-    def time_forward(self, operator, samples, dtype):
+    def time_forward(self, backend, operator, samples, dtype):
         fp.roi_align(self.x, self.boxes, BINS, **self.call)
+        finish(backend)
 
-    def time_backward(self, operator, samples, dtype):
+    def time_backward(self, backend, operator, samples, dtype):
         self.pull(self.gy)
+        finish(backend)
 
 
 class Pool:
     """Boxes rounded to whole elements."""
 
-    params = (["max", "avg"], ["float32", "float16"])
-    param_names = ("operator", "dtype")
+    params = (BACKENDS, ["max", "avg"], ["float32", "float16"])
+    param_names = ("backend", "operator", "dtype")
     timeout = 120
 
-    def setup(self, operator, dtype):
-        self.x, _ = filled(SHAPE, dtype)
-        self.boxes = boxes(BOXES)
+    def setup(self, backend, operator, dtype):
+        self.x = placed(filled(SHAPE, dtype)[0], backend)
+        self.boxes = placed(boxes(BOXES), backend)
         self.gy, self.pull = fp.vjp(fp.roi_pool, self.x, operator, self.boxes, BINS, scale=SCALE)
         self.pull(self.gy)
 
-    def time_forward(self, operator, dtype):
+    def time_forward(self, backend, operator, dtype):
         fp.roi_pool(self.x, operator, self.boxes, BINS, scale=SCALE)
+        finish(backend)
 
-    def time_backward(self, operator, dtype):
+    def time_backward(self, backend, operator, dtype):
         self.pull(self.gy)
+        finish(backend)
