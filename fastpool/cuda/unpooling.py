@@ -7,6 +7,7 @@ each place takes the last value, or adds its list in the order of the values.
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import cuda, types
@@ -61,6 +62,31 @@ def unread(gradient: DeviceArray) -> DeviceArray:
     return gradient
 
 
+if device.SIMULATED:
+
+    def exchange(numbers, place, value):
+        return cuda.atomic.exch(numbers, place, value)
+
+    def keep_largest(numbers, place, value):
+        return cuda.atomic.max(numbers, place, value)
+
+else:  # numba's are for arrays, and these numbers are an address
+    from numba.cuda.extending import intrinsic
+
+    def _atomic(operation: str) -> Any:
+        @intrinsic
+        def change(typing_context, numbers, place, value):
+            def generate(context, builder, signature, arguments):
+                at = builder.gep(arguments[0], [arguments[1]], inbounds=True)
+                return builder.atomic_rmw(operation, at, arguments[2], "monotonic")
+
+            return types.int64(numbers, place, types.int64), generate
+
+        return change
+
+    exchange, keep_largest = _atomic("xchg"), _atomic("max")
+
+
 @cache
 def _link(ndim: int, last: bool) -> Kernel:
     def link(flat, places, heads, following, shape, full, own, steps, count):
@@ -77,9 +103,9 @@ def _link(ndim: int, last: bool) -> Kernel:
             places[value] = place
             following[value] = NOBODY
             if last:
-                cuda.atomic.max(heads, place, np.int64(value))
+                keep_largest(heads, place, np.int64(value))
             else:
-                following[value] = cuda.atomic.exch(heads, place, np.int64(value))
+                following[value] = exchange(heads, place, np.int64(value))
             value += stride
 
     long = types.UniTuple(types.int64, ndim)
