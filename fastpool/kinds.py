@@ -17,6 +17,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TAKEN = "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor or jax.Array"
+NUMPY = np.ndarray
+
 # Names of arguments that are arrays.
 ARGUMENTS = frozenset(("x", "y", "gy", "gx", "indices", "boxes", "samples", "out"))
 
@@ -43,7 +45,7 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def taking(*args: P.args, **kwargs: P.kwargs) -> R:
-        if args and type(args[0]) is np.ndarray:
+        if args and type(args[0]) is NUMPY:
             return function(*args, **kwargs)
         arrays = {names[n]: args[n] for n in places if n < len(args) and args[n] is not None}
         for name in ARGUMENTS.intersection(kwargs):
