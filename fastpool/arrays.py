@@ -50,12 +50,13 @@ def take(argument: str, array: object) -> Array:
         raise TypeError(
             f"{argument} must have one of the dtypes {', '.join(GROUPS['all'])}, got {plain.dtype}"
         )
-    if not plain.dtype.isnative:
+    if not (plain.dtype.isnative or on_device(plain)):
         plain = plain.astype(plain.dtype.newbyteorder("="))
+    if on_device(plain):
+        return plain if plain.regular else plain.astype(plain.dtype.newbyteorder("="))  # type: ignore[no-any-return]
     itemsize = plain.itemsize
-    aligned = plain.address % itemsize == 0 if on_device(plain) else plain.flags.aligned
-    regular = aligned and all(stride % itemsize == 0 for stride in plain.strides)
-    return plain if regular else plain.astype(plain.dtype)  # type: ignore[no-any-return]
+    regular = plain.flags.aligned and all(stride % itemsize == 0 for stride in plain.strides)
+    return plain if regular else plain.copy()  # type: ignore[no-any-return]
 
 
 def on_device(array: object) -> bool:
@@ -83,7 +84,7 @@ def zeros(shape: Sequence[int], dtype: Any, like: Array) -> Array:
 
 def is_c(array: Array) -> bool:
     """Whether a kernel may write it as C-contiguous memory."""
-    return bool(array.flags.carray if isinstance(array, np.ndarray) else array.contiguous)
+    return bool(array.flags.carray if isinstance(array, np.ndarray) else array.contiguous and array.regular)
 
 
 def contiguous(array: Array, dtype: Any = None) -> Array:
@@ -116,6 +117,11 @@ def accumulate(target: Array, source: Array) -> None:
         target += source
     else:
         backend(target).accumulate(target, source)
+
+
+def beside(array: Array, other: Array) -> Array:
+    """The array, for the stream that another's library computes on by now."""
+    return array if isinstance(array, np.ndarray) else array.beside(other)
 
 
 def last_part(array: Array, first: int, last: int) -> Array:

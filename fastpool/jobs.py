@@ -325,6 +325,7 @@ def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool 
     ndarray or (ndarray, dict of float)
     """
     gradient = checked_gradient(gy, job.shape)
+    x, indices = arrays.beside(x, gradient), indices if indices is None else arrays.beside(indices, gradient)
     gx = backward(job, gradient, x, indices)
     return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 

@@ -61,9 +61,10 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
             if interop.concerns(function.__name__, given):
                 return cast(R, interop.call(function.__name__, given))
         taken = {name: _taken(kind, name, value, arrays) for name, value in arrays.items()}
+        _check_places(taken)
         own = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
         others = kwargs | {name: value for name, value in taken.items() if name in kwargs}
-        with kind.on(next(iter(taken.values()))):
+        with kind.on(next(value for name, value in taken.items() if of(arrays[name]))):
             result = function(*own, *args[len(names) :], **others)  # type: ignore[arg-type]
             return cast(R, _with_out(given_back(kind, result), arrays.get("out")))
 
@@ -139,6 +140,14 @@ def _taken(kind: Kind, name: str, value: Any, arrays: dict[str, Any]) -> Any:
     first = next(iter(arrays))
     shown = f"got {first} of {kind.name} and {name} of {named(value)}"
     raise TypeError(f"the arrays of a call must be of one kind, {shown}")
+
+
+def _check_places(taken: dict[str, Any]) -> None:
+    """ValueError where the arrays of a call are on several devices."""
+    if len(taken) > 1:
+        places = {name: value.where.device for name, value in taken.items() if hasattr(value, "where")}
+        if len(set(places.values())) > 1:
+            raise ValueError(f"the arrays of a call must be on one device, got {places}")
 
 
 def _with_out(result: Any, out: Any) -> Any:

@@ -106,6 +106,7 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
 def _pull(job: PlaneJob, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
     """As `jobs.pull`."""
     gradient = jobs.checked_gradient(gy, job.shape)
+    x, indices = arrays.beside(x, gradient), indices if indices is None else arrays.beside(indices, gradient)
     gx = _send(job, gradient, x, indices)
     return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 

@@ -5,7 +5,7 @@ The one form in which a window may be empty: a box or bin without an element giv
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -159,7 +159,9 @@ def roi_align_backward(
 
 
 def _pull(call: "_Align", winners: Array | None, gy: object, *, params: bool = False) -> Any:
-    gx = call.backward(jobs.checked_gradient(gy, call.shape), winners)
+    gradient = jobs.checked_gradient(gy, call.shape)
+    kept = winners if winners is None else arrays.beside(winners, gradient)
+    gx = replace(call, x=arrays.beside(call.x, gradient)).backward(gradient, kept)
     return (gx, {}) if checks.boolean("params", params) else gx
 
 

@@ -249,7 +249,8 @@ def _covering(n: int, lo: Integers, count: Integers) -> tuple[Integers, Integers
     own = np.arange(lo.shape[0])[:, None] * lo.shape[1]
     first = np.searchsorted((ends + apart).reshape(-1), inputs, "right").reshape(-1, n) - own
     behind = np.searchsorted((begins + apart).reshape(-1), inputs, "right").reshape(-1, n) - own
-    return first, np.maximum(behind - first, 0)
+    number = np.maximum(behind - first, 0)
+    return np.where(number > 0, first, 0), number
 
 
 def divisors(

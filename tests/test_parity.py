@@ -411,6 +411,59 @@ def test_input_is_not_written():
     np.testing.assert_array_equal(moved.copy_to_host(), x)
 
 
+@pytest.mark.skipif(not SIMULATED, reason="numba's arrays on a GPU are aligned, and of its byte order")
+def test_unaligned_odd_and_swapped_arrays():
+    """Memory that kernels cannot read as elements is copied byte by byte."""
+    whole = np.random.default_rng(21).normal(size=(1, 1, 6, 9)).astype(np.float32)
+    raw = np.zeros(whole.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view(np.float32).reshape(whole.shape)
+    unaligned[...] = whole
+    held = np.zeros(600, np.uint8)
+    odd = np.ndarray(whole.shape, np.float32, held, strides=(360, 360, 60, 6))
+    odd[...] = whole
+    fake = type(cuda.to_device(whole))
+    for x in (unaligned, odd, whole.astype(">f4")):
+        assert_same(to_host(fp.max_pool(fake(x), 2)), fp.max_pool(np.array(x, np.float32), 2))
+    out = raw[1 : 1 + 4 * 12].view(np.float32).reshape(1, 1, 3, 4)
+    fp.max_pool(cuda.to_device(whole), 2, out=fake(out))
+    np.testing.assert_array_equal(out, fp.max_pool(whole, 2))
+
+
+def test_zeros_of_both_signs():
+    rng = np.random.default_rng(22)
+    x = np.where(rng.random((1, 2, 8, 8)) < 0.5, -0.0, 0.0).astype(np.float32)
+    for op in ("max", "min"):
+        found, wanted = on_device(fp.pool, x, op, 2), fp.pool(x, op, 2)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
+def test_gradients_have_the_shape_of_what_they_are_for():
+    x = np.random.default_rng(23).normal(size=(8, 1))
+    for options in ({"scheme": "torch", "window": 2, "rng": 0}, {"scheme": "pseudo", "rng": 0}):
+        y, pull = fp.vjp(fp.fractional_pool, x, "max", 3, axes=(0,), **options)
+        found, pull_found = fp.vjp(fp.fractional_pool, to_device(x), "max", 3, axes=(0,), **options)
+        assert_same(to_host(found), y)
+        assert_same(to_host(pull_found(to_device(y))), pull(y))
+
+
+@pytest.mark.parametrize("op", ["max", "avg", "lp", "median"])
+def test_regions_that_leave_elements_uncovered(op):
+    x = np.random.default_rng(24).normal(size=(1, 1, 4, 4))
+    boxes = np.array([[0, 0, 0, 1, 1], [0, 2, 3, 3, 3], [0, -9, -9, -8, -8], [0, 9, 9, 9, 9]], np.float64)
+    for end in range(1, 5):
+        y, pull = fp.vjp(fp.roi_pool, x, op, boxes[:end], 3)
+        found, pull_found = fp.vjp(fp.roi_pool, to_device(x), op, to_device(boxes[:end]), 3)
+        assert_same(to_host(found), y, 1e-12)
+        assert_same(to_host(pull_found(to_device(np.ones(y.shape)))), pull(np.ones(y.shape)), 1e-12)
+
+
+def test_interleaved_out():
+    both = np.random.default_rng(25).normal(size=(1, 1, 4, 8))
+    moved = to_device(both)
+    fp.max_pool(moved[..., ::2], 1, out=moved[..., 1::2])
+    np.testing.assert_array_equal(to_host(moved)[..., 1::2], both[..., ::2])
+
+
 def test_nothing_warns_but_division():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

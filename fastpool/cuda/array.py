@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ class Library(Protocol):
     def take(self, array: Any) -> "DeviceArray":
         """What a call knows of one of its arrays; no data moves."""
 
-    def empty(self, shape: tuple[int, ...], dtype: Dtype, device: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: Dtype, where: Where) -> Any:
         """A new C-contiguous array of its own, from its own allocator."""
 
 
@@ -40,6 +40,8 @@ class DeviceArray:
     where : Where
         The device, and the stream that calls run on.
     writeable : bool
+    exact : bool
+        Whether the owner has this very shape and these strides.
     """
 
     address: int
@@ -50,6 +52,7 @@ class DeviceArray:
     library: Library
     where: Where
     writeable: bool = True
+    exact: bool = True
 
     @property
     def ndim(self) -> int:
@@ -86,10 +89,14 @@ class DeviceArray:
 
     def empty(self, shape: Sequence[int], dtype: Any) -> "DeviceArray":
         """A new array of the same library on the same device, for the same stream."""
-        owner = self.library.empty(tuple(shape), np.dtype(dtype), self.where.device)
+        owner = self.library.empty(tuple(shape), np.dtype(dtype), self.where)
         found = self.library.take(owner)
         found.where = self.where
         return found
+
+    def beside(self, other: "DeviceArray") -> "DeviceArray":
+        """The array for the stream of another."""
+        return self if self.where == other.where else replace(self, where=other.where)
 
     def zeros(self, shape: Sequence[int], dtype: Any) -> "DeviceArray":
         """As `empty`, of zeros."""
@@ -106,6 +113,21 @@ class DeviceArray:
     def compact(self) -> "DeviceArray":
         """The array, or a copy, C-contiguous."""
         return self if self.contiguous else self.astype(self.dtype)
+
+    @property
+    def regular(self) -> bool:
+        """Whether kernels can read it: aligned, of whole elements, in the machine's byte order."""
+        steps = (self.address, *self.strides)
+        return self.dtype.isnative and all(step % self.itemsize == 0 for step in steps)
+
+    def bytes(self) -> "DeviceArray":
+        """Its bytes along a new last axis, the last one of an element first where its order is another's."""
+        turned = not self.dtype.isnative
+        address = self.address + turned * (self.itemsize - 1)
+        shape, strides = (*self.shape, self.itemsize), (*self.strides, -1 if turned else 1)
+        return replace(
+            self, address=address, shape=shape, strides=strides, dtype=np.dtype(np.uint8), exact=False
+        )
 
     def transpose(self, order: Sequence[int]) -> "DeviceArray":
         """A view with its axes in another order."""
@@ -136,9 +158,8 @@ class DeviceArray:
         return host
 
     def _view(self, address: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> "DeviceArray":
-        return DeviceArray(
-            address, shape, strides, self.dtype, self.owner, self.library, self.where, self.writeable
-        )
+        same = (address, shape, strides) == (self.address, self.shape, self.strides)
+        return replace(self, address=address, shape=shape, strides=strides, exact=self.exact and same)
 
 
 def c_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

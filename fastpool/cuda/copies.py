@@ -28,8 +28,11 @@ def multiplied(old, new):
 
 
 def assign(target: "DeviceArray", source: "DeviceArray") -> None:
-    """Copy `source` to `target`, which has its shape and whose dtype may be another."""
-    _run(replaced, target, source)
+    """Copy `source` to `target`, which has its shape and, where both are regular, maybe another dtype."""
+    if target.regular and source.regular:
+        _run(replaced, target, source)
+    else:
+        _run(replaced, target.bytes(), source.bytes())
 
 
 def accumulate(target: "DeviceArray", source: "DeviceArray") -> None:

@@ -5,6 +5,7 @@ as Python) is here: on a card kernels take addresses, in the simulator flat NumP
 """
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from types import FunctionType, ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numba import config, cuda, types
+from numba.core.errors import NumbaPerformanceWarning
 from numpy.typing import NDArray
 
 from .. import jit
@@ -90,7 +92,9 @@ class Kernel:
         if configured is None:
             if len(self._configured) >= 1024:
                 self._configured.clear()
-            configured = self._on(where.device)[blocks, threads, stream(where.stream)]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NumbaPerformanceWarning)  # a small array takes a small grid
+                configured = self._on(where.device)[blocks, threads, stream(where.stream)]
             self._configured[key] = configured
         configured(*arguments)
 
@@ -139,7 +143,10 @@ def grid(threads: int) -> tuple[int, int]:
 
 def upload(table: NDArray[Any]) -> Any:
     """A host table's copy on the current device, for `memory` and as long as it is kept."""
-    return cuda.to_device(np.ascontiguousarray(table))
+    held = cuda.to_device(np.ascontiguousarray(table))
+    if not SIMULATED:
+        cuda.default_stream().synchronize()  # other streams may not wait for this one
+    return held
 
 
 def address_of(held: Any) -> Any:

@@ -123,7 +123,8 @@ def reduce(
     third: DeviceArray | None = None,
 ) -> None:
     """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
-    key = (name, operator, x.strides, x.dtype, y.dtype, params.tobytes(), tuple(map(id, divisors)))
+    shares = tuple(divisor.tobytes() for divisor in divisors)
+    key = (name, operator, x.strides, x.dtype, y.dtype, params.tobytes(), shares)
     plans = TABLES.setdefault(geometry, {})
     if key not in plans:
         plans[key] = plan(name, operator, x, geometry, divisors, params, y.dtype)
@@ -290,19 +291,15 @@ def _launch_pull(
 def send_shares(gy: DeviceArray, geometry: Geometry, divisors: Sequence[Integers], gx: DeviceArray) -> bool:
     """Sum into each `gx` the shares of the windows that cover it; divisors are products of `divisors`."""
     plans = TABLES.setdefault(geometry, {})
-    key = ("shares", tuple(map(id, divisors)))
+    key = ("shares", *(divisor.tobytes() for divisor in divisors))
     if key not in plans:
         grid = 1.0 / windows.divisor_grid(divisors, range(len(divisors)), len(divisors))
         alike = bool((grid == grid.flat[0]).all())
         shares = (
             grid.reshape(-1)[:1] if alike else np.broadcast_to(grid, [len(d) for d in divisors]).reshape(-1)
         )
-        plans[key] = (
-            device.upload(shares),
-            ONE if alike else BY_PLACE,
-            divisors,
-        )  # kept: their ids are the key
-    held, saved, _ = plans[key]
+        plans[key] = device.upload(shares), ONE if alike else BY_PLACE
+    held, saved = plans[key]
     states = [device.address_of(held)] * 3
     none = np.zeros(1)
     _gather("share", folds.to_all, gy, gx, states, np.dtype(np.float64), saved, geometry.inverse(), none, gx)

@@ -9,15 +9,17 @@ from numba import cuda as numba_cuda
 
 from ..kinds import dtype_named
 from .array import DeviceArray, Dtype, c_strides
-from .device import SIMULATED, Where, synchronize
+from .device import SIMULATED, Where, stream, synchronize
 
 
 class _Library:
     """What most libraries have in common."""
 
     def give(self, array: Any) -> Any:
-        """A result as a user takes it."""
-        return array.owner if isinstance(array, DeviceArray) else array
+        """A result as a user takes it; what is no array stays."""
+        if not isinstance(array, DeviceArray):
+            return array
+        return array.owner if array.exact else array.astype(array.dtype).owner
 
     def on(self, array: DeviceArray) -> AbstractContextManager[Any]:
         """While the device of an array is numba's current one."""
@@ -47,9 +49,9 @@ class Numba(_Library):
         shape, strides, dtype = tuple(array.shape), tuple(array.strides), np.dtype(array.dtype)
         return DeviceArray(begin or 0, shape, strides, dtype, array, self, where, not readonly)
 
-    def empty(self, shape: tuple[int, ...], dtype: Dtype, device: int) -> Any:  # noqa: ARG002 - the current one
+    def empty(self, shape: tuple[int, ...], dtype: Dtype, where: Where) -> Any:
         """See `Library`."""
-        return numba_cuda.device_array(shape, dtype)
+        return numba_cuda.device_array(shape, dtype, stream=stream(where.stream))
 
 
 class CuPy(_Library):
@@ -63,10 +65,10 @@ class CuPy(_Library):
         where = Where((array.device.id, current.ptr))
         return DeviceArray(array.data.ptr, array.shape, array.strides, array.dtype, array, self, where)
 
-    def empty(self, shape: tuple[int, ...], dtype: Dtype, device: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: Dtype, where: Where) -> Any:
         """See `Library`."""
         cupy = sys.modules["cupy"]
-        with cupy.cuda.Device(device):
+        with cupy.cuda.Device(where.device):
             return cupy.empty(shape, dtype)
 
 
@@ -77,6 +79,7 @@ class Torch(_Library):
 
     def take(self, array: Any) -> DeviceArray:
         """See `Library`."""
+        array = array.detach().resolve_neg()
         number = array.device.index
         current = sys.modules["torch"].cuda.current_stream(number).cuda_stream
         dtype = dtype_named(str(array.dtype).removeprefix("torch."))
@@ -84,19 +87,27 @@ class Torch(_Library):
         where = Where((number, current))
         return DeviceArray(array.data_ptr(), tuple(array.shape), strides, dtype, array, self, where)
 
-    def empty(self, shape: tuple[int, ...], dtype: Dtype, device: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: Dtype, where: Where) -> Any:
         """See `Library`."""
         torch = sys.modules["torch"]
-        return torch.empty(shape, dtype=getattr(torch, dtype.name), device=f"cuda:{device}")
+        return torch.empty(shape, dtype=getattr(torch, dtype.name), device=f"cuda:{where.device}")
 
 
 class Jax(_Library):
-    """JAX's arrays; JAX does not tell its stream, so calls wait for their input and for their result."""
+    """JAX's arrays.
+
+    JAX does not tell its stream, so calls wait for their input and for their result; and its arrays do not
+    change, so results are numba's until they are given to it.
+    """
 
     name = "jax.Array on CUDA"
 
     def take(self, array: Any) -> DeviceArray:
         """See `Library`."""
+        if not hasattr(array, "block_until_ready"):
+            found = numba.take(array)
+            found.library = self
+            return found
         array.block_until_ready()
         (device,) = array.devices()
         shape, dtype = tuple(array.shape), np.dtype(array.dtype)
@@ -104,17 +115,17 @@ class Jax(_Library):
         where = Where((device.local_hardware_id, 0))
         return DeviceArray(address, shape, c_strides(shape, dtype.itemsize), dtype, array, self, where)
 
-    def empty(self, shape: tuple[int, ...], dtype: Dtype, device: int) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: Dtype, where: Where) -> Any:
         """See `Library`."""
-        jax = sys.modules["jax"]
-        return jax.device_put(jax.numpy.empty(shape, dtype), jax.devices("gpu")[device])
+        return numba.empty(shape, dtype, where)
 
     def give(self, array: Any) -> Any:
         """See `Library`."""
         if not isinstance(array, DeviceArray):
             return array
+        owner = super().give(array)
         synchronize(array.where)
-        return array.owner
+        return owner if hasattr(owner, "block_until_ready") else sys.modules["jax"].numpy.asarray(owner)
 
 
 numba, cupy, torch, jax = Numba(), CuPy(), Torch(), Jax()

@@ -223,12 +223,6 @@ def _held(frame: Frame, shape: Shape, geometry: Geometry, factors: Sequence[NDAr
 
 # Kernels -------------------------------------------------------------------------------------------------
 
-# Extremes of float32 that keep NaNs have an instruction of their own.
-ONE_INSTRUCTION = {
-    merges.keep_larger_or_nan: wide.larger_or_nan,
-    merges.keep_smaller_or_nan: wide.smaller_or_nan,
-}
-
 
 def rounded(value, scale, knobs):
     """As `merges.rounded`, which names a function that vectors have and CUDA has not."""
@@ -256,13 +250,11 @@ def _reduce(
     )
     placed = places != "uint8"
     merge = line.careful or line.merge
-    if line.dtype == "float32":
-        merge = ONE_INSTRUCTION.get(merge, merge)
     computed, kept, out_raw = getattr(np, line.dtype), _numbers(stored[1]), _numbers(stored[3])
     held, place_type = _numbers(line.dtype), _numbers(places)
     scaling = np.float64 if line.dtype in ("float64", "int32") else np.float32
     inverse, scaled = line.scales == "inverse", line.scales != "none"
-    neutral = line.neutral
+    neutral = computed(line.neutral)  # of the elements' type: uint64 beside int64 would become float64
     taps, loops, room = math.prod(windows), len(windows), len(windows) + 1
     body, right = lanes * stride, max(window - stride - before, 0)
     span, loads = before + lanes * stride + right, lanes * stride // load

@@ -71,7 +71,11 @@ def _send(
     if plans[key] is None:
         return False
     shape, held = plans[key]
-    shape = shape._replace(store=math.gcd(shape.store, together(gx.itemsize, gx.address)))
+    load = math.gcd(shape.load, together(gy.itemsize, gy.address))
+    if indices:
+        load = math.gcd(load, together(indices.itemsize, indices.address))
+    store = math.gcd(shape.store, together(gx.itemsize, gx.address))
+    shape = shape._replace(load=load, store=store)
     stored = [kind for a in (gy, gx) for kind in (device.storage(a.dtype), device.raw_name(a.dtype))]
     kernel = _gather(
         (stored[0], stored[1], stored[2], stored[3]), shape, indices.dtype.name if indices else "uint8"

@@ -12,23 +12,27 @@ from .array import DeviceArray
 
 NONE = np.zeros(1)
 FLOAT64 = np.dtype(np.float64)
+KEPT = 256  # plans of whole arrays, after which all are forgotten
+_plans: dict[Any, fold.Plan] = {}
 
 
 def _reduced(row: Operator, x: DeviceArray, target: np.dtype[Any]) -> DeviceArray:
     """One operator over all elements of a C-contiguous array, as an array without axes."""
-    flat, table = x.reshape((x.size,)), adaptive(x.size, 1)
-    y = x.empty((), target)
-    plan = fold.plan(
-        row.name,
-        row.fold(x.dtype, target),
-        flat,
-        Geometry(flat.shape, (0,), (table,)),
-        [table.count],
-        NONE,
-        target,
-    )
-    plan.run(flat, y)
+    flat, y = x.reshape((x.size,)), x.empty((), target)
+    key = (row.name, x.size, x.dtype, target, x.where.device)
+    if key not in _plans:
+        if len(_plans) >= KEPT:
+            _plans.clear()
+        _plans[key] = _plan(row, flat, target)
+    _plans[key].run(flat, y)
     return y
+
+
+def _plan(row: Operator, flat: DeviceArray, target: np.dtype[Any]) -> fold.Plan:
+    table = adaptive(flat.size, 1)
+    geometry = Geometry(flat.shape, (0,), (table,))
+    chosen = row.fold(flat.dtype, target)
+    return fold.plan(row.name, chosen, flat, geometry, [table.count], NONE, target)
 
 
 def bounds(array: DeviceArray) -> tuple[int, int]:
@@ -66,12 +70,24 @@ def cells_filled(y: DeviceArray, geometry: Geometry) -> DeviceArray:
 
 
 def overlap(a: DeviceArray, b: DeviceArray) -> bool:
-    """Whether the memory that two arrays span overlaps."""
-    (first, end), (second, behind) = _span(a), _span(b)
-    return a.size > 0 and b.size > 0 and first < behind and second < end
+    """Whether two arrays share memory; NumPy tells it from addresses, and reads none."""
+    one, other = (np.asarray(Placed(each)) for each in (a, b))
+    if not np.may_share_memory(one, other):
+        return False
+    try:
+        return bool(np.shares_memory(one, other, max_work=100_000))  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
 
 
-def _span(array: DeviceArray) -> tuple[int, int]:
-    reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
-    low = sum(way for way in reach if way < 0)
-    return array.address + low, array.address + sum(way for way in reach if way > 0) + array.itemsize
+class Placed:
+    """Where an array lies, as NumPy puts it."""
+
+    def __init__(self, array: DeviceArray) -> None:
+        self.__array_interface__ = {
+            "shape": array.shape,
+            "strides": array.strides,
+            "typestr": f"|V{array.itemsize}",
+            "data": (array.address, True),
+            "version": 3,
+        }

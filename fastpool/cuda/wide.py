@@ -1,4 +1,4 @@
-"""Loads and stores of up to 16 bytes, and extremes that keep NaNs, each one instruction.
+"""Loads and stores of up to 16 bytes, each one instruction.
 
 NVVM makes no wide loads of narrow ones, as it cannot know what is aligned; who calls these does.
 """
@@ -31,12 +31,6 @@ if device.SIMULATED:
                 out[index + i] = source[at + i]
 
         return store
-
-    def larger_or_nan(a, b):
-        return a if (a >= b) | (a != a) else b
-
-    def smaller_or_nan(a, b):
-        return a if (a <= b) | (a != a) else b
 
 else:
     from llvmlite import ir
@@ -121,18 +115,3 @@ else:
             return types.void(out, index, source, at), generate
 
         return store
-
-    def _extreme(instruction: str) -> Any:
-        @intrinsic
-        def extreme(typing_context, a, b):
-            def generate(context, builder, signature, arguments):
-                kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), ir.FloatType()])
-                code = ir.InlineAsm(kind, f"{instruction} $0, $1, $2;", "=f,f,f")
-                return builder.call(code, arguments)
-
-            return types.float32(types.float32, types.float32), generate
-
-        return extreme
-
-    larger_or_nan = _extreme("max.NaN.f32")
-    smaller_or_nan = _extreme("min.NaN.f32")
