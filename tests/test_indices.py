@@ -101,7 +101,7 @@ ZEROS = np.zeros((1, 2, 2, 2), np.int32)
         (ZEROS, {"source": "numpy"}, ValueError, "source must be one of"),
         (ZEROS, {"to": 1}, TypeError, "to must be one of"),
         (ZEROS.astype(float), {}, TypeError, "i must be an array of integers, got float64"),
-        (ZEROS.tolist(), {}, TypeError, "i must be a NumPy array"),
+        (ZEROS.tolist(), {}, TypeError, "i must be an array"),
         (ZEROS, {"shape": 4}, TypeError, "shape must be a sequence"),
         (ZEROS, {"shape": (1, 3, 4, 4)}, ValueError, "i must have the axes of shape"),
         (ZEROS, {"shape": (2, 4, 4)}, ValueError, "i must have the axes of shape"),

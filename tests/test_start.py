@@ -15,9 +15,9 @@ PACKAGE = Path(fp.__file__).parent
 FIRST_CALL = """
 import time, numpy as np, fastpool as fp
 from fastpool.cpu import fold
-begin = time.perf_counter()
+begin = time.process_time()
 y = fp.max_pool(np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4), 2)
-seconds = time.perf_counter() - begin
+seconds = time.process_time() - begin
 walk = fold._walk("max", fp.folds.MAX, None, fold.FORWARD, "native", "native")
 print(seconds, sum(walk.stats.cache_hits.values()), y.ravel().tolist())
 """
@@ -45,24 +45,32 @@ def first_call(**environment):
     return float(seconds), int(hits), y.strip()
 
 
-def test_import_is_quick_and_brings_no_other_library():
+@pytest.fixture(scope="module")
+def limit():
+    """Half a second, or as much longer as numba's own import takes than the 0.2 s of a machine at rest."""
+    code = "import time; begin = time.process_time(); import numba; print(time.process_time() - begin)"
+    python(code)
+    return 0.5 * max(1.0, min(float(python(code)) for _ in range(3)) / 0.2)
+
+
+def test_import_is_quick_and_brings_no_other_library(limit):
     code = (
-        "import sys, time; begin = time.perf_counter(); import fastpool\n"
-        "print(time.perf_counter() - begin, *{name.partition('.')[0] for name in sys.modules},"
+        "import sys, time; begin = time.process_time(); import fastpool\n"
+        "print(time.process_time() - begin, *{name.partition('.')[0] for name in sys.modules},"
         " *(name for name in sys.modules if name.startswith('numba.cuda')))"
     )
     python(code)  # compiles bytecode
     runs = [python(code).split() for _ in range(3)]
-    assert min(float(run[0]) for run in runs) < 0.5
+    assert min(float(run[0]) for run in runs) < limit
     assert not {"torch", "cupy", "jax", "dask", "matplotlib", "rich", "typer", "numba.cuda"} & set(runs[0])
 
 
-def test_first_call_from_the_cache(tmp_path):
+def test_first_call_from_the_cache(tmp_path, limit):
     folder = {"NUMBA_CACHE_DIR": str(tmp_path)}
     assert first_call(**folder)[1:] == (0, "[5.0, 7.0, 13.0, 15.0]")
     runs = [first_call(**folder) for _ in range(3)]
     assert [run[1] for run in runs] == [1, 1, 1]
-    assert min(run[0] for run in runs) < 0.5
+    assert min(run[0] for run in runs) < limit
 
 
 def test_an_edited_operator_misses_the_cache(tmp_path):
