@@ -116,8 +116,11 @@ def test_random_calls_follow_the_rule(rng):
 def test_examples_of_onnx():
     helper = pytest.importorskip("onnx.helper")
     cases = pytest.importorskip("onnx.backend.test.case.node")
+    found = {
+        case.name: case for case in cases.collect_testcases("RoiAlign")
+    }  # and what others collected before
     compared = 0
-    for case in cases.collect_testcases("RoiAlign"):
+    for case in (case for name, case in found.items() if "roialign" in name):
         (node,) = case.model.graph.node
         given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         (x, corners, images), (expected,) = case.data_sets[0]
