@@ -134,8 +134,9 @@ class GlobalPoolClassifier(Estimator):
 
 
 def _log_softmax(logits: Any) -> Any:
-    mean_form = fp.global_pool(logits, "lse", r=1, axes=1, keepdims=True)  # log of the mean of exp
-    return logits - mean_form - float(np.log(logits.shape[1]))
+    below = logits - fp.global_max_pool(logits, axes=1, keepdims=True)  # small numbers keep their digits
+    log_of_mean = fp.global_pool(below, "lse", r=1, axes=1, keepdims=True)
+    return below - (log_of_mean + float(np.log(logits.shape[1])))
 
 
 def _labels(y: Any, count: int) -> NDArray[Any]:

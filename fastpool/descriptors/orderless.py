@@ -20,8 +20,8 @@ class MultiScaleOrderlessPooling(Transformer):
 
     Every scale's patches, square and `stride` apart, go through `extract`; their activations are reduced by
     PCA, aggregated by soft `VLAD` and divided by their length; the scales' vectors are concatenated and again
-    divided by their length. Where a scale has one patch, which is the whole image, that patch's activations stand in
-    for PCA and VLAD, as on the paper's first level. PCA and centres are learned for each scale.
+    divided by their length. Where a scale has one patch, which is the whole image, that patch's activations
+    stand in for PCA and VLAD, as on the paper's first level. PCA and centres are learned for each scale.
 
     The defaults are the paper's, for images of 256 x 256: 1, 25 and 49 patches, each descriptor shared by its
     5 nearest centres with ``sigma=10``, and signed square roots. `output_components` is the paper's last PCA,

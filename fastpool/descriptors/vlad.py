@@ -23,9 +23,9 @@ class VLAD(Transformer):
         v = sign(v) |v|**power,   v = v / ||v||
 
     ``"hard"``: ``a[j, k]`` is 1 for the nearest centre and else 0 (Jegou et al. 2010). ``"soft"``: it is
-    ``exp(-d**2 / (2 sigma**2))`` of the distance `d` for the `nearest` centres, and else 0, divided by its sum
-    over the centres (Gong et al. 2014). With `intra_normalize` each block is divided by its own length between
-    the power and the last division (Arandjelovic and Zisserman 2013).
+    ``exp(-d**2 / (2 sigma**2))`` of the distance `d` for the `nearest` centres, and else 0, divided by its
+    sum over the centres (Gong et al. 2014). With `intra_normalize` each block is divided by its own length
+    between the power and the last division (Arandjelovic and Zisserman 2013).
 
     Of equally near centres the first counts as the nearer. A centre without descriptors has a block of zeros,
     as has a block whose deviations cancel; an image without descriptors has zeros. Duplicates count as often
