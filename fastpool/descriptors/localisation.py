@@ -20,8 +20,8 @@ def class_activation_map(features: Any, weights: Any, output_shape: Any = None, 
 
     where the slope is that of ``pool(features[c])`` for ``features[c, h, w]``, so that **the mean of a map is
     its logit** (without the bias). For ``"avg"`` the slope is ``1 / (H W)``, and the map as published:
-    ``sum over c of weights[k, c] features[c, h, w]`` (Zhou et al. 2016). For ``"max"`` it is 1 at the maximum,
-    the first of ties, and else 0: the map shows which places the maxima came from.
+    ``sum over c of weights[k, c] features[c, h, w]`` (Zhou et al. 2016). For ``"max"`` it is 1 at the
+    maximum, the first of ties, and else 0: the map shows which places the maxima came from.
 
     Parameters
     ----------

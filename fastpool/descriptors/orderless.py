@@ -40,6 +40,8 @@ class MultiScaleOrderlessPooling(Transformer):
         Dimensions that PCA keeps; all where there are fewer, or fewer patches.
     n_clusters : int
         Centres of each scale; at most as many as there are distinct patches.
+    nearest, sigma : int, float
+        As in `VLAD`; `sigma` is a distance between activations, so choose it to suit them.
     output_components : int or None
         Dimensions that a second PCA keeps of each scale's VLAD; all where there are fewer, or fewer images.
     random_state : int, numpy.random.RandomState or None
@@ -71,6 +73,8 @@ class MultiScaleOrderlessPooling(Transformer):
         stride: int = 32,
         n_components: int = 500,
         n_clusters: int = 100,
+        nearest: int = 5,
+        sigma: float = 10.0,
         output_components: int | None = None,
         random_state: Any = None,
     ):
@@ -79,6 +83,8 @@ class MultiScaleOrderlessPooling(Transformer):
         self.stride = stride
         self.n_components = n_components
         self.n_clusters = n_clusters
+        self.nearest = nearest
+        self.sigma = sigma
         self.output_components = output_components
         self.random_state = random_state
 
@@ -167,7 +173,13 @@ class MultiScaleOrderlessPooling(Transformer):
         self.levels_ = [self._level(sets, components) if sets.shape[1] > 1 else None for sets in activations]
 
     def _level(self, sets: Rows, components: int) -> tuple[Any, VLAD, Any]:
-        vlad = VLAD(self.n_clusters, assignment="soft", random_state=self.random_state)
+        vlad = VLAD(
+            self.n_clusters,
+            assignment="soft",
+            nearest=self.nearest,
+            sigma=self.sigma,
+            random_state=self.random_state,
+        )
         reduce = self._pca(in_one_order(sets.reshape(-1, sets.shape[2])), components)
         reduced = _each(reduce, sets)
         vectors = vlad.fit_transform(reduced)
