@@ -481,8 +481,24 @@ def test_bad_arguments_of_multi_scale_orderless_pooling(params, x, error, messag
 
 
 def printed(script, *arguments):
-    """The first number of each of a script's lines, by the word before it."""
+    """The words of each line that a script prints after its headings, by the line's first."""
     command = [sys.executable, str(EXAMPLES / script), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()[1:]]
-    return {" ".join(words[:-2]) or words[0]: words for words in lines}
+    return {line.split()[0]: line.split() for line in done.stdout.splitlines() if "  " in line.strip()}
+
+
+@peer
+def test_descriptors_find_photographs(sklearn):
+    pytest.importorskip("skimage")
+    rows = printed("retrieval.py", "--photographs", "2", "--known", "2")
+    scores = {name: float(words[-1]) for name, words in rows.items() if name != "length"}
+    assert set(scores) == {"sum", "avg", "max", "gem", "avg+max", "CroW", "R-MAC", "MOP"}
+    assert all(0.5 < score <= 1 for score in scores.values())
+
+
+@peer
+def test_an_averaging_head_has_few_parameters_and_does_not_mind_motion(sklearn):
+    rows = printed("gap_head.py", "--steps", "150")
+    average, connected = rows["global"], rows["fully"]
+    assert int(average[2]) * 100 < int(connected[2])
+    assert float(average[5]) > float(connected[5]) + 10  # of digits that moved
