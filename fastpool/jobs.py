@@ -326,7 +326,7 @@ def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool 
     """
     gradient = checked_gradient(gy, job.shape)
     gx = backward(job, gradient, x, indices)
-    return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
+    return (gx, slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 
 
 def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
@@ -406,7 +406,8 @@ def forward_indices(job: Job, x: Array) -> Array:
     return indices
 
 
-def _slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
+def slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
+    """The gradients for the operator's parameters."""
     slopes = {}
     for parameter in job.operator.params:
         if parameter.slope is None:

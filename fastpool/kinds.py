@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
+from importlib import import_module
 from inspect import signature
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -16,8 +17,12 @@ import numpy as np
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TAKEN = "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor or jax.Array"
+TAKEN = (
+    "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor, jax.Array, dask.array.Array or "
+    "xarray.DataArray"
+)
 ARGUMENTS = ("x", "y", "gy", "gx", "indices", "boxes", "samples", "out")  # names of arguments that are arrays
+COMPOSED = ("dask", "xarray")  # libraries whose arrays are made of others: `interop` takes the whole call
 
 
 class Kind(Protocol):
@@ -45,6 +50,10 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         given: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
         arrays = {name: given[name] for name in ARGUMENTS if given.get(name) is not None}
+        library = next(filter(None, map(_composed, arrays.values())), None)
+        if library:
+            interop: Any = import_module(f"{__package__}.interop.{library}")
+            return cast(R, interop.call(taking, given))
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
             return function(*args, **kwargs)
@@ -67,6 +76,12 @@ def of(array: object) -> Kind | None:
         if library in LIBRARIES:
             return LIBRARIES[library](array)
     return _cuda("an array on a GPU") if hasattr(array, "__cuda_array_interface__") else None
+
+
+def _composed(array: object) -> str | None:
+    """Which of the libraries `COMPOSED` an array is of, if of one."""
+    roots = (parent.__module__.partition(".")[0] for parent in type(array).__mro__)
+    return next((root for root in roots if root in COMPOSED), None)
 
 
 def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""Other libraries' machinery around the public functions."""
