@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -95,12 +96,8 @@ def write_pyramid(
     levels: Annotated[
         int | None, typer.Option(help="With the first; by default until no side is longer than 256.")
     ] = None,
-    factor: Annotated[
-        str, typer.Option(help="From level to level: 2, or one an axis in space: 1,2,2.")
-    ] = "2",
-    axes: Annotated[
-        str | None, typer.Option(help="Of IN, letters of tczyx; by default what it says.")
-    ] = None,
+    factor: Annotated[str, typer.Option(help="From level to level: 2, or one an axis: 1,2,2.")] = "2",
+    axes: Annotated[str | None, typer.Option(help="Of IN, letters of tczyx; by default its own.")] = None,
     chunk: Annotated[str | None, typer.Option(help="Sides of the chunks of OUT, in space.")] = None,
     scale: Annotated[str | None, typer.Option(help="Size of an element along each axis of OUT.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT once all is written.")] = False,
@@ -143,7 +140,7 @@ def _dask_progress() -> Iterator[None]:
 
 
 def _fail(message: str) -> NoReturn:
-    Console(stderr=True).print(f"[red]error:[/] {message}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(1) from None
 
 

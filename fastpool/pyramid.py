@@ -1,7 +1,8 @@
 """Multi-scale pyramids of images and volumes that need not fit memory: dask in, OME-Zarr 0.5 out.
 
 Level l reduces cells of ``factor**l`` elements of level 0 itself, so that averages are rounded once, and
-modes and medians are those of all elements. The extras (dask, zarr, tifffile) are imported where they are used.
+modes and medians are those of all elements. The extras (dask, zarr, tifffile) are imported where they are
+used.
 """
 
 import math
@@ -25,6 +26,10 @@ BLOCK_BYTES = 2**25  # of level 0 that a task reads
 SMALLEST = 256  # levels are added until no side is longer
 
 
+def _nothing() -> None:
+    """An image without an open file."""
+
+
 class Image(NamedTuple):
     """An image that is read block by block.
 
@@ -43,7 +48,7 @@ class Image(NamedTuple):
     array: Any
     axes: str
     chunks: tuple[int, ...]
-    close: Callable[[], None] = bool
+    close: Callable[[], None] = _nothing
 
 
 class Mapped:
@@ -248,7 +253,7 @@ def _levels(shape: Sequence[int], steps: Sequence[int]) -> int:
 def _blocks(
     source: Image, order: Sequence[int], shape: Sequence[int], chunks: Sequence[int], cells: Sequence[int]
 ) -> list[int]:
-    """Sides of the blocks that are read: whole chunks on both sides, whole cells, and of about `BLOCK_BYTES`."""
+    """Sides of the blocks that are read: whole chunks of both files, whole cells, some `BLOCK_BYTES`."""
     least = (
         math.lcm(chunk, cell, source.chunks[axis])
         for axis, chunk, cell in zip(order, chunks, cells, strict=True)

@@ -107,10 +107,11 @@ def backward(table: Axis, chunks: Sequence[int]) -> Cut:
 
 
 def _with_outputs(begins: Integers, edges: Integers) -> tuple[Integers, Integers]:
-    """The edges between which outputs begin, and the first output of each block."""
-    outputs, kept = np.unique(np.searchsorted(begins, edges), return_index=True)
-    inputs = edges[kept]
-    inputs[-1] = edges[-1]
+    """The last edges before the first output of each block, and those outputs."""
+    firsts = np.searchsorted(begins, edges)
+    last_of_each = np.append(np.diff(firsts) > 0, True)
+    inputs, outputs = edges[last_of_each], firsts[last_of_each]
+    inputs[0] = 0
     return inputs, outputs
 
 

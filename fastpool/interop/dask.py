@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays, checks, jobs, kinds, random
+from .. import arrays, checks, jobs, random
 from ..jobs import Job
 from . import cuts, parts, reductions
 from .cuts import Cut
@@ -36,9 +36,10 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     name = function.__name__
     if name not in FUNCTIONS:
         raise TypeError(f"{name} takes no dask arrays; functions that do: {', '.join(FUNCTIONS)}")
-    named = {argument: given[argument] for argument in kinds.ARGUMENTS if given.get(argument) is not None}
-    for argument, array in named.items():
-        _check_kind(argument, array)
+    _refuse_out(given.get("out"))
+    for argument in ("gy", "x", "indices"):
+        if given.get(argument) is not None or (argument in ("gy", "x") and argument in given):
+            _check_kind(argument, given[argument])
     return FUNCTIONS[name](**given)
 
 
@@ -58,7 +59,6 @@ def pool(
     **op_params: Any,
 ) -> Any:
     """See `fastpool.pool`."""
-    _refuse_out(out)
     arguments = (op, window, stride, padding, dilation, ceil_mode, axes)
     return _forward(x, _call("sliding", x, arguments, op_params), return_indices, dtype)
 
@@ -74,7 +74,6 @@ def adaptive_pool(
     **op_params: Any,
 ) -> Any:
     """See `fastpool.adaptive_pool`."""
-    _refuse_out(out)
     return _forward(x, _call("adaptive", x, (op, output_size, axes), op_params), return_indices)
 
 
@@ -142,8 +141,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 def _check_kind(argument: str, array: Any) -> None:
     from dask.array import Array  # noqa: PLC0415 - an extra
 
-    if argument == "out":
-        _refuse_out(array)
     if not isinstance(array, Array):
         kind = f"{type(array).__module__}.{type(array).__qualname__}"
         raise TypeError(f"the arrays of a call must all be dask.array.Array, got {argument} of {kind}")
@@ -306,6 +303,8 @@ def _spread_over_whole(x: Any, job: Job, gy: Any) -> Any:
         if job.operator.averages
         else gy.astype(dtype)
     )
+    pooled = job.geometry.axes
+    share = share.rechunk(tuple((1,) if axis in pooled else own for axis, own in enumerate(x.chunks)))
     return da.broadcast_to(share, x.shape, chunks=x.chunks)
 
 

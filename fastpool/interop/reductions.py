@@ -65,6 +65,7 @@ def reduce(x: Any, job: Job, op_params: dict[str, Any], dtype: np.dtype[Any]) ->
     import dask.array as da  # noqa: PLC0415 - an extra
 
     name = job.operator.name
+    x = x.rechunk(tuple(tuple(n for n in own if n) or own for own in x.chunks))
     given: dict[str, Any] = {"op": name, "params": _params(job, op_params)}
     return da.reduction(
         x,
@@ -173,7 +174,8 @@ def _merge_softs(a: State, b: State, params: dict[str, Any]) -> State:
     n = a[-1] + b[-1]
     first, second = a[1] + math.log(a[-1] / n), b[1] + math.log(b[-1] / n)
     total = np.logaddexp(first, second)
-    return _weighted(a[0], b[0], np.exp(first - total), np.exp(second - total)), total
+    weights = (np.where(part == total, 1.0, np.exp(part - total)) for part in (first, second))
+    return _weighted(a[0], b[0], *weights), total
 
 
 def _weighted(a: Any, b: Any, wa: Any, wb: Any) -> Any:
@@ -187,8 +189,8 @@ def _expected_state(value: Callable[..., Any], params: dict[str, Any]) -> State:
 
 def _merge_expected(a: State, b: State, params: dict[str, Any]) -> State:
     total = a[1] + b[1]
-    share = np.where(total > 0, total, 1.0)
-    return _weighted(a[0], b[0], a[1] / share, b[1] / share), total
+    weights = (np.where(part == total, 1.0, part / total) for part in (a[1], b[1]))
+    return _weighted(a[0], b[0], *weights), total
 
 
 REDUCTIONS = {

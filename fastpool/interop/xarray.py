@@ -42,11 +42,11 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
             f"{function.__name__} takes no xarray objects; functions that do: {', '.join(FUNCTIONS)}"
         )
     signature(function).bind(**given)
-    for argument in kinds.ARGUMENTS:
-        if given.get(argument) is not None:
-            _check_kind(argument, given[argument])
     if given.get("out") is not None:
         raise TypeError("out must be None for xarray objects, whose results have coordinates of their own")
+    for argument in ("gy", "x", "indices"):
+        if given.get(argument) is not None or (argument in ("gy", "x") and argument in given):
+            _check_kind(argument, given[argument])
     x = given["x"]
     words = _positional(x, FUNCTIONS[function.__name__], given)
     if "gy" in given:
