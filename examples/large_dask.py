@@ -8,6 +8,7 @@ maximum of the same blocks (for windows that chunks do not cut).
 """
 
 import argparse
+import math
 import time
 
 import dask
@@ -59,7 +60,7 @@ def main():
     parser.add_argument("--limit", default="1GB", help="memory of a worker")
     given = parser.parse_args()
     stride = given.stride or given.window
-    side = round((given.gigabytes * 1e9 / 4) ** 0.5 / given.chunk) * given.chunk
+    side = math.ceil((given.gigabytes * 1e9 / 4) ** 0.5 / given.chunk) * given.chunk
     chunks = da.core.normalize_chunks(given.chunk, (side, side))
     x = da.map_blocks(made, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
     y = fp.max_pool(x, (given.window, given.window), stride=stride)

@@ -292,7 +292,12 @@ def _store(
         sides = tuple(min(side, n) for side, n in zip(chunks, level.shape, strict=True))
         arrays.append(
             group.create_array(
-                str(number), shape=level.shape, dtype=level.dtype, chunks=sides, dimension_names=list(axes)
+                str(number),
+                shape=level.shape,
+                dtype=level.dtype,
+                chunks=sides,
+                dimension_names=list(axes),
+                compressors=zarr.codecs.ZstdCodec(level=1),  # files as small as level 3's, in half its time
             )
         )
     # Blocks of whole chunks: no two tasks write to one chunk.
