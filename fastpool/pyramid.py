@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import api, checks
+from . import api, checks, threads
 
 OPERATORS = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
 NESTED = ("max", "min")  # the same from the level before as from level 0
@@ -23,6 +23,7 @@ BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 OF_TIFF = {"S": "c", "Q": "z", "I": "z"}  # samples; axes without a name
 CHUNK = {2: 1024, 3: 128}  # side of a chunk of a level, by the number of spatial axes
 BLOCK_BYTES = 2**25  # of level 0 that a task reads
+LONE_CELLS = 16  # a cell by itself takes the time of that many among all
 SMALLEST = 256  # levels are added until no side is longer
 
 
@@ -271,11 +272,90 @@ def _reduce(x: Any, op: str, steps: Sequence[int], spatial: Sequence[int], count
     """The levels."""
     levels = [x]
     for number in range(1, count):
+        if op == "mode" and number > 2:  # of few elements the kernel is the faster way
+            levels.append(_lazy_modes(x, steps, number))
+            continue
         nested = op in NESTED
         window = tuple(steps[axis] if nested else steps[axis] ** number for axis in spatial)
         source = levels[-1] if nested else x
         levels.append(api.pool(source, OPERATORS[op], window, axes=tuple(spatial), ceil_mode=True))
     return levels
+
+
+def _lazy_modes(x: Any, steps: Sequence[int], number: int) -> Any:
+    cell = [step**number for step in steps]
+    chunks = tuple(tuple(-(-n // k) for n in own) for own, k in zip(x.chunks, cell, strict=True))
+    return x.map_blocks(modes, steps=steps, number=number, chunks=chunks, dtype=x.dtype, meta=x._meta)
+
+
+def modes(x: Any, *, steps: Sequence[int], number: int) -> Any:
+    """Modes of large cells of labels: two guesses, which their counts prove right in most cells.
+
+    The first guess is the mode of modes of small cells, the second the same without the first. The more
+    frequent of them is the mode where fewer elements are left than it has; elsewhere the kernel
+    counts all values.
+
+    Parameters
+    ----------
+    x : ndarray
+        Whole cells, but at its end.
+    steps : sequence of int
+        From level to level, one an axis.
+    number : int
+        Of the level; cells have ``step**number`` elements along an axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.pyramid import modes
+    >>> modes(np.array([5, 1, 1, 2, 2, 2, 2, 3, 3, 4]), steps=(2,), number=3)
+    array([2, 3])
+    """
+    axes = tuple(range(x.ndim))
+    cell = tuple(step**number for step in steps)
+    with threads.alone():
+        parts = x
+        for _ in range(number - 1):
+            parts = api.mode_pool(parts, tuple(steps), axes=axes, ceil_mode=True)
+        first = api.mode_pool(parts, tuple(steps), axes=axes, ceil_mode=True)
+        marked = parts ^ _enlarged(first, steps, parts.shape)  # 0 where a part agrees with the first guess
+        second = first ^ api.mode_pool(marked, tuple(steps), axes=axes, ceil_mode=True, ignore=0)
+        own = _count(x == _enlarged(first, cell, x.shape), cell)
+        other = np.where(second == first, 0, _count(x == _enlarged(second, cell, x.shape), cell))
+        left = _sizes(x.shape, cell) - own - other
+        unsure = np.maximum(own, other) <= left
+        if np.count_nonzero(unsure) * LONE_CELLS > unsure.size:
+            return api.mode_pool(x, cell, axes=axes, ceil_mode=True)
+        y = np.where(own > other, first, np.where(own < other, second, np.minimum(first, second)))
+        for place in np.argwhere(unsure):
+            elements = x[tuple(slice(i * k, (i + 1) * k) for i, k in zip(place, cell, strict=True))]
+            y[tuple(place)] = api.global_pool(elements, "mode", axes=axes)
+    return y
+
+
+def _count(which: Any, cell: Sequence[int]) -> Any:
+    """How many elements of each cell are True: an axis at a time, in as few bits as serve."""
+    whole = [(0, -n % k) for n, k in zip(which.shape, cell, strict=True)]
+    counts, most = (np.pad(which, whole) if any(map(any, whole)) else which).view(np.uint8), 1
+    for axis, k in enumerate(cell):
+        most *= k
+        split = (*counts.shape[:axis], -1, k, *counts.shape[axis + 1 :])
+        counts = np.add.reduce(counts.reshape(split), axis + 1, np.min_scalar_type(most))
+    return counts.astype(np.int64)
+
+
+def _sizes(shape: Sequence[int], cell: Sequence[int]) -> Any:
+    """How many elements each cell has."""
+    sides = [np.minimum(k, n - np.arange(0, n, k)) for n, k in zip(shape, cell, strict=True)]
+    return math.prod(np.ix_(*sides))
+
+
+def _enlarged(y: Any, cell: Sequence[int], shape: Sequence[int]) -> Any:
+    """Each value over its cell."""
+    for axis, (k, n) in enumerate(zip(cell, shape, strict=True)):
+        if k > 1:
+            y = np.repeat(y, k, axis)[(slice(None),) * axis + (slice(n),)]
+    return y
 
 
 def _store(
