@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import windows
 from ..windows import Axis, Integers
-from .parts import Range
+
+Range = tuple[int, int]
 
 
 class Cut(NamedTuple):
@@ -26,15 +27,12 @@ class Cut(NamedTuple):
         How many inputs beside its own a block needs at most.
     uses : (before, after)
         How many outputs beside its own a block needs at most, on the way back.
-    covers : tuple of (first, last)
-        The outputs whose windows cover inputs that a block owns; on the way back.
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     reads: Range = (0, 0)
     uses: Range = (0, 0)
-    covers: tuple[Range, ...] = ()
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -46,27 +44,11 @@ class Cut(NamedTuple):
         """Lengths of the blocks of outputs."""
         return tuple(np.diff(self.outputs).tolist())
 
-    def own(self, block: int) -> Range:
-        """The outputs that a block owns."""
-        return self.outputs[block], self.outputs[block + 1]
-
-    def own_inputs(self, block: int) -> Range:
-        """The inputs that a block owns."""
-        return self.inputs[block], self.inputs[block + 1]
-
-    def begin(self, block: int) -> int:
-        """The first input that a block holds beside its own."""
-        return self.inputs[block] - (self.reads[0] if block else 0)
-
-    def begin_outputs(self, block: int) -> int:
-        """The first output that a block holds beside its own."""
-        return self.outputs[block] - (self.uses[0] if block else 0)
-
 
 def plain(chunks: Sequence[int]) -> Cut:
     """An axis that is not pooled, in its own chunks."""
     edges = tuple(np.cumsum([0, *chunks]).tolist())
-    return Cut(edges, edges, covers=tuple(pairwise(edges)))
+    return Cut(edges, edges)
 
 
 def forward(table: Axis, chunks: Sequence[int]) -> Cut:
@@ -90,7 +72,8 @@ def backward(table: Axis, chunks: Sequence[int]) -> Cut:
     inverse = windows.inverse(table)
     while True:
         edges, outputs = _with_outputs(begins, edges)
-        covers = _covers(inverse, edges, outputs, len(table))
+        covers = [covering(inverse, *each) for each in pairwise(edges.tolist())]
+        covers = [each if each[1] else (o, o) for each, o in zip(covers, outputs.tolist(), strict=False)]
         reads = [_read(table, *each) for each in covers]
         around = (
             _beyond(edges[:-1], np.array([first for first, _ in reads])),
@@ -102,7 +85,7 @@ def backward(table: Axis, chunks: Sequence[int]) -> Cut:
         )
         joined = _joined(edges, outputs, max(around), max(uses))
         if joined.size == edges.size:
-            return Cut(_numbers(edges), _numbers(outputs), around, uses, covers)
+            return Cut(_numbers(edges), _numbers(outputs), around, uses)
         edges = joined
 
 
@@ -115,15 +98,13 @@ def _with_outputs(begins: Integers, edges: Integers) -> tuple[Integers, Integers
     return inputs, outputs
 
 
-def _covers(inverse: Axis, edges: Integers, outputs: Integers, count: int) -> tuple[Range, ...]:
-    covered = inverse.count > 0
-    last = np.where(covered, inverse.lo + (inverse.count - 1) * inverse.step + 1, 0)
-    first = np.where(covered, inverse.lo, count)
-    firsts = np.minimum.reduceat(first, edges[:-1])
-    lasts = np.maximum.reduceat(last, edges[:-1])
-    none = lasts == 0
-    firsts, lasts = np.where(none, outputs[:-1], firsts), np.where(none, outputs[:-1], lasts)
-    return tuple(zip(firsts.tolist(), lasts.tolist(), strict=True))
+def covering(inverse: Axis, first: int, last: int) -> Range:
+    """The outputs whose windows cover the inputs `first` to `last`; (0, 0) where there are none."""
+    lo, count = inverse.lo[first:last], inverse.count[first:last]
+    lo, count = lo[count > 0], count[count > 0]
+    if not lo.size:
+        return 0, 0
+    return int(lo.min()), int((lo + (count - 1) * inverse.step).max()) + 1
 
 
 def _read(table: Axis, first: int, last: int) -> Range:

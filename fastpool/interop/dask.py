@@ -19,7 +19,7 @@ import numpy as np
 from .. import arrays, checks, jobs, random
 from ..jobs import Job
 from . import cuts, parts, reductions
-from .cuts import Cut
+from .cuts import Cut, Range
 from .parts import Call
 
 
@@ -190,7 +190,8 @@ def _forward(x: Any, call: Call, return_indices: object = False, dtype: Any = No
         return _without_kept(job, y)
     along = _cuts(job, x, cuts.forward)
     blocks = _shared(x, along)
-    compute = partial(_task, call=call, along=along, indexed=indexed, dtype=target)
+    reads = tuple(each.reads for each in along)
+    compute = partial(_task, call=call, reads=reads, indexed=indexed, dtype=target)
     chunks = tuple(each.output_chunks for each in along)
     if not indexed:
         return _without_kept(
@@ -237,10 +238,22 @@ def _mapped(function: Any, *blocks: Any, name: str, chunks: Any, like: Any, dtyp
     return da.map_blocks(function, *blocks, name=None, token=name, chunks=chunks, dtype=dtype, meta=meta)
 
 
-def _task(block: Any, *, call: Call, along: Sequence[Cut], indexed: bool, dtype: Any, block_id: Any) -> Any:
-    begins = [each.begin(b) for each, b in zip(along, block_id, strict=True)]
-    outputs = [each.own(b) for each, b in zip(along, block_id, strict=True)]
-    return parts.forward(call, block, begins, outputs, indexed=indexed, dtype=dtype)
+def _task(
+    block: Any, *, call: Call, reads: Sequence[Range], indexed: bool, dtype: Any, block_info: Any
+) -> Any:
+    begins = _begins(block_info[0], reads)
+    return parts.forward(call, block, begins, _ranges(block_info[None]), indexed=indexed, dtype=dtype)
+
+
+def _ranges(place: Any) -> list[Range]:
+    """Where a block lies, by dask's account of it."""
+    return [(int(first), int(last)) for first, last in place["array-location"]]
+
+
+def _begins(place: Any, around: Sequence[Range]) -> list[int]:
+    """Where a block with parts of its neighbours begins; dask counts those parts, of all blocks before."""
+    located = zip(_ranges(place), place["chunk-location"], around, strict=True)
+    return [first - int(block) * (before + after) for (first, _), block, (before, after) in located]
 
 
 # Backward ------------------------------------------------------------------------------------------------
@@ -272,7 +285,8 @@ def _backward(x: Any, call: Call, gy: Any, indices: Any) -> Any:
         for name, array in given.items()
         if array is not None
     }
-    compute = partial(_back_task, call=call, along=along, names=tuple(blocks))
+    around = tuple(each.uses for each in along), tuple(each.reads for each in along)
+    compute = partial(_back_task, call=call, around=around, names=tuple(blocks))
     dtype = parts.gradient_dtype(call.dtype, gy.dtype)
     chunks = tuple(each.chunks for each in along)
     # Blocks with neighbours' parts differ in length from array to array: only their number is the same.
@@ -284,13 +298,12 @@ def _shared_outputs(gy: Any, along: Sequence[Cut]) -> Any:
     return _overlapped(gy.rechunk(tuple(each.output_chunks for each in along)), [each.uses for each in along])
 
 
-def _back_task(*blocks: Any, call: Call, along: Sequence[Cut], names: Sequence[str], block_id: Any) -> Any:
+def _back_task(*blocks: Any, call: Call, around: Any, names: Sequence[str], block_info: Any) -> Any:
     given = {"gy": None, "block": None, "indices": None} | dict(zip(names, blocks, strict=True))
-    here = list(zip(along, block_id, strict=True))
-    begins = [each.begin_outputs(b) for each, b in here], [each.begin(b) for each, b in here]
-    outputs = [each.covers[b] for each, b in here]
-    inputs = [each.own_inputs(b) for each, b in here]
-    return parts.backward(call, **given, begins=begins, outputs=outputs, inputs=inputs)
+    uses, reads = around
+    read = _begins(block_info[names.index("block")], reads) if "block" in names else []
+    begins = _begins(block_info[0], uses), read
+    return parts.backward(call, **given, begins=begins, inputs=_ranges(block_info[None]))
 
 
 def _spread_over_whole(x: Any, job: Job, gy: Any) -> Any:
@@ -315,10 +328,11 @@ def _slopes(x: Any, call: Call, gy: Any) -> dict[str, Any]:
     blocks = _shared(x, along)
     g = _with_kept(job, gy).rechunk(tuple(each.output_chunks for each in along))
     chunks = tuple((1,) * len(each.output_chunks) for each in along)
+    reads = tuple(each.reads for each in along)
     slopes = {}
     for parameter in job.operator.params:
         if parameter.slope is not None:
-            task = partial(_slope_task, call=call, along=along, parameter=parameter.name)
+            task = partial(_slope_task, call=call, reads=reads, parameter=parameter.name)
             each = _mapped(
                 task,
                 g,
@@ -333,11 +347,11 @@ def _slopes(x: Any, call: Call, gy: Any) -> dict[str, Any]:
 
 
 def _slope_task(
-    gy: Any, block: Any, *, call: Call, along: Sequence[Cut], parameter: str, block_id: Any
+    gy: Any, block: Any, *, call: Call, reads: Sequence[Range], parameter: str, block_info: Any
 ) -> Any:
-    begins = [each.begin(b) for each, b in zip(along, block_id, strict=True)]
-    outputs = [each.own(b) for each, b in zip(along, block_id, strict=True)]
-    return np.full((1,) * gy.ndim, parts.slope(call, parameter, gy, block, begins, outputs))
+    begins = _begins(block_info[1], reads)
+    slope = parts.slope(call, parameter, gy, block, begins, _ranges(block_info[0]))
+    return np.full((1,) * gy.ndim, slope)
 
 
 def _with_kept(job: Job, gy: Any) -> Any:

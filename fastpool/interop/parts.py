@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays, checks, jobs, random, threads
+from .. import arrays, checks, jobs, random, threads, windows
 from ..jobs import Job
 from ..kinds import any_kind
 from ..windows import Axis, Geometry
+from . import cuts
+from .cuts import Range
 
 FORMS = {"sliding": jobs.sliding, "adaptive": jobs.adaptive, "whole": jobs.whole}
-
-Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,6 @@ def backward(
     block: Any,
     indices: Any,
     begins: tuple[Sequence[int], Sequence[int]],
-    outputs: Sequence[Range],
     inputs: Sequence[Range],
 ) -> Any:
     """The gradient for the inputs of a range.
@@ -201,13 +200,16 @@ def backward(
         As `gy`, of the chosen elements in the whole input.
     begins : pair of sequences
         Where in the whole result `gy` begins, and where in the whole input the block.
-    outputs, inputs : sequence of (first, last)
-        Of each axis; `outputs` may be empty where no window covers an input.
+    inputs : sequence of (first, last)
+        Of each axis.
     """
     job = call.job()
     shape = [last - first for first, last in inputs]
     floating = gradient_dtype(call.dtype, gy.dtype)
     gx = np.zeros_like(gy, shape=shape, dtype=floating)
+    outputs = list(inputs)
+    for axis, table in zip(job.geometry.axes, job.geometry.tables, strict=True):
+        outputs[axis] = cuts.covering(windows.inverse(table), *inputs[axis])
     if any(first >= last for first, last in (*outputs, *inputs)):
         return gx
     part = part_of(job, outputs)
