@@ -6,8 +6,10 @@ the rows of the whole call's tables (`fastpool.windows`), moved to where the blo
 overhang, dilation and divisors are those of the whole call.
 """
 
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -45,10 +47,16 @@ class Call:
 
     def job(self) -> Job:
         """The job of the whole call; its errors are those of the call on an array in memory."""
-        dtype = self.dtype if self.dtype.isnative else self.dtype.newbyteorder("=")
-        stand_in = np.broadcast_to(np.zeros((), dtype), self.shape)
-        job: Job = FORMS[self.form](stand_in, *self.arguments)[1]
-        return job
+        return _job(pickle.dumps(self))
+
+
+@lru_cache(maxsize=64)
+def _job(pickled: bytes) -> Job:
+    """The job of a call, built once a process: tables of long axes take longer than a small block."""
+    call: Call = pickle.loads(pickled)
+    stand_in = np.broadcast_to(np.zeros((), call.dtype.newbyteorder("=")), call.shape)
+    job: Job = FORMS[call.form](stand_in, *call.arguments)[1]
+    return job
 
 
 @dataclass(frozen=True)
