@@ -108,7 +108,7 @@ def main() -> None:
         for layer in reversed(network):
             grad = layer.backward(grad)
     found = run(network, x[-500:]).argmax(1)
-    print(f"max, average{100 * (found == labels[-500:]).mean():6.1f} %")  # noqa: T201
+    print(f"max, average{100 * (found == labels[-500:]).mean():6.1f} %")
 
 
 if __name__ == "__main__":

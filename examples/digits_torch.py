@@ -59,7 +59,7 @@ def main() -> None:
     }
     for name, pooling in pairs.items():
         torch.manual_seed(3)
-        print(f"{name:30}{accuracy(network(*pooling), steps):6.1f} %")  # noqa: T201
+        print(f"{name:30}{accuracy(network(*pooling), steps):6.1f} %")
 
 
 if __name__ == "__main__":

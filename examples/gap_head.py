@@ -102,7 +102,7 @@ def main() -> None:
     maps = {"centred": activations(canvases(pixels, 0 * shifts))}
     maps["moved"] = activations(canvases(pixels[-TESTED:], shifts[-TESTED:]))
     scale = maps["centred"].mean((2, 3), keepdims=True).std(0)  # the averages then differ by about 1
-    print(f"{'':18}{'parameters':>12}{'centred':>10}{'moved':>10}")  # noqa: T201
+    print(f"{'':18}{'parameters':>12}{'centred':>10}{'moved':>10}")
     for name, arranged in (("global average", at_every_place), ("fully connected", at_once)):
         centred, moved = (arranged(part / scale) for part in maps.values())
         head = GlobalPoolClassifier().fit(np.zeros((10, 10, 1, 1)), np.arange(10))
@@ -110,7 +110,7 @@ def main() -> None:
         found = [
             head.score(class_maps(part[-TESTED:], weights), labels[-TESTED:]) for part in (centred, moved)
         ]
-        print(f"{name:18}{weights.size:12}{100 * found[0]:8.1f} %{100 * found[1]:8.1f} %")  # noqa: T201
+        print(f"{name:18}{weights.size:12}{100 * found[0]:8.1f} %{100 * found[1]:8.1f} %")
 
 
 if __name__ == "__main__":

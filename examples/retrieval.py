@@ -138,12 +138,12 @@ def main() -> None:
     known, asked = known / scale, asked / scale
     owner = np.arange(len(views))
     relevant = np.repeat(owner, options.asked)[:, np.newaxis] == np.repeat(owner, options.known)
-    print(f"{len(asked)} views searched among {len(known)} of {len(views)} scenes")  # noqa: T201
-    print(f"{'':10}{'length':>8}{'mean average precision':>26}")  # noqa: T201
+    print(f"{len(asked)} views searched among {len(known)} of {len(views)} scenes")
+    print(f"{'':10}{'length':>8}{'mean average precision':>26}")
     for name, describe in descriptors(known).items():
         database, queries = describe(known), describe(asked)
         score = mean_average_precision(queries @ database.T, relevant)
-        print(f"{name:10}{database.shape[1]:8}{score:26.3f}")  # noqa: T201
+        print(f"{name:10}{database.shape[1]:8}{score:26.3f}")
 
 
 if __name__ == "__main__":

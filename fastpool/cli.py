@@ -1,21 +1,23 @@
-"""The command line, over the public functions: info, pool, explain, demo, bench, warmup."""
+"""The command line, over the public functions: info, pool, pyramid, explain, demo, bench, warmup."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 import fastpool as fp
 
-from . import bench, jit, kinds
+from . import bench, jit, kinds, pyramid
 from .operators import OPERATORS
 
 IMAGES = {".png", ".jpg", ".jpeg"}
@@ -80,9 +82,64 @@ def pool_file(
         y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named, **given)
         _write(target, y)
     except (ValueError, TypeError, OSError) as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+        _fail(str(error))
     console.print(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}, written to {target}")
+
+
+@app.command(name="pyramid")
+def write_pyramid(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy or TIFF file, or a Zarr folder.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The OME-Zarr folder to make: x.ome.zarr.")],
+    op: Annotated[str, typer.Option(help=f"One of {', '.join(pyramid.OPERATORS)}.")] = "mean",
+    levels: Annotated[
+        int | None, typer.Option(help="With the first; by default until no side is longer than 256.")
+    ] = None,
+    factor: Annotated[str, typer.Option(help="From level to level: 2, or one an axis: 1,2,2.")] = "2",
+    axes: Annotated[str | None, typer.Option(help="Of IN, letters of tczyx; by default its own.")] = None,
+    chunk: Annotated[str | None, typer.Option(help="Sides of the chunks of OUT, in space.")] = None,
+    scale: Annotated[str | None, typer.Option(help="Size of an element along each axis of OUT.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT once all is written.")] = False,
+) -> None:
+    """Write an image or volume that need not fit memory as a multi-scale OME-Zarr 0.5 image.
+
+    Every level is exact: cells of level 0, not of the level before. Use mode for labels. Until it is complete
+    the result is called OUT.partial; a run that was cut off is started anew by the same command.
+    """
+    try:
+        given = {"factor": _numbers(factor), "chunk": _numbers(chunk), "scale": _floats(scale)}
+        with closing(pyramid.read(source, axes)) as image, _dask_progress():
+            shapes = pyramid.write(image, target, op=op, levels=levels, overwrite=overwrite, **given)
+    except ModuleNotFoundError as error:
+        _fail(f"{error}; install what it needs with: pip install 'fastpool[pyramid]'")
+    except (ValueError, TypeError, OSError) as error:
+        _fail(str(error))
+    for number, shape in enumerate(shapes):
+        console.print(f"level {number}: {shape}")
+    console.print(f"{op} of {image.array.dtype}, written to {target}", soft_wrap=True)
+
+
+@contextmanager
+def _dask_progress() -> Iterator[None]:
+    """A bar that counts the tasks of dask's threads, as many as fastpool has."""
+    import dask  # noqa: PLC0415  (an extra)
+    from dask.callbacks import Callback  # noqa: PLC0415
+
+    with _progress() as progress, dask.config.set(scheduler="threads", num_workers=fp.get_num_threads()):
+        task = progress.add_task("blocks", total=None)
+
+        def start(graph: Any) -> None:
+            progress.update(task, total=len(graph))
+
+        def done(*_: Any) -> None:
+            progress.advance(task)
+
+        with Callback(start=start, posttask=done):
+            yield
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1) from None
 
 
 @app.command()
@@ -101,8 +158,7 @@ def explain(
         around = padding if not padding[:1].isdigit() else _numbers(padding)
         shown = fp.explain(n, window, stride=stride, padding=around, dilation=dilation, ceil_mode=ceil)
     except (ValueError, TypeError) as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+        _fail(str(error))
     console.print(str(shown), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -115,6 +171,14 @@ def _numbers(text: str | None) -> Any:
     except ValueError:
         raise ValueError(f"expected an integer or integers with commas between them, got {text!r}") from None
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _floats(text: str | None) -> tuple[float, ...] | None:
+    """``"1,0.5"`` as (1.0, 0.5)."""
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"expected numbers with commas between them, got {text!r}") from None
 
 
 def _parameter(text: str) -> tuple[str, Any]:

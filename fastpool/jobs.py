@@ -85,7 +85,8 @@ def _remembered(form: Form) -> Form:
         if job is not None:
             return x, job
         array, job = form(x, *arguments)
-        same = array.base is x if hosted else array is x
+        owner = x if not hosted or x.base is None else x.base  # of a view's view it is the base as well
+        same = array.base is owner if hosted else array is x
         if same and array.strides == x.strides and array.dtype == x.dtype:
             if len(_jobs) >= KEPT:
                 _jobs.clear()
@@ -327,7 +328,7 @@ def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool 
     gradient = checked_gradient(gy, job.shape)
     x, indices = arrays.beside(x, gradient), indices if indices is None else arrays.beside(indices, gradient)
     gx = backward(job, gradient, x, indices)
-    return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
+    return (gx, slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 
 
 def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
@@ -407,7 +408,8 @@ def forward_indices(job: Job, x: Array) -> Array:
     return indices
 
 
-def _slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
+def slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
+    """The gradients for the operator's parameters."""
     slopes = {}
     for parameter in job.operator.params:
         if parameter.slope is None:

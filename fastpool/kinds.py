@@ -7,7 +7,8 @@ arrives.
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import cache, wraps
+from importlib import import_module
 from inspect import signature
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -16,8 +17,12 @@ import numpy as np
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TAKEN = "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor or jax.Array"
+TAKEN = (
+    "numpy.ndarray, a CUDA array of numba, cupy.ndarray, torch.Tensor, jax.Array, dask.array.Array or "
+    "xarray.DataArray"
+)
 NUMPY = np.ndarray
+COMPOSED = ("dask", "xarray")  # libraries whose arrays are made of others: `interop` takes the whole call
 
 # Names of arguments that are arrays.
 ARGUMENTS = frozenset(("x", "y", "gy", "gx", "indices", "boxes", "samples", "out"))
@@ -51,6 +56,10 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
         for name in ARGUMENTS.intersection(kwargs):
             if kwargs[name] is not None:
                 arrays[name] = kwargs[name]
+        library = next(filter(None, map(_composed, arrays.values())), None)
+        if library:
+            interop: Any = import_module(f"{__package__}.interop.{library}")
+            return cast(R, interop.call(taking, dict(zip(names, args, strict=False)) | kwargs))
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
             return function(*args, **kwargs)
@@ -106,6 +115,18 @@ def named(array: object) -> str:
     """What an array's kind is called."""
     kind = of(array)
     return kind.name if kind else f"{type(array).__module__}.{type(array).__qualname__}"
+
+
+def _composed(array: object) -> str | None:
+    """Which of the libraries `COMPOSED` an array is of, if of one."""
+    kind: Any = type(array)
+    return _library_of(kind)
+
+
+@cache
+def _library_of(kind: Any) -> str | None:
+    roots = (parent.__module__.partition(".")[0] for parent in kind.__mro__)
+    return next((root for root in roots if root in COMPOSED), None)
 
 
 def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,8 +8,10 @@ to compile (docs/architecture.md).
 """
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -98,6 +100,25 @@ def set_num_threads(n: int) -> None:
     _Current.team = _Team(checks.integer("n", n, minimum=1))
 
 
+class _Here(threading.local):
+    """Whether the calls of this thread leave the other threads alone."""
+
+    alone = False
+
+
+_here = _Here()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep the calls inside on the calling thread, for who runs several of them side by side already."""
+    before, _here.alone = _here.alone, True
+    try:
+        yield
+    finally:
+        _here.alone = before
+
+
 def run(
     kernel: Callable[..., None],
     arguments: tuple[Any, ...],
@@ -116,7 +137,7 @@ def run(
     scratch : callable
         Makes the memory that a thread works in.
     """
-    if work <= SERIAL_WORK or tasks == 1 or _Current.team.size == 1:
+    if work <= SERIAL_WORK or tasks == 1 or _Current.team.size == 1 or _here.alone:
         kernel(*arguments, *scratch(), 0, tasks)
         return
     team = _Current.team

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastpool as fp
+from fastpool import jobs
 
 OPS = ("max", "min", "avg", "sum", "lp")
 
@@ -164,3 +165,12 @@ def test_a_long_axis_is_cut_into_tasks(rng, threads):
     windows = np.lib.stride_tricks.sliding_window_view(padded, 5)
     np.testing.assert_array_equal(y, windows.max(-1))
     np.testing.assert_array_equal(i, windows.argmax(-1) + np.arange(x.size) - 2)
+
+
+def test_calls_on_views_find_their_job_again():
+    whole = np.zeros((3, 2, 3, 8, 8), np.float32)
+    jobs._jobs.clear()
+    for image in whole:
+        fp.max_pool(image, 2)
+        fp.pyramid_pool(image, "avg", (1, 2))
+    assert len(jobs._jobs) == 3

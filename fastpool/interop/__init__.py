@@ -1,1 +1,1 @@
-"""fastpool inside other libraries' machinery: PyTorch's autograd and compiler, JAX's transformations."""
+"""fastpool inside other libraries' machinery: PyTorch, JAX, dask and xarray."""

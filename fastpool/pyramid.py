@@ -1,0 +1,414 @@
+"""Multi-scale pyramids of images and volumes that need not fit memory: dask in, OME-Zarr 0.5 out.
+
+Level l reduces cells of ``factor**l`` elements of level 0 itself, so that averages are rounded once, and
+modes and medians are those of all elements. The extras (dask, zarr, tifffile) are imported where they are
+used.
+"""
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import api, checks, threads
+
+OPERATORS = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
+NESTED = ("max", "min")  # the same from the level before as from level 0
+TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
+OF_TIFF = {"S": "c", "Q": "z", "I": "z"}  # samples; axes without a name
+CHUNK = {2: 1024, 3: 128}  # side of a chunk of a level, by the number of spatial axes
+BLOCK_BYTES = 2**25  # of level 0 that a task reads
+LONE_CELLS = 16  # a cell by itself takes the time of that many among all
+SMALLEST = 256  # levels are added until no side is longer
+
+
+def _nothing() -> None:
+    """An image without an open file."""
+
+
+class Image(NamedTuple):
+    """An image that is read block by block.
+
+    Attributes
+    ----------
+    array : array
+        With ``shape``, ``dtype`` and slices; its memory is a file's.
+    axes : str
+        Letters of ``tczyx``, one an axis.
+    chunks : tuple of int
+        What it can be read in without reading anything twice.
+    close : callable
+        For when it has been read.
+    """
+
+    array: Any
+    axes: str
+    chunks: tuple[int, ...]
+    close: Callable[[], None] = _nothing
+
+
+class Mapped:
+    """An uncompressed file, mapped into memory for as long as a slice is copied from it, no longer."""
+
+    def __init__(self, open_file: Callable[..., Any], *arguments: Any) -> None:
+        self.open_file, self.arguments = open_file, arguments
+        mapped = open_file(*arguments)
+        self.shape, self.dtype, self.ndim = mapped.shape, mapped.dtype, mapped.ndim
+
+    def __getitem__(self, place: Any) -> Any:
+        return np.array(self.open_file(*self.arguments)[place])
+
+
+# Reading -------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, axes: str | None = None) -> Image:
+    """An image in a NumPy, TIFF or Zarr file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.npy``, ``.tif``, ``.tiff``, or a Zarr array, or an OME-Zarr image, whose first level is taken.
+    axes : str, optional
+        Letters of ``tczyx``, in the file's order; by default what the file says, else ``zyx`` and the like.
+
+    Raises
+    ------
+    ValueError
+        For other files, and axes that do not fit.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        array: Any = Mapped(_map_npy, path)
+        image = Image(array, "", (1,) * array.ndim)
+    elif suffix in {".tif", ".tiff"}:
+        image = _read_tiff(path)
+    elif path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+        image = _read_zarr(path)
+    else:
+        raise ValueError(
+            f"IN must be a .npy, .tif or .tiff file or a Zarr folder that exists, got {str(path)!r}"
+        )
+    return image._replace(axes=_checked_axes(axes or image.axes, len(image.array.shape)))
+
+
+def _map_npy(path: Path) -> Any:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _map_tiff(path: Path, shape: tuple[int, ...], dtype: str, offset: int) -> Any:
+    return np.memmap(path, dtype, "r", offset, shape)
+
+
+def _read_tiff(path: Path) -> Image:
+    import tifffile  # noqa: PLC0415 - an extra
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        axes = "".join(OF_TIFF.get(letter, letter.lower()) for letter in series.axes)
+        if series.dataoffset is not None:
+            dtype = series.dtype.newbyteorder(file.byteorder).str
+            array: Any = Mapped(_map_tiff, path, series.shape, dtype, series.dataoffset)
+            return Image(array, axes, (1,) * len(series.shape))
+    import zarr  # noqa: PLC0415 - an extra
+
+    store: Any = tifffile.imread(path, aszarr=True, series=0, level=0)
+    array = zarr.open_array(store, mode="r")
+    return Image(array, axes, array.chunks, store.close)
+
+
+def _read_zarr(path: Path) -> Image:
+    import zarr  # noqa: PLC0415 - an extra
+
+    found: Any = zarr.open(path, mode="r")
+    axes = ""
+    if isinstance(found, zarr.Group):
+        ome = found.attrs.get("ome", found.attrs)
+        if "multiscales" not in ome:
+            raise ValueError(f"IN must be a Zarr array or an OME-Zarr image, got a group: {str(path)!r}")
+        first: Any = ome["multiscales"][0]
+        axes = "".join(axis["name"] for axis in first["axes"])
+        found = found[first["datasets"][0]["path"]]
+    return Image(found, axes, getattr(found, "shards", None) or found.chunks)
+
+
+def _checked_axes(axes: str, ndim: int) -> str:
+    if not axes and ndim not in BY_NUMBER:
+        raise ValueError(f"IN must have 1 to 5 axes, got {ndim}")
+    axes = axes or BY_NUMBER[ndim]
+    if len(axes) != ndim or len(set(axes)) < ndim or not set(axes) <= set(TYPES) or "x" not in axes:
+        raise ValueError(
+            f"axes must be different letters of tczyx, with x, one for each of {ndim} axes, got {axes!r}"
+        )
+    return axes
+
+
+# Writing -------------------------------------------------------------------------------------------------
+
+
+def write(
+    source: Image,
+    target: Path,
+    *,
+    op: str = "mean",
+    levels: int | None = None,
+    factor: int | Sequence[int] = 2,
+    chunk: int | Sequence[int] | None = None,
+    scale: Sequence[float] | None = None,
+    overwrite: bool = False,
+) -> list[tuple[int, ...]]:
+    """Write an image and its reductions as one OME-Zarr 0.5 image, and give the levels' shapes.
+
+    The result appears under its name when it is complete: until then it is `target` with ``.partial`` behind
+    its name, which a later call removes. Reads and writes are tasks of dask's current scheduler.
+
+    Parameters
+    ----------
+    source : Image
+        From `read`, or any array with slices.
+    target : Path
+        A folder that does not exist yet.
+    op : {"mean", "max", "min", "mode", "median"}
+        What a cell becomes. Means of integers are rounded half up; modes, for labels, take the smallest of
+        ties. All are exact at every level.
+    levels : int, optional
+        With level 0; by default until no side is longer than 256.
+    factor : int or sequence of int
+        From level to level; one for all spatial axes, or one for each of them.
+    chunk : int or sequence of int, optional
+        Sides of the chunks that are written, of the spatial axes.
+    scale : sequence of float, optional
+        Size of an element of level 0 along each axis.
+    overwrite : bool
+        Replace what is at `target`, once the result is complete.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments that do not fit, and a dtype that the operator does not take.
+    FileExistsError
+        Where `target` exists.
+    """
+    import dask.array as da  # noqa: PLC0415 - an extra
+
+    target = Path(target)
+    if op not in OPERATORS:
+        raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"OUT exists: {target}; say overwrite to replace it")
+    axes = "".join(letter for letter in TYPES if letter in source.axes)
+    spatial = [axis for axis, letter in enumerate(axes) if TYPES[letter] == "space"]
+    order = [source.axes.index(letter) for letter in axes]
+    shape = tuple(source.array.shape[axis] for axis in order)
+    if math.prod(shape) == 0:
+        raise ValueError(f"IN must not be empty, got the shape {shape}")
+    steps = _spread("factor", factor, spatial, len(shape))
+    sides = _spread("chunk", chunk or CHUNK[max(2, len(spatial))], spatial, len(shape))
+    sizes = _scale(scale, len(shape))
+    count = checks.integer("levels", levels, minimum=1) if levels is not None else _levels(shape, steps)
+    chunks = tuple(min(side, n) for side, n in zip(sides, shape, strict=True))
+    blocks = _blocks(source, order, shape, chunks, [step ** (count - 1) for step in steps])
+    own = tuple(blocks[order.index(axis)] for axis in range(len(shape)))
+    x = da.from_array(source.array, chunks=own, asarray=True, name=False).transpose(order)
+    pyramid = _reduce(x, op, steps, spatial, count)
+    attributes = _metadata(target, axes, op, steps, sizes, count)
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        _store(partial, pyramid, attributes, axes, chunks)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(partial, target)
+    return [level.shape for level in pyramid]
+
+
+def _spread(name: str, value: Any, spatial: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """A number for each axis: 1 for those that are not spatial."""
+    entries = [checks.integer(name, entry, minimum=1) for entry in checks.entries(name, value, len(spatial))]
+    given = dict(zip(spatial, entries, strict=True))
+    return tuple(given.get(axis, 1) for axis in range(ndim))
+
+
+def _scale(scale: Sequence[float] | None, ndim: int) -> tuple[float, ...]:
+    sizes = tuple(map(float, scale or (1,) * ndim))
+    if len(sizes) != ndim or not all(0 < size < math.inf for size in sizes):
+        raise ValueError(f"scale must have a number above 0 for each of {ndim} axes, got {scale!r}")
+    return sizes
+
+
+def _levels(shape: Sequence[int], steps: Sequence[int]) -> int:
+    """Until no side that shrinks is longer than `SMALLEST`."""
+    needed = (math.log(n / SMALLEST, step) for n, step in zip(shape, steps, strict=True) if step > 1)
+    return 1 + max(0, *(math.ceil(each - 1e-9) for each in (0.0, *needed)))
+
+
+def _blocks(
+    source: Image, order: Sequence[int], shape: Sequence[int], chunks: Sequence[int], cells: Sequence[int]
+) -> list[int]:
+    """Sides of the blocks that are read: whole chunks of both files, whole cells, some `BLOCK_BYTES`."""
+    least = (
+        math.lcm(chunk, cell, source.chunks[axis])
+        for axis, chunk, cell in zip(order, chunks, cells, strict=True)
+    )
+    units = [min(unit, n) for unit, n in zip(least, shape, strict=True)]
+    blocks = list(units)
+    itemsize = np.dtype(source.array.dtype).itemsize
+    for axis in reversed(range(len(shape))):  # whole rows first: files keep them together
+        room = BLOCK_BYTES // (math.prod(blocks) * itemsize)
+        blocks[axis] = min(max(room, 1) * blocks[axis], shape[axis])
+    return blocks
+
+
+def _reduce(x: Any, op: str, steps: Sequence[int], spatial: Sequence[int], count: int) -> list[Any]:
+    """The levels."""
+    levels = [x]
+    for number in range(1, count):
+        if op == "mode" and number > 2:  # of few elements the kernel is the faster way
+            levels.append(_lazy_modes(x, steps, number))
+            continue
+        nested = op in NESTED
+        window = tuple(steps[axis] if nested else steps[axis] ** number for axis in spatial)
+        source = levels[-1] if nested else x
+        levels.append(api.pool(source, OPERATORS[op], window, axes=tuple(spatial), ceil_mode=True))
+    return levels
+
+
+def _lazy_modes(x: Any, steps: Sequence[int], number: int) -> Any:
+    cell = [step**number for step in steps]
+    chunks = tuple(tuple(-(-n // k) for n in own) for own, k in zip(x.chunks, cell, strict=True))
+    return x.map_blocks(modes, steps=steps, number=number, chunks=chunks, dtype=x.dtype, meta=x._meta)
+
+
+def modes(x: Any, *, steps: Sequence[int], number: int) -> Any:
+    """Modes of large cells of labels: two guesses, which their counts prove right in most cells.
+
+    The first guess is the mode of modes of small cells, the second the same without the first. The more
+    frequent of them is the mode where fewer elements are left than it has; elsewhere the kernel
+    counts all values.
+
+    Parameters
+    ----------
+    x : ndarray
+        Whole cells, but at its end.
+    steps : sequence of int
+        From level to level, one an axis.
+    number : int
+        Of the level; cells have ``step**number`` elements along an axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.pyramid import modes
+    >>> modes(np.array([5, 1, 1, 2, 2, 2, 2, 3, 3, 4]), steps=(2,), number=3)
+    array([2, 3])
+    """
+    axes = tuple(range(x.ndim))
+    cell = tuple(step**number for step in steps)
+    with threads.alone():
+        parts = x
+        for _ in range(number - 1):
+            parts = api.mode_pool(parts, tuple(steps), axes=axes, ceil_mode=True)
+        first = api.mode_pool(parts, tuple(steps), axes=axes, ceil_mode=True)
+        marked = parts ^ _enlarged(first, steps, parts.shape)  # 0 where a part agrees with the first guess
+        second = first ^ api.mode_pool(marked, tuple(steps), axes=axes, ceil_mode=True, ignore=0)
+        own = _count(x == _enlarged(first, cell, x.shape), cell)
+        other = np.where(second == first, 0, _count(x == _enlarged(second, cell, x.shape), cell))
+        left = _sizes(x.shape, cell) - own - other
+        unsure = np.maximum(own, other) <= left
+        if np.count_nonzero(unsure) * LONE_CELLS > unsure.size:
+            return api.mode_pool(x, cell, axes=axes, ceil_mode=True)
+        y = np.where(own > other, first, np.where(own < other, second, np.minimum(first, second)))
+        for place in np.argwhere(unsure):
+            elements = x[tuple(slice(i * k, (i + 1) * k) for i, k in zip(place, cell, strict=True))]
+            y[tuple(place)] = api.global_pool(elements, "mode", axes=axes)
+    return y
+
+
+def _count(which: Any, cell: Sequence[int]) -> Any:
+    """How many elements of each cell are True: an axis at a time, in as few bits as serve."""
+    whole = [(0, -n % k) for n, k in zip(which.shape, cell, strict=True)]
+    counts, most = (np.pad(which, whole) if any(map(any, whole)) else which).view(np.uint8), 1
+    for axis, k in enumerate(cell):
+        most *= k
+        split = (*counts.shape[:axis], -1, k, *counts.shape[axis + 1 :])
+        counts = np.add.reduce(counts.reshape(split), axis + 1, np.min_scalar_type(most))
+    return counts.astype(np.int64)
+
+
+def _sizes(shape: Sequence[int], cell: Sequence[int]) -> Any:
+    """How many elements each cell has."""
+    sides = [np.minimum(k, n - np.arange(0, n, k)) for n, k in zip(shape, cell, strict=True)]
+    return math.prod(np.ix_(*sides))
+
+
+def _enlarged(y: Any, cell: Sequence[int], shape: Sequence[int]) -> Any:
+    """Each value over its cell."""
+    for axis, (k, n) in enumerate(zip(cell, shape, strict=True)):
+        if k > 1:
+            y = np.repeat(y, k, axis)[(slice(None),) * axis + (slice(n),)]
+    return y
+
+
+def _store(
+    path: Path, pyramid: Sequence[Any], attributes: dict[str, Any], axes: str, chunks: Sequence[int]
+) -> None:
+    """Write all levels at once, so that each block of level 0 is read once."""
+    import dask  # noqa: PLC0415 - an extra
+    import dask.array as da  # noqa: PLC0415 - an extra
+    import zarr  # noqa: PLC0415 - an extra
+
+    group = zarr.open_group(path, mode="w", zarr_format=3, attributes=attributes)
+    arrays = []
+    for number, level in enumerate(pyramid):
+        sides = tuple(min(side, n) for side, n in zip(chunks, level.shape, strict=True))
+        arrays.append(
+            group.create_array(
+                str(number),
+                shape=level.shape,
+                dtype=level.dtype,
+                chunks=sides,
+                dimension_names=list(axes),
+                compressors=zarr.codecs.ZstdCodec(level=1),  # files as small as level 3's, in half its time
+            )
+        )
+    # Blocks of whole chunks: no two tasks write to one chunk.
+    whole = [
+        level.rechunk(
+            tuple(-(-block[0] // side) * side for block, side in zip(level.chunks, array.chunks, strict=True))
+        )
+        for level, array in zip(pyramid, arrays, strict=True)
+    ]
+    dask.compute(da.store(whole, arrays, lock=False, compute=False))
+
+
+def _metadata(
+    target: Path, axes: str, op: str, steps: Sequence[int], sizes: Sequence[float], count: int
+) -> dict[str, Any]:
+    """The attributes of an OME-Zarr 0.5 image: where elements of each level lie, by their centres."""
+    datasets = []
+    for number in range(count):
+        cells = [step**number for step in steps]
+        scale = [size * cell for size, cell in zip(sizes, cells, strict=True)]
+        shift = [size * (cell - 1) / 2 for size, cell in zip(sizes, cells, strict=True)]
+        transformations = [
+            {"type": "scale", "scale": scale},
+            {"type": "translation", "translation": shift},
+        ]
+        datasets.append({"path": str(number), "coordinateTransformations": transformations})
+    image = {
+        "name": target.name.removesuffix(".zarr").removesuffix(".ome"),
+        "axes": [{"name": letter, "type": TYPES[letter]} for letter in axes],
+        "datasets": datasets,
+        "type": op,
+        "metadata": {"method": f"fastpool.{OPERATORS[op]}_pool", "description": "cells of level 0"},
+    }
+    return {"ome": {"version": "0.5", "multiscales": [image]}}

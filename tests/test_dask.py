@@ -1,0 +1,412 @@
+"""Pooling of dask arrays: equal to the call on the array in memory, whatever the chunks."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import fastpool as fp
+from fastpool import threads, windows
+from fastpool.random import Draws
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+
+OPS = {
+    "max": {},
+    "min": {},
+    "avg": {},
+    "sum": {},
+    "lp": {"p": 3},
+    "gem": {"p": 2},
+    "lse": {"r": 2},
+    "soft": {"beta": 0.5},
+    "mixed": {"alpha": 0.25},
+    "stochastic": {"rng": 5},
+    "median": {},
+    "quantile": {"q": 0.3},
+}
+CHOOSING = ("max", "min", "stochastic")
+EXACT = (*CHOOSING, "median", "quantile")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+def chunks(rng, shape, most=8):
+    """Random chunks, in which boundaries cut windows."""
+    sizes = []
+    for n in shape:
+        own = []
+        while sum(own) < n:
+            own.append(int(min(rng.integers(1, most), n - sum(own))))
+        sizes.append(tuple(own))
+    return tuple(sizes)
+
+
+def lazy(rng, x):
+    return da.from_array(x, chunks=chunks(rng, x.shape))
+
+
+def close(got, expected, exact):
+    assert got.dtype == expected.dtype
+    if exact:
+        np.testing.assert_array_equal(got, expected)
+    else:
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def geometry(rng):
+    """A random shape, window and other arguments."""
+    shape = tuple(rng.integers(1, 24, rng.integers(1, 4)).tolist())
+    count = int(rng.integers(1, len(shape) + 1))
+    window, stride, dilation = (rng.integers(1, most, count).tolist() for most in (6, 7, 4))
+    spans = [d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True)]
+    pairs = [(int(rng.integers(0, span)), int(rng.integers(0, span))) for span in spans]
+    call = {
+        "stride": stride,
+        "dilation": dilation,
+        "padding": [pairs, "same", "same_lower", "valid"][rng.integers(4)],
+        "ceil_mode": bool(rng.integers(2)),
+        "axes": rng.permutation(len(shape))[:count].tolist(),
+    }
+    return shape, window, call
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_random_cases_forward_and_backward(op):
+    # 17 of each of 12 operators: 204 cases.
+    rng, tried = np.random.default_rng(list(op.encode())), 0
+    while tried < 17:
+        shape, window, call = geometry(rng)
+        options = dict(OPS[op])
+        if op in ("avg", "mixed"):
+            options["count_include_pad"] = bool(rng.integers(2))
+            options["divisor_override"] = [None, None, 3][rng.integers(3)]
+        x = rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 5
+        d = lazy(rng, x)
+        try:
+            y, pull = fp.vjp(fp.pool, x, op, window, **call, **options)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=re.escape(str(error))):
+                fp.pool(d, op, window, **call, **options)
+            continue
+        tried += 1
+        lazy_y, lazy_pull = fp.vjp(fp.pool, d, op, window, **call, **options)
+        assert (lazy_y.shape, lazy_y.dtype) == (y.shape, y.dtype)
+        close(lazy_y.compute(), y, op in EXACT)
+        gy = rng.standard_normal(y.shape)
+        gx, slopes = pull(gy, params=True)
+        lazy_gx, lazy_slopes = lazy_pull(lazy(rng, gy), params=True)
+        assert (lazy_gx.shape, lazy_gx.dtype) == (gx.shape, gx.dtype)
+        close(lazy_gx.compute(), gx, False)
+        assert set(lazy_slopes) == set(slopes)
+        for name, slope in slopes.items():
+            np.testing.assert_allclose(lazy_slopes[name].compute(), slope, rtol=1e-9, atol=1e-9)
+        if op in CHOOSING:
+            values, indices = fp.pool(x, op, window, return_indices=True, **call, **options)
+            pair = fp.pool(d, op, window, return_indices=True, **call, **options)
+            assert pair[1].dtype == indices.dtype
+            found = dask.compute(*pair)
+            close(found[0], values, True)
+            close(found[1], indices, True)
+            given = {"indices": lazy(rng, indices), **call, **options}
+            close(fp.pool_backward(lazy(rng, gy), d, op, window, **given).compute(), gx, False)
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("size", [(3, 5), (1, 1), (None, 1), (4, 11)])
+def test_adaptive(op, size, rng):
+    x = rng.standard_normal((2, 3, 13, 11))
+    d = lazy(rng, x)
+    y, pull = fp.vjp(fp.adaptive_pool, x, op, size, **OPS[op])
+    lazy_y, lazy_pull = fp.vjp(fp.adaptive_pool, d, op, size, **OPS[op])
+    close(lazy_y.compute(), y, op in EXACT)
+    gy = rng.standard_normal(y.shape)
+    close(lazy_pull(lazy(rng, gy)).compute(), pull(gy), False)
+    back = fp.adaptive_pool_backward(lazy(rng, gy), d, op, size, **OPS[op])
+    close(back.compute(), pull(gy), False)
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axes", [None, (0, 3), (1,), (0, 1, 2, 3)])
+def test_global(op, keepdims, axes, rng):
+    x = rng.standard_normal((2, 3, 13, 11))
+    d = lazy(rng, x)
+    call = {"axes": axes, "keepdims": keepdims, **OPS[op]}
+    y, pull = fp.vjp(fp.global_pool, x, op, **call)
+    lazy_y, lazy_pull = fp.vjp(fp.global_pool, d, op, **call)
+    assert lazy_y.shape == y.shape
+    close(np.asarray(lazy_y.compute()), y, op in EXACT)
+    gy = rng.standard_normal(y.shape)
+    lazy_gy = da.from_array(gy, chunks=-1)
+    close(lazy_pull(lazy_gy).compute(), pull(gy), False)
+    close(fp.global_pool_backward(lazy_gy, d, op, **call).compute(), pull(gy), False)
+
+
+@pytest.mark.parametrize(
+    ("op", "options"),
+    [
+        *OPS.items(),
+        ("lp", {"p": np.inf}),
+        ("soft", {"beta": 0}),
+        ("lse", {"r": -3}),
+        ("stochastic", {"training": False}),
+    ],
+)
+def test_global_of_hard_values(op, options, rng):
+    # A value of all chunks together neither overflows nor hides a NaN, where the call in memory does not.
+    dtype = {"sum": "float16", "avg": "float16", "lp": "float32"}.get(op, "float64")
+    x = rng.standard_normal((6, 4, 30)).astype(dtype)
+    x[0] *= 200
+    x[1, :, 3] = np.nan
+    x[2, :, 7] = np.inf
+    x[3] = 0
+    x[4, :, ::2] = -np.inf if op in ("max", "min", "avg", "sum") else -5
+    expected = fp.global_pool(x, op, axes=2, **options)
+    got = fp.global_pool(da.from_array(x, chunks=(2, 3, 7)), op, axes=2, **options).compute()
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=2e-3 if dtype == "float16" else 2e-6)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64", "int64", "bool"])
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "median", "quantile", "mode"])
+def test_integers_are_exact(dtype, op, rng):
+    if dtype == "bool" and op in ("avg", "sum", "quantile"):
+        pytest.skip("not for bool")
+    options = OPS.get(op, {})
+    info = None if dtype == "bool" else np.iinfo(dtype)
+    low, high = (0, 1) if info is None else (max(info.min, -(2**62)), min(info.max, 2**62))
+    x = rng.integers(low, high, (4, 21, 19), endpoint=True).astype(dtype)
+    if op == "mode" and info is not None:
+        x = rng.integers(0, 4, x.shape).astype(dtype)
+    d = lazy(rng, x)
+    call = {"stride": 2, "padding": 1, "ceil_mode": True, **options}
+    close(fp.pool(d, op, (3, 4), **call).compute(), fp.pool(x, op, (3, 4), **call), True)
+    for form in (fp.global_pool, fp.adaptive_pool):
+        size = () if form is fp.global_pool else (3,)
+        keywords = {"axes": (1, 2), **options} if form is fp.global_pool else options
+        expected = form(x, op, *size, **keywords)
+        close(form(d, op, *size, **keywords).compute(), expected, True)
+
+
+def test_other_dtypes_and_result_dtype(rng):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for dtype in (ml_dtypes.bfloat16, np.float16, ">f4"):
+        x = rng.standard_normal((9, 14)).astype(dtype)
+        d = da.from_array(x, chunks=(4, 5))
+        for op in ("max", "avg"):
+            expected = fp.pool(x, op, (2, 3), stride=1)
+            close(fp.pool(d, op, (2, 3), stride=1).compute(), expected, True)
+    y = fp.avg_pool(da.from_array(x.astype("f4"), chunks=3), (2, 2), dtype="float64")
+    assert y.dtype == y.compute().dtype == np.float64
+
+
+def test_draws_are_those_of_the_whole_array(rng):
+    x = rng.random((3, 20, 22))
+    for split in ((1, 20, 22), (3, 5, 22), (2, 7, 3)):
+        d = da.from_array(x, chunks=split)
+        for seed in (3, Draws(9, 2**40)):
+            y, indices = fp.stochastic_pool(x, (3, 2), stride=2, rng=seed, return_indices=True)
+            found = dask.compute(fp.stochastic_pool(d, (3, 2), stride=2, rng=seed, return_indices=True))[0]
+            close(found[0], y, True)
+            close(found[1], indices, True)
+    y, pull = fp.vjp(fp.stochastic_pool, d, (2, 2))  # a fresh seed, drawn once
+    close(y.compute(), y.compute(), True)
+    assert ((pull(da.ones_like(y)).compute() * x).sum() - y.sum().compute()) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: fp.max_pool(x, (30, 1)), "axis 0 of x: a window of 30"),
+        (lambda x: fp.max_pool(x, 2), "without axes= every axis after the first two"),
+        (lambda x: fp.max_pool(x, (0, 1)), "window must be at least 1"),
+        (lambda x: fp.max_pool(x, (2, 2), padding=2), "padding must be less than the dilated window"),
+        (lambda x: fp.max_pool(x[x[:, 0] > 0], (2, 2)), "x must have known chunk sizes"),
+        (lambda x: fp.adaptive_pool(x, "max", (0, 1)), "output_size must be at least 1"),
+        (lambda x: fp.global_pool(x, "max", axes=2), "axes must be in -2..1"),
+        (lambda x: fp.pool_backward(x, x, "max", (2, 2)), "gy must have the result's shape"),
+    ],
+)
+def test_bad_values_are_refused_before_any_task_runs(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(untouched())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: fp.max_pool(x, (2, 2), out=np.empty((10, 10))), "out must be None for dask arrays"),
+        (lambda x: fp.mode_pool(x, (2, 2)), "mode pooling takes int8"),
+        (lambda x: fp.vjp(fp.mode_pool, x.astype("i4"), (2, 2)), "mode pooling has no gradient"),
+        (lambda x: fp.mosaic(x, (2, 2)), "mosaic takes no dask arrays; functions that do: pool, "),
+        (lambda x: fp.max_pool(x.astype("c16"), (2, 2)), "x must have one of the dtypes"),
+        (
+            lambda x: fp.pool_backward(x, np.ones((20, 20)), "max", (1, 1)),
+            "must all be dask.array.Array, got x",
+        ),
+        (
+            lambda x: fp.vjp(fp.max_pool, x, (2, 2))[1](np.ones((10, 10))),
+            "must all be dask.array.Array, got gy",
+        ),
+        (lambda x: fp.max_pool(x, (2, 2), q=1), "q"),
+        (lambda x: fp.pool_backward(x, None, "max", (1, 1)), "got x of builtins.NoneType"),
+        (lambda x: fp.pool_backward(x, x, "max", (1, 1), indices=x), "indices must be integers"),
+    ],
+)
+def test_bad_types_are_refused_before_any_task_runs(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(untouched())
+
+
+def untouched():
+    """An array whose blocks no one may ask for."""
+
+    def fail(block):
+        raise AssertionError("a task ran")
+
+    return da.zeros((20, 20), chunks=7).map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
+
+
+def test_foreign_indices_are_refused(rng):
+    x = rng.random((6, 6))
+    indices = fp.max_pool(x, (2, 2), return_indices=True)[1]
+    indices[0, 0], indices[2, 2] = 35, 0
+    d, wrong = da.from_array(x, chunks=2), da.from_array(indices, chunks=1)
+    gx = fp.pool_backward(da.ones((3, 3), chunks=1), d, "max", (2, 2), indices=wrong)
+    with pytest.raises(ValueError, match="indices must"):
+        gx.compute()
+
+
+def test_empty_batches_and_chunks():
+    y = fp.max_pool(da.zeros((0, 2, 8, 8), chunks=3), 2)
+    assert y.compute().shape == (0, 2, 4, 4)
+    x = da.from_array(np.arange(6.0), chunks=((0, 2, 0, 4, 0),))
+    assert fp.sum_pool(x, (3,)).compute().tolist() == [3, 12]
+    assert fp.global_sum_pool(x, axes=0).compute() == 15
+
+
+def test_graphs_are_small():
+    x = da.zeros((4096, 4096), chunks=256)
+    blocks = x.npartitions
+
+    def tasks(y):
+        (optimised,) = dask.optimize(y)
+        return len(dict(optimised.__dask_graph__()))
+
+    assert tasks(fp.max_pool(x, (2, 2))) <= 1.1 * blocks  # aligned: one each, with the block's own
+    assert tasks(fp.max_pool(x, (3, 3), stride=2)) <= 7 * blocks  # four pieces, and one block of them
+    assert tasks(fp.max_pool(x, (3, 3), stride=1, padding="same")) <= 7 * blocks
+    assert tasks(fp.global_max_pool(x, axes=(0, 1))) <= 1.5 * blocks
+    small = da.zeros((512, 512), chunks=256)
+    assert tasks(fp.max_pool(small, (2, 2))) == tasks(fp.max_pool(small, (16, 16)))
+
+
+def test_only_what_windows_share_is_brought():
+    # An aligned pooling takes the blocks as they are; a 3x3 window at stride 1 two more rows and columns.
+    seen = []
+
+    def note(block, block_info=None):
+        seen.append(block.shape)
+        return block
+
+    x = da.zeros((64, 64), chunks=16).map_blocks(note, dtype=float, meta=np.empty((0, 0)))
+    assert fp.max_pool(x, (4, 2)).chunks == ((4,) * 4, (8,) * 4)
+    fp.max_pool(x, (3, 3), stride=1).compute()
+    assert set(seen) == {(16, 16)}
+    assert len(seen) == 16
+    from fastpool.interop import cuts  # noqa: PLC0415
+
+    cut = cuts.forward(windows.sliding(64, 3, 1, 0, 0), (16,) * 4)
+    assert (cut.reads, cut.output_chunks) == ((0, 2), (16, 16, 16, 14))
+    cut = cuts.forward(windows.sliding(64, 40, 40, 0, 16), (16,) * 4)
+    assert (cut.chunks, cut.output_chunks, cut.reads) == ((32, 32), (1, 1), (0, 8))
+
+
+def test_tasks_use_one_thread():
+    before = fp.get_num_threads()
+    ran = []
+
+    def kernel(first, last):
+        ran.append((first, last))
+
+    fp.set_num_threads(4)
+    try:
+        with threads.alone():
+            threads.run(kernel, (), 100, 10**9)
+        assert ran == [(0, 100)]
+        threads.run(kernel, (), 100, 10**9)
+        assert len(ran) > 2
+    finally:
+        fp.set_num_threads(before)
+
+
+def test_threads_of_dask_at_once(rng):
+    x = rng.standard_normal((8, 300, 300)).astype(np.float32)
+    with dask.config.set(scheduler="threads", num_workers=4):
+        y = fp.avg_pool(da.from_array(x, chunks=(1, 77, 64)), (5, 5), stride=2).compute()
+    np.testing.assert_allclose(y, fp.avg_pool(x, (5, 5), stride=2), rtol=1e-6, atol=1e-6)
+
+
+def test_nothing_is_imported():
+    code = (
+        "import sys, fastpool as fp, numpy as np; fp.max_pool(np.ones((4, 4)), (2, 2));"
+        "print([name for name in ('dask', 'xarray', 'zarr', 'distributed') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# Several processes ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client():
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "2GB", "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_processes(client, rng):
+    x = rng.standard_normal((3, 4, 70, 61))
+    d = da.from_array(x, chunks=(1, 4, 19, 23))
+    with dask.config.set(scheduler=client):
+        y, pull = fp.vjp(fp.max_pool, d, 3, stride=2, padding=1)
+        expected, pull_whole = fp.vjp(fp.max_pool, x, 3, stride=2, padding=1)
+        close(y.compute(), expected, True)
+        gy = rng.standard_normal(expected.shape)
+        gx = pull(da.from_array(gy, chunks=(2, 2, 9, 9))).compute()
+        close(gx, pull_whole(gy), False)
+        total = fp.global_avg_pool(d).compute()
+        close(total, fp.global_avg_pool(x), False)
+
+
+def slow(block):
+    time.sleep(0.1)
+    return block
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_worker_changes_nothing(client, rng):
+    x = rng.standard_normal((600, 500))
+    d = da.from_array(x, chunks=(60, 125)).map_blocks(slow, dtype=float, meta=np.empty((0, 0)))
+    with dask.config.set(scheduler=client):
+        future = client.compute(fp.avg_pool(d, (3, 3), stride=1))
+        time.sleep(0.8)
+        assert not future.done()
+        victim = next(iter(client.run(os.getpid).values()))
+        os.kill(victim, signal.SIGKILL)
+        got = future.result(timeout=60)
+    np.testing.assert_allclose(got, fp.avg_pool(x, (3, 3), stride=1), rtol=1e-12, atol=1e-14)

@@ -1,0 +1,210 @@
+"""Pyramids: exact at every level, valid OME-Zarr, and never half written under their name."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import fastpool as fp
+from fastpool import pyramid
+from fastpool.cli import app
+
+zarr = pytest.importorskip("zarr")
+dask = pytest.importorskip("dask")
+tifffile = pytest.importorskip("tifffile")
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["pyramid", *map(str, words)])
+
+
+@pytest.fixture
+def volume(rng):
+    return rng.integers(0, 256, (20, 130, 147)).astype(np.uint8)
+
+
+def write(x, target, axes="", **call):
+    axes = axes or pyramid.BY_NUMBER[x.ndim]
+    return pyramid.write(pyramid.Image(x, axes, (1,) * x.ndim), target, **call)
+
+
+def validate(path):
+    models = pytest.importorskip("ome_zarr_models.v05")
+    return models.Image.from_zarr(zarr.open_group(path, mode="r"))
+
+
+@pytest.mark.parametrize("op", pyramid.OPERATORS)
+def test_every_level_is_exact(op, volume, tmp_path):
+    if op == "mode":
+        volume //= 64
+    path = tmp_path / "x.ome.zarr"
+    shapes = write(volume, path, op=op, levels=4, chunk=32)
+    assert shapes == [(20, 130, 147), (10, 65, 74), (5, 33, 37), (3, 17, 19)]
+    for number in range(4):
+        expected = fp.pool(volume, pyramid.OPERATORS[op], (2**number,) * 3, ceil_mode=True)
+        level = zarr.open_array(path / str(number), mode="r")
+        np.testing.assert_array_equal(level[:], expected)
+        assert level.chunks == tuple(min(32, n) for n in level.shape)
+    assert not (tmp_path / "x.ome.zarr.partial").exists()
+    validate(path)
+
+
+@pytest.mark.parametrize("kind", ["npy", "tif", "compressed.tif", "big-endian.tif", "zarr", "ome.zarr"])
+def test_sources(kind, volume, tmp_path):
+    source, target = tmp_path / f"in.{kind}", tmp_path / "out.ome.zarr"
+    if kind == "npy":
+        np.save(source, volume)
+    elif kind == "zarr":
+        zarr.create_array(source, data=volume, chunks=(7, 50, 64))
+    elif kind == "ome.zarr":
+        write(volume, source, levels=2, chunk=40)
+    elif kind == "compressed.tif":
+        tifffile.imwrite(source, volume, compression="zlib", tile=(64, 64), metadata={"axes": "ZYX"})
+    elif kind == "big-endian.tif":
+        volume = volume.astype(np.uint16) * 3
+        tifffile.imwrite(source, volume, byteorder=">", metadata={"axes": "ZYX"})
+    else:
+        tifffile.imwrite(source, volume)
+    result = run(source, target, "--levels", 3, "--op", "max")
+    assert result.exit_code == 0, result.stderr
+    assert "level 2: (5, 33, 37)" in result.output
+    np.testing.assert_array_equal(zarr.open_array(target / "0", mode="r")[:], volume)
+    np.testing.assert_array_equal(
+        zarr.open_array(target / "2", mode="r")[:], fp.max_pool(volume, (4, 4, 4), ceil_mode=True)
+    )
+    validate(target)
+
+
+def test_colours_channels_and_scale(rng, tmp_path):
+    x = rng.integers(0, 256, (300, 520, 3)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "rgb.tif", x, photometric="rgb")
+    words = ("--scale", "1,0.5,0.25", "--chunk", 64)
+    result = run(tmp_path / "rgb.tif", tmp_path / "rgb.zarr", *words)
+    assert result.exit_code == 0, result.stderr
+    image = validate(tmp_path / "rgb.zarr")
+    group = zarr.open_group(tmp_path / "rgb.zarr", mode="r")
+    assert group["1"].shape == (3, 150, 260)
+    np.testing.assert_array_equal(group["1"][:], fp.avg_pool(x.transpose(2, 0, 1), (2, 2), ceil_mode=True))
+    assert group["1"].metadata.dimension_names == ("c", "y", "x")
+    (multiscale,) = image.ome_attributes.multiscales
+    assert multiscale.name == "rgb"
+    scale, translation = multiscale.datasets[1].coordinateTransformations
+    assert (scale.scale, translation.translation) == ([1, 1, 0.5], [0, 0.25, 0.125])
+    assert len(multiscale.datasets) == 3  # 520, 260, 130
+    swapped = pyramid.Image(x, "yxc", (1, 1, 1))
+    assert pyramid.write(swapped, tmp_path / "again.zarr", factor=(1, 4), levels=2)[1] == (3, 300, 130)
+
+
+def test_each_block_is_read_once_and_in_bounds(tmp_path):
+    reads = []
+
+    class Source:
+        shape, dtype, ndim = (64, 1024, 1024), np.dtype(np.uint8), 3
+
+        def __getitem__(self, place):
+            lengths = [s.stop - s.start for s in place]
+            reads.append((np.prod(lengths), tuple((s.start, s.stop) for s in place)))
+            return np.zeros(lengths, np.uint8)
+
+    source = pyramid.Image(Source(), "zyx", (1, 1, 1))
+    block = 2**22
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid, "BLOCK_BYTES", block)
+        pyramid.write(source, tmp_path / "x.zarr", levels=4, op="mean", chunk=64)
+    assert len({place for _, place in reads}) == len(reads)
+    assert sum(size for size, _ in reads) == 64 * 1024 * 1024
+    assert max(size for size, _ in reads) <= block
+
+
+def test_a_name_is_taken_only_when_all_is_written(volume, tmp_path, monkeypatch):
+    path = tmp_path / "x.zarr"
+    write(volume, path, levels=2)
+    with pytest.raises(FileExistsError, match="OUT exists"):
+        write(volume, path)
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pyramid, "_store", fail)
+    with pytest.raises(OSError, match="no space"):
+        write(volume, path, overwrite=True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["x.zarr"]
+    monkeypatch.undo()
+    write(volume + 1, path, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_array(path / "0", mode="r")[:], volume + 1)
+
+
+def test_a_killed_process_leaves_no_finished_name(rng, tmp_path):
+    np.save(tmp_path / "x.npy", rng.integers(0, 256, (48, 512, 1024)).astype(np.uint8))
+    target = tmp_path / "x.ome.zarr"
+    words = [
+        "pyramid",
+        str(tmp_path / "x.npy"),
+        str(target),
+        "--op",
+        "median",
+        "--levels",
+        "4",
+        "--chunk",
+        "16",
+    ]
+    process = subprocess.Popen([sys.executable, "-m", "fastpool", *words], stdout=subprocess.DEVNULL)
+    partial = tmp_path / "x.ome.zarr.partial"
+    while not (partial / "0" / "c").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert partial.exists()
+    assert not target.exists()
+    result = run(*words[1:])
+    assert result.exit_code == 0, result.stderr
+    assert not partial.exists()
+    assert zarr.open_array(target / "3", mode="r").shape == (6, 64, 128)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("x.npy", "--op", "best"), "op must be one of mean, max, min, mode, median"),
+        (("x.npy", "--factor", "0"), "factor must be at least 1"),
+        (("x.npy", "--factor", "2,2,2"), "factor must have one entry for each of 2"),
+        (("x.npy", "--levels", "0"), "levels must be at least 1"),
+        (("x.npy", "--axes", "xx"), "axes must be different letters of tczyx"),
+        (("x.npy", "--scale", "1,0"), "scale must have a number above 0 for each of 2 axes"),
+        (("x.npy", "--scale", "a"), "expected numbers"),
+        (("x.npy", "--op", "mode"), "mode pooling takes int8"),
+        (("absent.npy",), "No such file"),
+        (("x.gif",), "IN must be a .npy, .tif or .tiff file or a Zarr folder"),
+        (("empty.npy",), "IN must not be empty"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(tmp_path, words, message):
+    np.save(tmp_path / "x.npy", np.zeros((400, 400)))
+    np.save(tmp_path / "empty.npy", np.zeros((0, 4)))
+    result = run(tmp_path / words[0], tmp_path / "y.zarr", *words[1:])
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["empty.npy", "x.npy"]
+
+
+def test_a_missing_extra_is_named(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", np.zeros((4, 4)))
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    result = run(tmp_path / "x.npy", tmp_path / "y.zarr")
+    assert result.exit_code == 1
+    assert "pip install 'fastpool[pyramid]'" in result.stderr
+
+
+def test_read_says_what_it_read(volume, tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", volume, metadata={"axes": "CYX"})
+    with closing(pyramid.read(tmp_path / "x.tif")) as image:
+        assert (image.axes, image.array.shape) == ("cyx", volume.shape)
+    assert pyramid.read(tmp_path / "x.tif", "zyx").axes == "zyx"
