@@ -2,7 +2,7 @@
 
 Handwritten digits go through a fixed filter bank; a linear layer learns on top, either at every place, the
 places then averaged (Network in Network's head), or over all places at once. The second learns where strokes
-stand, and is lost once the digits move. Needs scikit-learn: ``python examples/gap_head.py``, half a minute.
+stand, and is lost once the digits move. Needs scikit-learn: ``python examples/gap_head.py``, a minute.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 scikit-image's photographs are cut into quarters, each of which is a scene; views of a scene differ by crop,
 scale, rotation, contrast and noise. A fixed filter bank gives the activations, which the descriptors pool.
-Needs scikit-image and scikit-learn: ``python examples/retrieval.py``, half a minute.
+Needs scikit-image and scikit-learn: ``python examples/retrieval.py``, a minute or two.
 """
 
 import argparse
