@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 
@@ -208,3 +209,39 @@ def test_read_says_what_it_read(volume, tmp_path):
     with closing(pyramid.read(tmp_path / "x.tif")) as image:
         assert (image.axes, image.array.shape) == ("cyx", volume.shape)
     assert pyramid.read(tmp_path / "x.tif", "zyx").axes == "zyx"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_worker_changes_nothing(rng, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    x = rng.integers(0, 256, (64, 512, 1024)).astype(np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    monkeypatch.setattr(pyramid, "BLOCK_BYTES", 2**20)
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        victim = next(iter(client.run(os.getpid).values()))
+
+        def kill():
+            while not (tmp_path / "y.zarr.partial" / "0" / "c").exists():
+                time.sleep(0.01)
+            os.kill(victim, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        pyramid.write(pyramid.read(tmp_path / "x.npy"), tmp_path / "y.zarr", levels=4, chunk=32)
+        killer.join()
+    for number in range(4):
+        expected = fp.avg_pool(x, (2**number,) * 3, ceil_mode=True)
+        np.testing.assert_array_equal(
+            zarr.open_array(tmp_path / "y.zarr" / str(number), mode="r")[:], expected
+        )
+
+
+def test_modes_of_large_cells(rng):
+    for _ in range(60):
+        shape = rng.integers(1, 40, 3)
+        x = np.repeat(rng.integers(0, 3, shape), rng.integers(1, 5), 2).astype(rng.choice(["u1", "u8", "i2"]))
+        steps, number = tuple(rng.integers(1, 4, 3).tolist()), int(rng.integers(1, 4))
+        cell = tuple(step**number for step in steps)
+        expected = fp.mode_pool(x, cell, ceil_mode=True)
+        np.testing.assert_array_equal(pyramid.modes(x, steps=steps, number=number), expected)
