@@ -7,7 +7,7 @@ arrives.
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, wraps
+from functools import wraps
 from importlib import import_module
 from inspect import signature
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
@@ -119,14 +119,14 @@ def named(array: object) -> str:
 
 def _composed(array: object) -> str | None:
     """Which of the libraries `COMPOSED` an array is of, if of one."""
-    kind: Any = type(array)
-    return _library_of(kind)
+    kind = type(array)
+    if kind not in _composers:  # a dict: torch's compiler warns of functools.cache
+        roots = (parent.__module__.partition(".")[0] for parent in kind.__mro__)
+        _composers[kind] = next((root for root in roots if root in COMPOSED), None)
+    return _composers[kind]
 
 
-@cache
-def _library_of(kind: Any) -> str | None:
-    roots = (parent.__module__.partition(".")[0] for parent in kind.__mro__)
-    return next((root for root in roots if root in COMPOSED), None)
+_composers: dict[type, str | None] = {}
 
 
 def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
