@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from numpy import ndarray
+
 from . import jobs
 from .kinds import any_kind
 
@@ -85,6 +87,37 @@ def pool(
     return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
 
 
+def _named(
+    x: Any,
+    op: str,
+    window: Any,
+    around: tuple[Any, ...],
+    return_indices: bool,
+    out: Any,
+    dtype: Any,
+    op_params: dict[str, Any],
+) -> Any:
+    """`pool` for the functions of one operator; for NumPy's arrays without its keywords (0.5 us)."""
+    if type(x) is ndarray:
+        array, job = jobs.sliding(x, op, window, *around, op_params)
+        return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
+    stride, padding, dilation, ceil_mode, axes = around
+    return pool(
+        x,
+        op,
+        window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+        axes=axes,
+        return_indices=return_indices,
+        out=out,
+        dtype=dtype,
+        **op_params,
+    )
+
+
 def max_pool(
     x: Any,
     window: Any,
@@ -109,19 +142,8 @@ def max_pool(
     >>> fp.max_pool(np.array([3, 1, 4, 1, 5, 9]), (3,), stride=2, padding=1, return_indices=True)
     (array([3, 4, 9]), array([0, 2, 5], dtype=int32))
     """
-    return pool(
-        x,
-        "max",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        return_indices=return_indices,
-        out=out,
-        dtype=dtype,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "max", window, around, return_indices, out, dtype, {})
 
 
 def min_pool(
@@ -147,19 +169,8 @@ def min_pool(
     >>> fp.min_pool(np.array([3, 1, 4, 1, 5, 9]), (2,))
     array([1, 1, 5])
     """
-    return pool(
-        x,
-        "min",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        return_indices=return_indices,
-        out=out,
-        dtype=dtype,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "min", window, around, return_indices, out, dtype, {})
 
 
 def avg_pool(
@@ -198,19 +209,16 @@ def avg_pool(
     >>> fp.avg_pool(np.array([1, 2, -1, -2]), (2,))
     array([ 2, -1])
     """
-    return pool(
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(
         x,
         "avg",
         window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        count_include_pad=count_include_pad,
-        divisor_override=divisor_override,
+        around,
+        False,
+        out,
+        dtype,
+        {"count_include_pad": count_include_pad, "divisor_override": divisor_override},
     )
 
 
@@ -237,18 +245,8 @@ def sum_pool(
     >>> fp.sum_pool(np.array([200, 100, 7], np.uint8), (2,), ceil_mode=True)
     array([300,   7], dtype=uint64)
     """
-    return pool(
-        x,
-        "sum",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "sum", window, around, False, out, dtype, {})
 
 
 def lp_pool(
@@ -282,19 +280,8 @@ def lp_pool(
     >>> fp.lp_pool(np.array([3.0, -4.0, 0.0, 0.0]), (2,))
     array([5., 0.])
     """
-    return pool(
-        x,
-        "lp",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        p=p,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "lp", window, around, False, out, dtype, {"p": p})
 
 
 def gem_pool(
@@ -331,20 +318,8 @@ def gem_pool(
     >>> fp.gem_pool(np.array([1.0, 7.0, 2.0, 2.0]), (2,), p=2)
     array([5., 2.])
     """
-    return pool(
-        x,
-        "gem",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        p=p,
-        eps=eps,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "gem", window, around, False, out, dtype, {"p": p, "eps": eps})
 
 
 def lse_pool(
@@ -378,19 +353,8 @@ def lse_pool(
     >>> fp.lse_pool(np.log([1.0, 3.0, 5.0, 5.0]), (2,)).round(4)  # log 2, log 5
     array([0.6931, 1.6094])
     """
-    return pool(
-        x,
-        "lse",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        r=r,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "lse", window, around, False, out, dtype, {"r": r})
 
 
 def soft_pool(
@@ -424,19 +388,8 @@ def soft_pool(
     >>> fp.soft_pool(np.array([0.0, np.log(3.0), 2.0, 2.0]), (2,)).round(4)  # 3/4 log 3
     array([0.824, 2.   ])
     """
-    return pool(
-        x,
-        "soft",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        beta=beta,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "soft", window, around, False, out, dtype, {"beta": beta})
 
 
 def mixed_pool(
@@ -473,20 +426,16 @@ def mixed_pool(
     >>> fp.mixed_pool(np.array([1.0, 5.0, 2.0, 2.0]), (2,), alpha=0.25)  # 5/4 + 9/4
     array([3.5, 2. ])
     """
-    return pool(
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(
         x,
         "mixed",
         window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        alpha=alpha,
-        count_include_pad=count_include_pad,
-        divisor_override=divisor_override,
+        around,
+        False,
+        out,
+        dtype,
+        {"alpha": alpha, "count_include_pad": count_include_pad, "divisor_override": divisor_override},
     )
 
 
@@ -530,20 +479,9 @@ def stochastic_pool(
     >>> fp.stochastic_pool(x, (3,), training=False)  # 16/4, 10/4
     array([4. , 2.5])
     """
-    return pool(
-        x,
-        "stochastic",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        return_indices=return_indices,
-        out=out,
-        dtype=dtype,
-        rng=rng,
-        training=training,
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(
+        x, "stochastic", window, around, return_indices, out, dtype, {"rng": rng, "training": training}
     )
 
 
@@ -573,18 +511,8 @@ def median_pool(
     >>> fp.median_pool(np.array([7, 4, 1, 2]), (2,))
     array([4, 1])
     """
-    return pool(
-        x,
-        "median",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "median", window, around, False, out, dtype, {})
 
 
 def quantile_pool(
@@ -617,19 +545,8 @@ def quantile_pool(
     >>> fp.quantile_pool(np.array([3.0, 9.0, 1.0, 2.0, 4.0, 8.0]), (3,), q=0.75)
     array([6., 6.])
     """
-    return pool(
-        x,
-        "quantile",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        q=q,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "quantile", window, around, False, out, dtype, {"q": q})
 
 
 def mode_pool(
@@ -663,19 +580,8 @@ def mode_pool(
     >>> fp.mode_pool(labels, (2, 2), ignore=0)
     array([[7, 3]])
     """
-    return pool(
-        x,
-        "mode",
-        window,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-        axes=axes,
-        out=out,
-        dtype=dtype,
-        ignore=ignore,
-    )
+    around = stride, padding, dilation, ceil_mode, axes
+    return _named(x, "mode", window, around, False, out, dtype, {"ignore": ignore})
 
 
 @any_kind

@@ -50,10 +50,11 @@ def take(argument: str, array: object) -> Array:
         raise TypeError(
             f"{argument} must have one of the dtypes {', '.join(GROUPS['all'])}, got {plain.dtype}"
         )
-    if not (plain.dtype.isnative or on_device(plain)):
-        plain = plain.astype(plain.dtype.newbyteorder("="))
+    native = plain.dtype.newbyteorder("=")
     if on_device(plain):
-        return plain if plain.regular else plain.astype(plain.dtype.newbyteorder("="))  # type: ignore[no-any-return]
+        return plain if plain.regular else plain.astype(native)  # type: ignore[no-any-return]
+    if not plain.dtype.isnative:
+        plain = plain.astype(native)
     itemsize = plain.itemsize
     regular = plain.flags.aligned and all(stride % itemsize == 0 for stride in plain.strides)
     return plain if regular else plain.copy()  # type: ignore[no-any-return]
@@ -91,11 +92,8 @@ def contiguous(array: Array, dtype: Any = None) -> Array:
     """The array, or a copy, C-contiguous and of a dtype."""
     if isinstance(array, np.ndarray):
         return np.ascontiguousarray(array, dtype)
-    return (
-        array
-        if array.contiguous and array.dtype == (dtype or array.dtype)
-        else array.astype(dtype or array.dtype)
-    )
+    wanted = dtype or array.dtype
+    return array if array.contiguous and array.dtype == wanted else array.astype(wanted)
 
 
 def cast(array: Array, dtype: Any) -> Array:
@@ -204,11 +202,10 @@ def result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> 
 
 
 def _overlap(out: Array, x: Array) -> bool:
-    if not isinstance(out, np.ndarray):
-        return bool(backend(out).overlap(out, x))
-    if not np.may_share_memory(out, x):
+    one, other = (a if isinstance(a, np.ndarray) else a.placed() for a in (out, x))
+    if not np.may_share_memory(one, other):
         return False
     try:
-        return np.shares_memory(out, x, max_work=100_000)  # type: ignore[arg-type]
+        return np.shares_memory(one, other, max_work=100_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True

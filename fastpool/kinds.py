@@ -32,6 +32,7 @@ class Kind(Protocol):
     """What arrays of one library on one kind of device are called, and how they become ours and back."""
 
     name: str
+    graphs: bool  # whether `interop.torch` may have to record the call
 
     def take(self, array: Any) -> Any:
         """A view for our own functions."""
@@ -63,7 +64,7 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
             return function(*args, **kwargs)
-        if kind.name.startswith("torch.Tensor"):
+        if kind.graphs:
             from .interop import torch as interop  # noqa: PLC0415 - only who has tensors has PyTorch
 
             given = dict(zip(names, args, strict=False)) | kwargs
@@ -184,6 +185,8 @@ def _with_out(result: Any, out: Any) -> Any:
 class OnHost:
     """Arrays in the host's memory."""
 
+    graphs = False
+
     def on(self, array: Any) -> AbstractContextManager[Any]:  # noqa: ARG002 - there is one host
         """See `Kind`."""
         return nullcontext()
@@ -193,6 +196,7 @@ class TorchOnHost(OnHost):
     """PyTorch's tensors on the CPU; `fastpool.interop.torch` sees to gradients."""
 
     name = "torch.Tensor on the CPU"
+    graphs = True
 
     def take(self, array: Any) -> Any:
         """See `Kind`."""

@@ -190,14 +190,12 @@ def test_geometries(seed):
     np.testing.assert_array_equal(gradients[0], gradients[1])
 
 
-@pytest.mark.parametrize("layout", ["C", "F", "sliced", "reversed"])
+@pytest.mark.parametrize("layout", ["C", "F", "sliced"])
 def test_layouts(layout):
     x = cases.arrange(np.random.default_rng(8).normal(size=(2, 3, 6, 8)).astype(np.float32), layout)
     if layout == "sliced":
         moved = cuda.to_device(np.ascontiguousarray(x.base if x.base is not None else x))
         moved = moved[tuple(slice(1, None, 2) for _ in x.shape)]
-    elif layout == "reversed":
-        pytest.skip("numba's device arrays have no negative strides")
     else:
         moved = cuda.to_device(x)
     for op in ("max", "avg", "soft"):

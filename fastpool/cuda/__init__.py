@@ -7,7 +7,7 @@ from .fold import gather, plan_planes, reduce
 from .plans import plan, plan_taps
 from .spread import send_chosen, send_shares
 from .unpooling import unpool
-from .whole import bounds, cells_filled, inner, overlap, within_windows
+from .whole import bounds, cells_filled, inner, within_windows
 
 __all__ = [
     "DeviceArray",
@@ -19,7 +19,6 @@ __all__ = [
     "cells_filled",
     "gather",
     "inner",
-    "overlap",
     "plan",
     "plan_planes",
     "plan_taps",

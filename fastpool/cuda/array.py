@@ -120,6 +120,10 @@ class DeviceArray:
         steps = (self.address, *self.strides)
         return self.dtype.isnative and all(step % self.itemsize == 0 for step in steps)
 
+    def placed(self) -> Any:
+        """An array of NumPy's at its addresses, to be compared with others and never read."""
+        return np.asarray(_Placed(self))
+
     def bytes(self) -> "DeviceArray":
         """Its bytes along a new last axis, the last one of an element first where its order is another's."""
         turned = not self.dtype.isnative
@@ -160,6 +164,19 @@ class DeviceArray:
     def _view(self, address: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> "DeviceArray":
         same = (address, shape, strides) == (self.address, self.shape, self.strides)
         return replace(self, address=address, shape=shape, strides=strides, exact=self.exact and same)
+
+
+class _Placed:
+    """Where an array lies, as NumPy puts it."""
+
+    def __init__(self, array: DeviceArray) -> None:
+        self.__array_interface__ = {
+            "shape": array.shape,
+            "strides": array.strides,
+            "typestr": f"|V{array.itemsize}",
+            "data": (array.address, True),
+            "version": 3,
+        }
 
 
 def c_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

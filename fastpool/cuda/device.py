@@ -20,7 +20,6 @@ from .. import jit
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 TEAM = 4 if SIMULATED else 256  # threads that share a window or a block of outputs
-INLINED = jit.CUDA_INLINED
 RAW = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}  # dtypes that kernels know by their bits
 
 

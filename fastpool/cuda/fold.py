@@ -191,12 +191,8 @@ def _forward(
     return Kernel(kernel, label, *_signature((source[1], target[1], *kinds), params))
 
 
-BY_TAP, BY_PLACE, ONE = (
-    "tap",
-    "place",
-    "one",
-)  # where a pull finds what a window keeps: beside its gradient, by
-# its place in the plane, or the same for all windows
+# Where a pull finds what a window keeps: beside its gradient, by its place in the plane, or one for all.
+BY_TAP, BY_PLACE, ONE = "tap", "place", "one"
 
 
 @cache
@@ -243,28 +239,18 @@ def gather(
 
     `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`.
     """
-    _gather(
-        name, pull, gy, x, [state.flat() for state in states], states[0].dtype, BY_TAP, geometry, params, gx
-    )
+    saved, tables = [state.flat() for state in states], _inverse_tables(gy, geometry)
+    _launch_pull(name, pull, gy, x, saved, states[0].dtype, BY_TAP, tables, params, gx)
 
 
-def _gather(
-    name: str,
-    pull: Expression,
-    gy: DeviceArray,
-    x: DeviceArray,
-    states: Sequence[Any],
-    state: np.dtype[Any],
-    saved: str,
-    geometry: Geometry,
-    params: NDArray[np.float64],
-    gx: DeviceArray,
-) -> None:
+def _inverse_tables(gy: DeviceArray, geometry: Geometry) -> Tables:
+    """The tables by which elements find the windows that cover them."""
     plans = TABLES.setdefault(geometry, {})
     key = ("gather", gy.strides, gy.itemsize)
     if key not in plans:
         plans[key] = walk.tables(gy, geometry, [table.count for table in geometry.tables])
-    _launch_pull(name, pull, gy, x, states, state, saved, plans[key], params, gx)
+    found: Tables = plans[key]
+    return found
 
 
 def _launch_pull(
@@ -301,8 +287,8 @@ def send_shares(gy: DeviceArray, geometry: Geometry, divisors: Sequence[Integers
         plans[key] = device.upload(shares), ONE if alike else BY_PLACE
     held, saved = plans[key]
     states = [device.address_of(held)] * 3
-    none = np.zeros(1)
-    _gather("share", folds.to_all, gy, gx, states, np.dtype(np.float64), saved, geometry.inverse(), none, gx)
+    float64, none, tables = np.dtype(np.float64), np.zeros(1), _inverse_tables(gy, geometry.inverse())
+    _launch_pull("share", folds.to_all, gy, gx, states, float64, saved, tables, none, gx)
     return True
 
 

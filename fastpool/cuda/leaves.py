@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import jit
 from . import device
 
 
@@ -68,7 +69,7 @@ else:
     def _save_tuple(slots, at, gap, acc):
         return save(slots, save(slots, at, gap, acc[0]), gap, acc[1:])
 
-    @overload(save, jit_options=device.INLINED)
+    @overload(save, jit_options=jit.CUDA_INLINED)
     def _save(slots, at, gap, acc):
         if isinstance(acc, types.BaseTuple):
             return _save_tuple if len(acc) else _save_nothing
@@ -77,7 +78,7 @@ else:
     def _restore_nothing(slots, at, gap, like):
         return ()
 
-    @overload(restore, jit_options=device.INLINED)
+    @overload(restore, jit_options=jit.CUDA_INLINED)
     def _restore(slots, at, gap, like):
         if isinstance(like, types.BaseTuple):
             if not len(like):

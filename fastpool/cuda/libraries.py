@@ -15,6 +15,8 @@ from .device import SIMULATED, Where, stream, synchronize
 class _Library:
     """What most libraries have in common."""
 
+    graphs = False
+
     def give(self, array: Any) -> Any:
         """A result as a user takes it; what is no array stays."""
         if not isinstance(array, DeviceArray):
@@ -73,9 +75,10 @@ class CuPy(_Library):
 
 
 class Torch(_Library):
-    """PyTorch's CUDA tensors, on its current stream; gradients are not recorded."""
+    """PyTorch's CUDA tensors, on its current stream."""
 
     name = "torch.Tensor on CUDA"
+    graphs = True
 
     def take(self, array: Any) -> DeviceArray:
         """See `Library`."""

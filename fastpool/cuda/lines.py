@@ -261,9 +261,8 @@ def _reduce(
     index = np.int64 if large else np.int32
     number = np.uint64 if large else np.uint32
     bring, put, put_places = wide.loader(load), wide.storer(store), wide.storer(store)
-    inner = [math.prod(windows[axis + 1 :]) for axis in range(loops)]
+    inner = tuple(math.prod(windows[axis + 1 :]) for axis in range(loops))
     columns = tuple(HEAD + COLUMNS * axis for axis in range(loops))
-    inside_of = tuple(inner)
 
     def walk(values, out, chosen, table, divisor, knobs, total):
         task = np.int64(cuda.grid(1))
@@ -295,7 +294,7 @@ def _reduce(
             for tap in range(taps):
                 offset, place, inside = base, np.int64(0), True
                 for axis in range(loops):
-                    at = begins[axis] + tap // inside_of[axis] % windows[axis]
+                    at = begins[axis] + tap // inner[axis] % windows[axis]
                     inside = inside & (at >= 0) & (at < table[columns[axis] + LENGTH - 1])
                     offset += at * table[columns[axis] + STRIDE]
                     place += at * table[columns[axis] + PLACE]

@@ -266,9 +266,8 @@ def sharing(
 
 def merging(team: int, leaves: int, merge: Callable[..., Any]) -> Callable[..., Any]:
     """A function that merges the accumulators of a team's first `used` members, in order, for all to have."""
-    room = team * (
-        8 if device.SIMULATED else leaves
-    )  # the simulator has one array for all that are made here
+    # The simulator has one array for all that are made here.
+    room = team * (8 if device.SIMULATED else leaves)
 
     def across(acc, used, params):
         slots = cuda.shared.array(room, types.int64)
@@ -291,11 +290,8 @@ def merging(team: int, leaves: int, merge: Callable[..., Any]) -> Callable[..., 
     return device.function(across if team > 1 else alone)
 
 
-WHOLE, PART, MERGE = (
-    "whole",
-    "part",
-    "merge",
-)  # what a launch does: all, or a cut window's parts, or their merge
+# What a launch does: all, or a cut window's parts, or their merge.
+WHOLE, PART, MERGE = "whole", "part", "merge"
 
 
 def nest(

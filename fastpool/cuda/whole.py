@@ -67,27 +67,3 @@ def cells_filled(y: DeviceArray, geometry: Geometry) -> DeviceArray:
         counts = [table.count for table in inverse.tables]
         fold.reduce("max", OPERATORS["max"].fold(y.dtype, y.dtype), y, inverse, counts, NONE, result)
     return result
-
-
-def overlap(a: DeviceArray, b: DeviceArray) -> bool:
-    """Whether two arrays share memory; NumPy tells it from addresses, and reads none."""
-    one, other = (np.asarray(Placed(each)) for each in (a, b))
-    if not np.may_share_memory(one, other):
-        return False
-    try:
-        return bool(np.shares_memory(one, other, max_work=100_000))  # type: ignore[arg-type]
-    except np.exceptions.TooHardError:
-        return True
-
-
-class Placed:
-    """Where an array lies, as NumPy puts it."""
-
-    def __init__(self, array: DeviceArray) -> None:
-        self.__array_interface__ = {
-            "shape": array.shape,
-            "strides": array.strides,
-            "typestr": f"|V{array.itemsize}",
-            "data": (array.address, True),
-            "version": 3,
-        }
