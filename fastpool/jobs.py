@@ -85,8 +85,8 @@ def _remembered(form: Form) -> Form:
         if job is not None:
             return x, job
         array, job = form(x, *arguments)
-        owner = x if not hosted or x.base is None else x.base  # of a view's view it is the base as well
-        same = array.base is owner if hosted else array is x
+        # A view's view has the first one's base, unless that is no array.
+        same = array is x or (hosted and array.base is not None and (array.base is x or array.base is x.base))
         if same and array.strides == x.strides and array.dtype == x.dtype:
             if len(_jobs) >= KEPT:
                 _jobs.clear()
