@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import cpu, kinds
+from . import cpu, kinds, reuse
 from .operators import Operator
 
 Array = NDArray[Any]  # or a `fastpool.cuda.DeviceArray`, which has what calls need of it
@@ -75,7 +75,7 @@ def backend(array: Array) -> ModuleType:
 
 def empty(shape: Sequence[int], dtype: Any, like: Array) -> Array:
     """A new C-contiguous array on the device of another."""
-    return np.empty(shape, dtype) if isinstance(like, np.ndarray) else like.empty(shape, dtype)
+    return reuse.empty(shape, dtype) if isinstance(like, np.ndarray) else like.empty(shape, dtype)
 
 
 def zeros(shape: Sequence[int], dtype: Any, like: Array) -> Array:

@@ -383,16 +383,20 @@ def _divisors(job: Job) -> tuple[Integers, ...]:
 
 
 def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
-    """The sum of the shares of all windows that cover an element: a sum pooling of the gradient."""
-    inverse = job.geometry.inverse()
-    if job.operator.averages:
-        grid = windows.divisor_grid(job.divisors, job.geometry.axes, gy.ndim)
+    """The sum of the shares of all windows that cover an element: a sum pooling of the gradient.
+
+    Where all windows have one divisor, it divides the sum, in the same pass.
+    """
+    inverse, divisors = job.geometry.inverse(), _divisors(job)
+    alike = all((factor == factor[0]).all() for factor in divisors)
+    if not alike:
+        grid = windows.divisor_grid(divisors, job.geometry.axes, gy.ndim)
         gy = gy / grid.astype(gy.dtype)
     key = (gy.strides, gx.dtype)
     if key not in job.plans:
-        row, counts = OPERATORS["sum"], windows.divisors(inverse.tables)
-        plan = arrays.backend(gy).plan(row, gy, inverse, counts, job.params, gx.dtype, "")
-        job.plans[key] = plan
+        row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
+        each = [np.full(len(table), factor[0]) for table, factor in zip(inverse.tables, divisors, strict=True)]
+        job.plans[key] = arrays.backend(gy).plan(row, gy, inverse, each, job.params, gx.dtype, "")
     job.plans[key].run(gy, gx, None)
 
 

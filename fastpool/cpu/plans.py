@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import threads
+from .. import reuse, threads
 from ..folds import RANKS
 from ..merges import Line, unlifted
 from ..operators import LineChoice, Operator
@@ -275,7 +275,8 @@ class Turned(NamedTuple):
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
         back = tuple(np.argsort(self.order))
-        results = [np.empty_like(a.transpose(self.order), order="C") for a in (y, places) if a is not None]
+        turned = [a.transpose(self.order) for a in (y, places) if a is not None]
+        results = [reuse.empty(a.shape, a.dtype) for a in turned]
         self.plan.run(x.transpose(self.order), results[0], results[1] if places is not None else None)
         for into, result in zip((y, places), results, strict=False):
             if into is not None:
@@ -292,7 +293,7 @@ class Parts(NamedTuple):
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
-        results = [np.empty(y.shape, self.dtype) for _ in self.plans]
+        results = [reuse.empty(y.shape, self.dtype) for _ in self.plans]
         for part, result in zip(self.plans, results, strict=True):
             part.run(x, result, places)
         flat, parts = y.reshape(-1), [result.reshape(-1) for result in results]

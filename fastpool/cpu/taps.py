@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 TAPS = 25  # largest window
 BLOCK = 8_000  # elements of a block of gradients' phases
+POOLED = 20_000  # elements, from which shares at stride 1 are pooled by `lines`: a pass an axis, not one a tap
 
 
 class Taps(NamedTuple):
@@ -75,6 +76,9 @@ def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtyp
     first, last = geometry.axes[0], geometry.axes[-1]
     consecutive = geometry.axes == tuple(range(first, last + 1))
     if len(axes) > 2 or not consecutive or None in axes or math.prod(axis[0] for axis in axes if axis) > TAPS:
+        return None
+    steps = [table.step * axis[1] for table, axis in zip(geometry.tables, axes, strict=True) if axis]
+    if divisors and math.prod(steps) == 1 and math.prod(geometry.shape) >= POOLED:
         return None
     channels, planes = math.prod(geometry.shape[last + 1 :]), math.prod(geometry.shape[:first])
     row, column = Taps.of(geometry.tables[0]), Taps.of(geometry.tables[-1])
