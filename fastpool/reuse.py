@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
-LARGE = 1 << 20  # bytes of a result, below which the allocator has pages at hand
+LARGE = 1 << 17  # bytes of an array, below which the allocator has pages at hand
 LINE = 64  # bytes of a cache line, at which results begin
 SPARE = 8  # a result takes memory of at most 1 / 8 more than it needs
 

@@ -175,8 +175,8 @@ class Plan(NamedTuple):
     def scratch(self) -> tuple[Any, Array]:
         """Lines for one thread: values, or values and places; and the places of input."""
         size, reach = self.sizes
-        values, zeros = np.empty(size, self.like.dtype), np.zeros(reach, np.int32)
-        return (values, np.empty(size, np.int32)) if self.kind.placed else values, zeros
+        values, zeros = reuse.empty((size,), self.like.dtype), np.zeros(reach, np.int32)
+        return (values, reuse.empty((size,), np.int32)) if self.kind.placed else values, zeros
 
 
 def plan(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jit, threads
+from .. import jit, reuse, threads
 from ..windows import Axis, Geometry, Integers
 from . import half
 from .memory import ahead, apart, peek, pointer, poke, raw, storage
@@ -64,7 +64,7 @@ class Plan(NamedTuple):
 
     def scratch(self) -> tuple[Array, ...]:
         """Lines of the phases, and of shares."""
-        return tuple(np.empty(size, self.computed) for size in self.sizes)
+        return tuple(reuse.empty((size,), self.computed) for size in self.sizes)
 
 
 def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]) -> Plan | None:
