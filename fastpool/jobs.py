@@ -395,7 +395,9 @@ def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
     key = (gy.strides, gx.dtype)
     if key not in job.plans:
         row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
-        each = [np.full(len(table), factor[0]) for table, factor in zip(inverse.tables, divisors, strict=True)]
+        each = [
+            np.full(len(table), factor[0]) for table, factor in zip(inverse.tables, divisors, strict=True)
+        ]
         job.plans[key] = arrays.backend(gy).plan(row, gy, inverse, each, job.params, gx.dtype, "")
     job.plans[key].run(gy, gx, None)
 

@@ -1,4 +1,4 @@
-"""Memory of large results, used again: fresh pages, which the system fills with zeros, cost as much as pooling.
+"""Memory of large results, used again: the system fills fresh pages with zeros, as slowly as pooling is.
 
 Memory goes back when the last view of a result is gone, and the next result of about its size takes it. What
 nobody uses is at most ``FASTPOOL_KEPT_BYTES`` (an environment variable; 0 keeps none).

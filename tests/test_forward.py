@@ -173,4 +173,7 @@ def test_calls_on_views_find_their_job_again():
     for image in whole:
         fp.max_pool(image, 2)
         fp.pyramid_pool(image, "avg", (1, 2))
-    assert len(jobs._jobs) == 3
+    foreign = np.frombuffer(bytearray(4096), np.float32).reshape(1, 1, 32, 32)  # its base is no array
+    for image in (foreign, foreign[:]):
+        fp.max_pool(image, 2)
+    assert len(jobs._jobs) == 4

@@ -24,10 +24,11 @@ from .memory import ahead, apart, choose, load, peek, pointer, pointers, poke, s
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
 # the pitches apart. `FROM` tells where sources are: scratch memory, the input, or the input but for `A`.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
-JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN = range(9, 16)
+JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE = range(9, 18)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 FIELDS = 14
-# `SPLIT` writes phases `B` apart. `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
+# `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
+# `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -123,6 +124,26 @@ def pair(merge, out, a, shift, count, repeat, out_pitch, pitch):
             store(out, r * out_pitch + j, merge(load(a, at, 0), load(a, at + 1, shift)))
 
 
+def reduce(merge, out, a, count, repeat, out_pitch, pitch):
+    """A window of neighbours, at least 8, to one: eight of them side by side, which fill a register."""
+    apart()
+    whole = count - count % 8
+    for r in range(repeat):
+        x = ahead(a, r * pitch)
+        a0, a1, a2, a3 = load(x, 0, 0), load(x, 1, 0), load(x, 2, 0), load(x, 3, 0)
+        a4, a5, a6, a7 = load(x, 4, 0), load(x, 5, 0), load(x, 6, 0), load(x, 7, 0)
+        for j in range(8, whole, 8):
+            a0, a1 = merge(a0, load(x, j, 0)), merge(a1, load(x, j + 1, 0))
+            a2, a3 = merge(a2, load(x, j + 2, 0)), merge(a3, load(x, j + 3, 0))
+            a4, a5 = merge(a4, load(x, j + 4, 0)), merge(a5, load(x, j + 5, 0))
+            a6, a7 = merge(a6, load(x, j + 6, 0)), merge(a7, load(x, j + 7, 0))
+        even, odd = merge(merge(a0, a4), merge(a2, a6)), merge(merge(a1, a5), merge(a3, a7))
+        total = merge(even, odd)
+        for j in range(whole, count):
+            total = merge(total, load(x, j, 0))
+        store(out, r * out_pitch, total)
+
+
 def pair_in(merge, read, lift, element, knobs, out, x, shift, count, repeat, out_pitch, pitch):
     """As `pair`, of input in another dtype."""
     apart()
@@ -205,12 +226,29 @@ def put_3(merge, finish, knobs, write, out, a, b, c, scale, count, repeat, out_p
             poke(out, r * out_pitch + j, write(finish(value, scale, knobs)))
 
 
+def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + j
+            above, below = merge(load(a, at, 0), load(b, at, 0)), merge(load(c, at, 0), load(d, at, 0))
+            poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
+
+
 def put_none(merge, finish, knobs, write, out, a, b, scale, count, repeat, out_pitch, pitch):
     """In place of `put_2` for pairs of value and place, which are joined first."""
 
 
 def put_none_3(merge, finish, knobs, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
     """In place of `put_3`."""
+
+
+def put_none_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
+    """In place of `put_4`."""
+
+
+def reduce_none(merge, out, a, count, repeat, out_pitch, pitch):
+    """In place of `reduce`, which keeps no order."""
 
 
 # The kernel ----------------------------------------------------------------------------------------------
@@ -229,7 +267,10 @@ def kernel(kind: Kind) -> Callable[..., None]:
         half.WRITE[kind.target],
     )
     odd = half.IS_NAN[kind.source]
-    deliver, deliver_2, deliver_3 = (put_placed, put_none, put_none_3) if placed else (put, put_2, put_3)
+    deliver, deliver_2, deliver_3, deliver_4 = (
+        (put_placed, put_none, put_none_3, put_none_4) if placed else (put, put_2, put_3, put_4)
+    )
+    together = reduce_none if line.careful else reduce
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -274,6 +315,13 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     to = ahead(y, peek(step, OUT))
                     deliver_3(
                         merge, finish, knobs, write, to, a, b, c, scale, count, repeat, out_pitch, pitch
+                    )
+                elif op == REDUCE:
+                    together(merge, out, a, count, repeat, out_pitch, pitch)
+                elif op == PUT_4:
+                    to, d = ahead(y, peek(step, OUT)), ahead(c, peek(step, B) - peek(step, A))
+                    deliver_4(
+                        merge, finish, knobs, write, to, a, b, c, d, scale, count, repeat, out_pitch, pitch
                     )
                 elif op == PUT:
                     to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))

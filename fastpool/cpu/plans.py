@@ -15,7 +15,7 @@ from ..operators import LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
 from .memory import c_strides, flatten, offsets, raw, storage
-from .program import CHAIN, LONGEST, Frame, Regular
+from .program import CHAIN, LANES, LONGEST, Frame, Regular
 from .taps import TAPS
 
 Array = NDArray[Any]
@@ -93,7 +93,9 @@ class Shape(NamedTuple):
         slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
-            if axis.halves(narrow=narrow):
+            if axis.reducible(narrow=narrow):
+                chain += axis.window // LANES + 10
+            elif axis.halves(narrow=narrow):
                 chain += axis.window.bit_length()
             else:
                 chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
@@ -121,8 +123,9 @@ class Shape(NamedTuple):
             return self.tile()
         length, halo = columns.size * self.channels, max(0, row.span - row.stride)
         least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
-        height = min(row.outputs, max(least, (self.near // length - halo) // row.stride))
-        most = FAR if halo else max(self.near, PIECE // self.itemsize)
+        near = PIECE if columns.reduced else self.near  # all in one pass
+        height = min(row.outputs, max(least, (near // length - halo) // row.stride))
+        most = FAR if halo or columns.reduced else max(self.near, PIECE // self.itemsize)
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
         return height, columns.outputs if width * 2 >= columns.outputs else width, self.channels
 
@@ -364,6 +367,8 @@ def _by_lines(
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
         line = choice(x.dtype, target, *shape.elements(), params)
+        if line and _reduces(line, shape):
+            shape = shape._replace(columns=shape.columns._replace(reduced=True))
     halves = shape.columns.halves(narrow=shape.channels == 1)
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
@@ -489,6 +494,12 @@ def _starts(table: Axis) -> Integers:
 def _too_long(axis: Regular) -> bool:
     """Whether windows are too long for a chain, or for doubling where one output is all that is wanted."""
     return axis.window > LONGEST if axis.chained else axis.outputs == 1 and axis.window > WHOLE
+
+
+def _reduces(line: Line, shape: Shape) -> bool:
+    """Whether each window along the columns is reduced alone: eight elements of it fill a register."""
+    wide = np.dtype(line.dtype).itemsize > 1
+    return wide and not line.careful and shape.columns.reducible(narrow=shape.channels == 1)
 
 
 def _unpadded(axis: Regular) -> Regular:

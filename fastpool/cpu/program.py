@@ -11,6 +11,8 @@ from .lines import FIELDS
 
 CHAIN = 4  # taps that are merged one after the other where windows overlap much; twice that for channels
 LONGEST = 16  # taps that are merged so at all, along an axis
+LANES = 8  # elements that are reduced side by side
+REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
 HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
@@ -32,6 +34,7 @@ class Regular(NamedTuple):
     out_pitch: int
     few: int = CHAIN  # taps that are merged one after the other where windows overlap much
     chained: bool = False  # never to double
+    reduced: bool = False  # each window alone, its elements in no order
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
@@ -51,9 +54,15 @@ class Regular(NamedTuple):
         """Whether one long window is the whole axis, of single elements."""
         return narrow and self.whole() and self.window > HALVED
 
+    def reducible(self, *, narrow: bool) -> bool:
+        """Whether windows that keep no order reduce each alone: long ones, side by side."""
+        side_by_side = self.outputs == 1 or self.stride == self.window
+        fits = narrow and self.step == 1 and self.before == 0 and side_by_side
+        return fits and LANES <= self.window <= REDUCED and not self.padded()
+
     def doubles(self, narrow: bool) -> bool:
         """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
-        if self.chained:
+        if self.chained or self.reduced:
             return False
         overlaps = self.outputs > 1 and self.stride * 3 <= self.window
         return self.window > self.few and (
@@ -116,6 +125,10 @@ class Part(NamedTuple):
             and axis.window == axis.stride in (2, 4)
             and last - first == self.outputs
         )
+
+    def twos(self) -> bool:
+        """Whether all windows are two neighbours."""
+        return self.axis.window == 2 and self.axis.step == 1 and self.inside() == (0, self.outputs)
 
     def inside(self) -> tuple[int, int]:
         """The first output with a whole window, and the one after the last."""
@@ -227,6 +240,14 @@ class Writer:
         pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
         self.step(op, **at, **pitches, b_shift=shift, count=count, repeat=repeat)
 
+    def reduce(self, source: Span, window: int, outputs: int, rows: int, out: Span) -> None:
+        """Windows that lie side by side, each to one element."""
+        once = rows == 1 or (source.pitch == outputs * window and out.pitch == outputs)
+        for row in range(1 if once else rows):
+            at = {"from": source.where, "a": source.at + row * source.pitch, "out": out.at + row * out.pitch}
+            repeat = (rows if once else 1) * outputs
+            self.step(lines.REDUCE, **at, out_pitch=1, pitch=window, count=window, repeat=repeat)
+
     def split(self, op: int, source: Span, out: Span, apart: int, count: int, repeat: int) -> None:
         """Every second, third or fourth element of the source to a line of its own, `apart` from the next."""
         at = {"from": source.where, "a": source.at, "b": apart, "out": out.at}
@@ -267,6 +288,10 @@ class Writer:
                 return
         line = self._gather(taps, count, repeat, flat=flat)
         self._put(line, count, repeat, out, out_pitch, c=row, b_shift=1)
+
+    def put_squares(self, taps: list[Span], count: int, repeat: int, out: int) -> None:
+        """Merge and write the taps and a fourth, as far from the third as the second from the first."""
+        self._merge(lines.PUT_4, taps[0], taps[1:], Span(SCRATCH, out, count), count=count, repeat=repeat)
 
     def put_cells(
         self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int
@@ -313,6 +338,9 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     Its rows are read and reduced along the columns a few at a time, then over rows and slabs.
     """
     writer, row, channels = Writer(fused=frame.fused), rows.axis, frame.channels
+    if _direct(frame, rows, columns, deep) and len(slabs) == 1:
+        squares(writer, frame, rows, columns, slabs[0][0])
+        return writer
     doubles = row.doubles(narrow=False)
     above, below = (-min(rows.start, 0), rows.after) if doubles else (0, 0)
     pitch = line_pitch(columns, deep)
@@ -356,10 +384,28 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     return writer
 
 
+def _direct(frame: Frame, rows: Part, columns: Part, deep: int) -> bool:
+    """Whether the four elements of every window merge where they lie."""
+    fits = frame.fused and not frame.converts and NARROW < deep == frame.channels
+    return fits and rows.twos() and columns.twos()
+
+
+def squares(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
+    """Windows of two rows and two columns of channels, each merged and written in one pass."""
+    row, deep = rows.axis, frame.channels
+    for output in range(rows.outputs):
+        top = Span(INPUT, offset + (rows.start + output * row.stride) * row.pitch, row.pitch)
+        writer.look(top, columns.inputs * deep, 2)  # in the order of addresses, for NaNs or not
+        left = top.on(columns.start * deep)._replace(pitch=columns.axis.stride * deep)
+        taps = [left, left.on(deep), left.on(row.pitch)]
+        writer.put_squares(taps, deep, columns.outputs, output * row.out_pitch)
+
+
 def line_pitch(columns: Part, channels: int) -> int:
     """Distance of the rows that `along` writes."""
-    if channels == 1 and columns.axis.stride > 1 and not columns.pairs() and not columns.doubles():
-        return max(columns.outputs, -(-columns.inputs // columns.axis.stride))
+    axis = columns.axis
+    if channels == 1 and axis.stride > 1 and not (columns.pairs() or columns.doubles() or axis.reduced):
+        return max(columns.outputs, -(-columns.inputs // axis.stride))
     return columns.outputs * channels
 
 
@@ -393,7 +439,9 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
             writer.take(source, inner, width, rows)
         source = taken
     unit = frame.units[1]
-    if columns.halves():
+    if axis.reduced:
+        writer.reduce(source, axis.window, columns.outputs, rows, out)
+    elif columns.halves():
         halved(writer, source, rows, inputs, unit, out, looks=frame.scans and not copied)
     elif columns.doubles():
         doubled(writer, source, rows, columns, deep, unit, out)

@@ -23,7 +23,9 @@ Array = NDArray[Any]
 
 TAPS = 25  # largest window
 BLOCK = 8_000  # elements of a block of gradients' phases
-POOLED = 20_000  # elements, from which shares at stride 1 are pooled by `lines`: a pass an axis, not one a tap
+POOLED = (
+    20_000  # elements, from which shares at stride 1 are pooled by `lines`: a pass an axis, not one a tap
+)
 
 
 class Taps(NamedTuple):
