@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import reuse, threads
+from .. import reuse, threads, windows
 from ..folds import RANKS
-from ..merges import Line, unlifted
+from ..merges import Line, add, unlifted
 from ..operators import LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
@@ -29,8 +29,11 @@ WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
 JOINED = 16_384  # results of several lines that are joined at a time, in cache
+DEEP = 64  # channels that are long enough to be a line
 WIDE = 2_048  # elements along a doubling tile
-TILE = 120_000  # elements of it, most of which stay in the second-level cache
+SUMMED = 32  # rows that are added one after the other
+SWEEP = 400_000  # elements of the rows that a sweep keeps
+TILE = 200_000  # elements of it, most of which stay in the second-level cache
 
 
 def regular(table: Axis, pitch: int, out_pitch: int) -> Regular | None:
@@ -93,13 +96,19 @@ class Shape(NamedTuple):
         slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
-            if axis.reducible(narrow=narrow):
+            if axis is self.row and self.sweeps(sums=True):
+                chain += axis.window
+            elif axis.reducible(narrow=narrow):
                 chain += axis.window // LANES + 10
             elif axis.halves(narrow=narrow):
                 chain += axis.window.bit_length()
             else:
                 chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
         return self.row.window * self.columns.window * slabs, chain
+
+    def sweeps(self, *, sums: bool) -> bool:
+        """Whether rows are swept; sums of many rows would lose what doubling keeps."""
+        return not self.leading and self.row.sweeps() and not (sums and self.row.window > SUMMED)
 
     def leads(self) -> "list[Lead]":
         """The slabs that each leading output covers."""
@@ -133,6 +142,13 @@ class Shape(NamedTuple):
         """Of a block whose windows double: its rows in the second-level cache, and a halo around it."""
         row, columns, deep = self.row, self.columns, min(self.channels, 64)
         across, down = columns.span - columns.stride, row.span - row.stride
+        if row.swept:
+            wide = max(SWEEP // (2 * row.window), across)
+            return (
+                min(row.outputs, 4 * down),
+                min(columns.outputs, max(1, wide // deep // columns.stride)),
+                deep,
+            )
         width = max(WIDE, across) // deep // columns.stride
         width = min(columns.outputs, max(1, width))
         if down <= 0:
@@ -254,8 +270,19 @@ def _forms(
     order = tuple(sorted(range(x.ndim), key=lambda axis: (-x.strides[axis], axis)))
     if not x.flags.c_contiguous and x.transpose(order).flags.c_contiguous:
         commutes = not chosen and (operator.backward == "spread" or x.dtype.kind in "iub")
-        return [turned for form in found if (turned := _turned(form, order, commutes=commutes))]
-    return found
+        found = [turned for form in found if (turned := _turned(form, order, commutes=commutes))]
+    return found if chosen else [_in_rows(form) for form in found]
+
+
+def _in_rows(form: Form) -> Form:
+    """Long windows of many channels as those of rows, whose columns the channels are."""
+    shape, axes, tables = form.geometry.shape, form.geometry.axes, form.geometry.tables
+    found = regular(tables[0], 1, 1)
+    if axes != (len(shape) - 2,) or shape[-1] < DEEP or not (found and found.sweeps()):
+        return form
+    each = windows.sliding(shape[-1], 1, 1, 0, 0, 1, False)
+    divisors = (*form.divisors, np.ones(shape[-1], np.int64))
+    return form._replace(geometry=Geometry(shape, (*axes, axes[0] + 1), (*tables, each)), divisors=divisors)
 
 
 def _turned(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | None:
@@ -369,6 +396,8 @@ def _by_lines(
         line = choice(x.dtype, target, *shape.elements(), params)
         if line and _reduces(line, shape):
             shape = shape._replace(columns=shape.columns._replace(reduced=True))
+        if line and shape.sweeps(sums=line.merge is add):
+            shape = shape._replace(row=shape.row._replace(swept=True))
     halves = shape.columns.halves(narrow=shape.channels == 1)
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None

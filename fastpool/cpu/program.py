@@ -11,6 +11,7 @@ from .lines import FIELDS
 
 CHAIN = 4  # taps that are merged one after the other where windows overlap much; twice that for channels
 LONGEST = 16  # taps that are merged so at all, along an axis
+SWEPT = 13  # rows of the shortest window that is swept
 LANES = 8  # elements that are reduced side by side
 REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
 HALVED = 256  # longest window that doubles where it is the whole row
@@ -35,6 +36,7 @@ class Regular(NamedTuple):
     few: int = CHAIN  # taps that are merged one after the other where windows overlap much
     chained: bool = False  # never to double
     reduced: bool = False  # each window alone, its elements in no order
+    swept: bool = False  # as `swept` has it
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
@@ -59,6 +61,10 @@ class Regular(NamedTuple):
         side_by_side = self.outputs == 1 or self.stride == self.window
         fits = narrow and self.step == 1 and self.before == 0 and side_by_side
         return fits and LANES <= self.window <= REDUCED and not self.padded()
+
+    def sweeps(self) -> bool:
+        """Whether, of rows, `swept` is cheaper than doubling."""
+        return self.window >= SWEPT and self.stride == self.step == 1 < self.outputs
 
     def doubles(self, narrow: bool) -> bool:
         """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
@@ -344,7 +350,10 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     doubles = row.doubles(narrow=False)
     above, below = (-min(rows.start, 0), rows.after) if doubles else (0, 0)
     pitch = line_pitch(columns, deep)
-    high, width = above + rows.inputs + below, columns.outputs * deep
+    if row.swept:
+        swept(writer, frame, rows, columns, deep, slabs[0][0])
+        return writer
+    high = above + rows.inputs + below
     few = max(1, frame.near // (columns.inputs * deep))
     found: list[Span] = []
     for offset, shift in slabs:
@@ -373,15 +382,73 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
             for span in found
             for at, tap in places
         ]
-        out = output * row.out_pitch
-        if deep == channels:
-            writer.put(taps, width, together, out, row.out_pitch, output)
-        else:
-            for i in range(together):
-                at = [tap.on(i * tap.pitch)._replace(pitch=deep) for tap in taps]
-                writer.put_cells(at, deep, columns.outputs, out + i * row.out_pitch, channels, output + i)
+        deliver(writer, taps, rows, columns, deep, channels, output, together)
         output += together
     return writer
+
+
+def deliver(
+    writer: Writer,
+    taps: list[Span],
+    rows: Part,
+    columns: Part,
+    deep: int,
+    channels: int,
+    output: int,
+    together: int,
+) -> None:
+    """Merge the taps into rows of output, from the block's row `output` on."""
+    pitch = rows.axis.out_pitch
+    out = output * pitch
+    if deep == channels:
+        writer.put(taps, columns.outputs * deep, together, out, pitch, output)
+        return
+    for i in range(together):
+        at = [tap.on(i * tap.pitch)._replace(pitch=deep) for tap in taps]
+        writer.put_cells(at, deep, columns.outputs, out + i * pitch, channels, output + i)
+
+
+def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, offset: int) -> None:
+    """Windows of many rows at stride 1 in three merges a row, however many (van Herk 1992, Gil 1993).
+
+    Rows are taken in groups of as many as a window has. A window is the end of one group, which is merged
+    from its last row upwards, and the beginning of the next, which is merged downwards as its rows come.
+    """
+    window, pitch = rows.axis.window, columns.outputs * deep
+    above, bottom = -min(rows.start, 0), rows.outputs + window - 1
+    few = min(window, max(1, frame.near // (columns.inputs * deep)))
+    held, ends = writer.region(window * pitch, pitch), writer.region(window * pitch, pitch)
+    turns = writer.region(few * pitch, pitch), writer.region(few * pitch, pitch)
+    latest = held
+    for group in range(0, bottom, window):
+        end, top = min(group + window, bottom), group
+        while top < end:
+            at, row = top - group, top - above
+            line, begun = held.on(at * pitch), turns[0]
+            turns = turns[::-1]
+            inside = 0 <= row < rows.inputs
+            count = min(few, end - top, (rows.inputs if inside else 0) - row if row < rows.inputs else few)
+            if inside:
+                source = Span(INPUT, offset + row * rows.axis.pitch, rows.axis.pitch)
+                along(writer, frame, source, count, columns, deep, line)
+            else:
+                writer.fill(line, count * pitch, 1)
+            for i in range(count):
+                taps = [line.on(i * pitch)] if at + i == 0 else [latest, line.on(i * pitch)]
+                latest = begun.on(i * pitch)
+                writer.copy(writer.join(taps, pitch, 1, latest), latest, pitch, 1)
+            whole = at + count == window  # the last row's window is the group
+            if group and count > whole:
+                windows = [ends.on((at + 1) * pitch), begun]
+                deliver(writer, windows, rows, columns, deep, frame.channels, top - window + 1, count - whole)
+            if whole:
+                deliver(writer, [latest], rows, columns, deep, frame.channels, group, 1)
+            top += count
+        if end < bottom:
+            last = ends.on((window - 1) * pitch)
+            writer.copy(held.on((window - 1) * pitch), last, pitch, 1)
+            for row in range(window - 2, 0, -1):
+                last = writer.join([held.on(row * pitch), last], pitch, 1, ends.on(row * pitch))
 
 
 def _direct(frame: Frame, rows: Part, columns: Part, deep: int) -> bool:
