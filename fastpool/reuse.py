@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 LARGE = 1 << 17  # bytes of an array, below which the allocator has pages at hand
+WIDEST = 8  # bytes of an element, at most
 LINE = 64  # bytes of a cache line, at which results begin
 SPARE = 8  # a result takes memory of at most 1 / 8 more than it needs
 
@@ -53,7 +54,10 @@ class _Lease:
 
 def empty(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
     """As `numpy.empty`; a large result begins at a cache line, and its memory is used again after it."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    elements = math.prod(shape)
+    if elements * WIDEST < LARGE:  # asking for the item's size would take as long as all this
+        return np.empty(shape, dtype)
+    size = elements * np.dtype(dtype).itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
     memory = _taken(size + LINE)

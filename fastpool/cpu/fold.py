@@ -42,7 +42,8 @@ class Plan(NamedTuple):
     def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
         flat, origin = flatten(raw(x))
-        extra, more = (NOWHERE if a is None else a.reshape(-1) for a in (second, third))
+        extra = NOWHERE if second is None else second.reshape(-1)
+        more = NOWHERE if third is None else third.reshape(-1)
         outer = self.outer + np.array([[origin], *[[0]] * (len(self.outer) - 1)]) if origin else self.outer
         self._start((flat, raw(y).reshape(-1), extra, more), outer)
 
