@@ -116,6 +116,29 @@ def poke(typing_context, array, index, value):
 
 
 @intrinsic
+def peek_8(typing_context, array, index):
+    """Eight bytes from ``array[index]`` on as one number, wherever they begin."""
+
+    def generate(context, builder, signature, arguments):
+        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        return builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(array, types.intp), generate
+
+
+@intrinsic
+def poke_8(typing_context, array, index, value):
+    """Write eight bytes, as `peek_8`."""
+
+    def generate(context, builder, signature, arguments):
+        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        builder.store(arguments[2], builder.bitcast(place, ir.IntType(64).as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.uint64), generate
+
+
+@intrinsic
 def pointer(typing_context, array):
     """Where an array begins: no reference is counted, and whoever takes it keeps the array alive."""
 
