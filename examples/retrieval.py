@@ -2,8 +2,8 @@
 
 scikit-image's photographs are cut into quarters, each of which is a scene; views of a scene differ by crop,
 scale, rotation, contrast and noise. A fixed filter bank gives the activations, which the descriptors pool.
-Needs ``fastpool[cli,descriptors]``: ``python examples/retrieval.py``, a minute. It prints a table and draws it,
-with two queries, to retrieval.png.
+Needs ``fastpool[cli,descriptors]``: ``python examples/retrieval.py``, a minute. It prints a table and draws
+it, with two queries, to retrieval.png.
 """
 
 import argparse

@@ -119,6 +119,22 @@ def test_even_windows_have_their_surplus_where_the_guide_says(images):
     np.testing.assert_array_equal(ndimage.grey_dilation(u, 4), after)
 
 
+def test_medians_of_even_counts_are_what_the_guide_says(images):
+    ndimage, filters = pytest.importorskip("scipy.ndimage"), pytest.importorskip("skimage.filters")
+    x, u, square = images["x"], images["u"], images["square"]
+    corner = np.sort(u[:3, :4], axis=None)  # what the window around (0, 1) has of the image
+    around = {"stride": 1, "padding": "same"}
+    assert filters.rank.median(u, square)[0, 1] == corner[6]
+    assert fp.median_pool(u, (5, 5), **around)[0, 1] == corner[5]
+    assert filters.rank.percentile(u, square, p0=0.25)[0, 1] == corner[3]
+    assert fp.quantile_pool(u, (5, 5), q=0.25, **around)[0, 1] == corner[2]
+    pair = np.sort(x[4, 4:6])
+    assert ndimage.median_filter(x, (1, 2))[4, 5] == pair[1]
+    assert fp.median_pool(x[4:5, 4:6], (1, 2))[0, 0] == pytest.approx(pair.mean())
+    assert ndimage.percentile_filter(x, 40, (1, 2))[4, 5] in pair
+    assert fp.quantile_pool(x[4, 4:6], (2,), q=0.4)[0] == pytest.approx(0.6 * pair[0] + 0.4 * pair[1])
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"), [row for library in ("PyTorch", "Keras", "TensorFlow") for row in rows(library)]
 )
