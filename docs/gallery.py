@@ -73,6 +73,15 @@ def in_pixels(panel, picture):
     panel.tick_params(labelsize=7, length=2)
 
 
+def markdown(heads, rows, decimals):
+    """A table of numbers."""
+    lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * len(decimals) + "|"]
+    for name, values in rows.items():
+        cells = (f"{value:.{digits}f}" for value, digits in zip(values, decimals, strict=True))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 # Operators -----------------------------------------------------------------------------------------------
 
 
@@ -138,12 +147,9 @@ def keeps():
 
 
 def keeps_table():
-    heads = [measure.replace("\n", " ") for measure in MEASURES]
-    lines = [f"| operator | {' | '.join(heads)} |", "|---" + "|---:" * len(heads) + "|"]
-    for op, values in kept().items():
-        cells = (f"{value:.{digits}f}" for value, digits in zip(values, DECIMALS, strict=True))
-        lines.append(f"| `{titled(op)}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    heads = ["operator", *(measure.replace("\n", " ") for measure in MEASURES)]
+    rows = {f"`{titled(op)}`": values for op, values in kept().items()}
+    return markdown(heads, rows, DECIMALS)
 
 
 # Invariance ----------------------------------------------------------------------------------------------
@@ -211,17 +217,9 @@ def invariance():
 
 
 def invariance_table():
-    lines = [
-        f"| method | {' | '.join(f'{shift} px' for shift in SHIFTS)} |",
-        "|---" + "|---:" * len(SHIFTS) + "|",
-    ]
     methods, windows = changes()
-    for name, values in {
-        **methods,
-        **{f"max, window {k}": v for k, v in windows.items() if k != "8 x 8"},
-    }.items():
-        lines.append(f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |")
-    return "\n".join(lines)
+    others = {f"max, window {k}": values for k, values in windows.items() if k != "8 x 8"}
+    return markdown(["method", *(f"{shift} px" for shift in SHIFTS)], methods | others, [2] * len(SHIFTS))
 
 
 # Levels and cells ----------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ def test_what_the_guide_says_of_shifts():
     changes = {name: np.array(values) for name, values in committed("invariance").items()}
     blurred = changes.pop("max at stride 1, blurred, every 8th")
     assert all((blurred[1:] < values[1:]).all() for name, values in changes.items() if "window" not in name)
+    assert (blurred[1:5] < changes["max, window 16 x 16"][1:5]).all()
     assert changes["avg"][1] < changes["max"][1]
     assert changes["avg"][8] > changes["max"][8]
     sizes = [changes[f"max, window {k} x {k}"] for k in (2, 4)] + [changes["max"]]
