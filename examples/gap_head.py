@@ -2,10 +2,13 @@
 
 Handwritten digits go through a fixed filter bank; a linear layer learns on top, either at every place, the
 places then averaged (Network in Network's head), or over all places at once. The second learns where strokes
-stand, and is lost once the digits move. Needs scikit-learn: ``python examples/gap_head.py``, a minute.
+stand, and is lost once the digits move. Needs ``fastpool[cli,descriptors]``: ``python examples/gap_head.py``,
+a minute. It prints a table and draws it to gap_head.png.
 """
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +19,9 @@ from fastpool.descriptors import GlobalPoolClassifier
 
 Array = NDArray[np.float32]
 
-SIDE = 16  # of the canvas that a digit of 8 x 8 pixels stands on
+SIDE = 20  # of the canvas that a digit of 8 x 8 pixels stands on
 TESTED = 500
+SHIFTS = range((SIDE - 8) // 2 + 1)  # in pixels; the last brings a digit to the border
 
 
 def canvases(digits: Array, shifts: NDArray[np.int64]) -> Array:
@@ -83,7 +87,7 @@ def learned(features: Array, labels: NDArray[np.int64], head: GlobalPoolClassifi
         x = features[batch]
         _, g = head.loss_and_gradient(class_maps(x, weights), labels[batch])
         g, x = g.reshape(*g.shape[:2], -1), x.reshape(*x.shape[:2], -1)
-        gradient = np.column_stack([(g @ x.transpose(0, 2, 1)).sum(0), g.sum((0, 2))])
+        gradient = np.column_stack([np.tensordot(g, x, ([0, 2], [0, 2])), g.sum((0, 2))])
         mean += 0.1 * (gradient - mean)
         square += 0.01 * (gradient**2 - square)
         rate = 0.03 * (1 - step / (steps + 1))
@@ -91,26 +95,76 @@ def learned(features: Array, labels: NDArray[np.int64], head: GlobalPoolClassifi
     return weights
 
 
-def main() -> None:
-    """Print parameters and accuracy of both heads, on digits that stand where they stood, and elsewhere."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=1000)
-    steps = parser.parse_args().steps
+# The study -----------------------------------------------------------------------------------------------
+
+
+def moved(count: int, distance: int) -> NDArray[np.int64]:
+    """Shifts of `count` digits in one of 8 directions each: by `distance` pixels along one axis or both."""
+    rng = np.random.default_rng(0)
+    steps = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)])
+    shifts: NDArray[np.int64] = distance * steps[rng.integers(0, len(steps), count)]
+    return shifts
+
+
+def study(steps: int) -> dict[str, tuple[int, list[float]]]:
+    """By head its number of parameters, and its accuracy in per cent at each of `SHIFTS`."""
     digits = load_digits()
     pixels, labels = (digits.images / 16).astype(np.float32), digits.target
-    shifts = np.random.default_rng(0).integers(-2, 3, (len(pixels), 2))
-    maps = {"centred": activations(canvases(pixels, 0 * shifts))}
-    maps["moved"] = activations(canvases(pixels[-TESTED:], shifts[-TESTED:]))
-    scale = maps["centred"].mean((2, 3), keepdims=True).std(0)  # the averages then differ by about 1
-    print(f"{'':18}{'parameters':>12}{'centred':>10}{'moved':>10}")
+    train, test = activations(canvases(pixels[:-TESTED], moved(len(pixels) - TESTED, 0))), pixels[-TESTED:]
+    scale = train.mean((2, 3), keepdims=True).std(0)  # the averages then differ by about 1
+    tests = [activations(canvases(test, moved(TESTED, distance))) / scale for distance in SHIFTS]
+    results = {}
     for name, arranged in (("global average", at_every_place), ("fully connected", at_once)):
-        centred, moved = (arranged(part / scale) for part in maps.values())
         head = GlobalPoolClassifier().fit(np.zeros((10, 10, 1, 1)), np.arange(10))
-        weights = learned(centred[:-TESTED], labels[:-TESTED], head, steps)
-        found = [
-            head.score(class_maps(part[-TESTED:], weights), labels[-TESTED:]) for part in (centred, moved)
-        ]
-        print(f"{name:18}{weights.size:12}{100 * found[0]:8.1f} %{100 * found[1]:8.1f} %")
+        weights = learned(arranged(train / scale), labels[:-TESTED], head, steps)
+        maps = [class_maps(arranged(part), weights) for part in tests]
+        results[name] = weights.size, [100 * head.score(part, labels[-TESTED:]) for part in maps]
+    return results
+
+
+def table(results: dict[str, tuple[int, list[float]]]) -> str:
+    """Parameters and accuracies, in Markdown."""
+    lines = [
+        f"| head | parameters | {' | '.join(f'{d} px' for d in SHIFTS)} |",
+        "|---" + "|---:" * (len(SHIFTS) + 1) + "|",
+    ]
+    for name, (size, accuracies) in results.items():
+        lines.append(f"| {name} | {size} | {' | '.join(f'{each:.1f} %' for each in accuracies)} |")
+    return "\n".join(lines)
+
+
+def draw(results: dict[str, tuple[int, list[float]]]) -> Any:
+    """Accuracy against the shift, and the numbers of parameters."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained", width_ratios=(3, 2))
+    for name, (_, accuracies) in results.items():
+        left.plot(SHIFTS, accuracies, marker="o", label=name)
+    left.axhline(10, color="grey", linestyle=":", label="chance")
+    left.set(xticks=SHIFTS, ylim=(0, 100), xlabel="shift of the digits tested, pixels", ylabel="accuracy, %")
+    left.set_title("Learned on digits in the middle")
+    left.legend(loc="upper right")
+    sizes = {name: size for name, (size, _) in results.items()}
+    bars = right.bar(list(sizes), list(sizes.values()), color=["C0", "C1"], log=True)
+    right.bar_label(bars, fmt="{:,.0f}", padding=2)
+    right.set(ylim=(100, 1e6), ylabel="parameters, logarithmic")
+    right.set_title("What the head has to learn")
+    return figure
+
+
+def main() -> None:
+    """Print parameters and accuracy of both heads, on digits in the middle and elsewhere, and draw them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--figure", type=Path, default=Path("gap_head.png"))
+    options = parser.parse_args()
+    results = study(options.steps)
+    print(table(results))
+    draw(results).savefig(options.figure, dpi=100)
+    print(f"figure written to {options.figure}")
 
 
 if __name__ == "__main__":
