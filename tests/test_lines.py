@@ -27,6 +27,10 @@ GEOMETRIES = {
     "long cells with a rest": ((3, 5, 47), (1, 2), [(2, 2, (0, 0), 1), (15, 15, (0, 0), 1)]),
     "whole planes": ((40, 7, 9), (1, 2), [(7, 1, (0, 0), 1), (9, 1, (0, 0), 1)]),
     "whole planes of channels": ((3, 7, 9, 20), (1, 2), [(7, 1, (0, 0), 1), (9, 1, (0, 0), 1)]),
+    "swept": ((2, 60, 33), (1, 2), [(14, 1, (6, 13), 1), (3, 1, (1, 1), 1)]),
+    "swept, channels behind": ((1, 31, 6, 70), (1, 2), [(13, 1, (0, 0), 1), (2, 2, (0, 0), 1)]),
+    "swept, an axis before channels": ((2, 50, 70), (1,), [(15, 1, (14, 3), 1)]),
+    "one large plane": ((2, 9, 64), (1, 2), [(9, 1, (0, 0), 1), (64, 1, (0, 0), 1)]),
     "stride 4": ((3, 66), (1,), [(4, 4, (0, 0), 1)]),
     "stride 5 and six elements": ((3, 70), (1,), [(6, 5, (2, 2), 1)]),
     "dilated": ((3, 12, 18), (1, 2), [(3, 1, (2, 2), 2), (2, 2, (1, 0), 3)]),
@@ -57,6 +61,8 @@ def always(monkeypatch):
     monkeypatch.setattr(plans, "PIECE", 800)
     monkeypatch.setattr(plans, "FAR", 400)
     monkeypatch.setattr(plans, "TILE", 900)
+    monkeypatch.setattr(plans, "SWEEP", 900)
+    monkeypatch.setattr(plans, "LARGE", 0)
     monkeypatch.setattr(program, "HALVED", 40)
     monkeypatch.setattr(program, "PIECE", 90)
     monkeypatch.setattr(spread, "FEW_PLANES", 0)
@@ -71,7 +77,7 @@ def used(monkeypatch):
 
     def plan(*arguments):
         found = original(*arguments)
-        served.append(isinstance(found, plans.Plan | plans.Turned))
+        served.append(isinstance(found, plans.Lines))
         return found
 
     monkeypatch.setattr(fp.cpu, "plan", plan)
@@ -93,7 +99,7 @@ def numbers(shape, nan=False):
     return np.where(rng.random(shape) < 0.03, np.nan, x) if nan else x
 
 
-WITH_NAN = ("cells", "stride 2, overlapping", "channels behind", "doubling", "doubling, volume")
+WITH_NAN = ("cells", "stride 2, overlapping", "channels behind", "doubling", "doubling, volume", "swept")
 
 
 @pytest.mark.parametrize(

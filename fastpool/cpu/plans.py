@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from .. import reuse, threads, windows
 from ..folds import RANKS
 from ..merges import Line, add, unlifted
-from ..operators import LineChoice, Operator
+from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
 from .memory import c_strides, flatten, offsets, raw, storage
-from .program import CHAIN, LANES, LONGEST, Frame, Regular
+from .program import CHAIN, GROUP, LANES, LONGEST, Frame, Regular
 from .taps import TAPS
 
 Array = NDArray[Any]
@@ -29,6 +29,8 @@ WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
 JOINED = 16_384  # results of several lines that are joined at a time, in cache
+FEW = 8  # planes, fewer of which leave threads without work
+LARGE = 500_000  # elements of one that is worth two plans
 DEEP = 64  # channels that are long enough to be a line
 WIDE = 2_048  # elements along a doubling tile
 SUMMED = 32  # rows that are added one after the other
@@ -101,7 +103,7 @@ class Shape(NamedTuple):
             elif axis.reducible(narrow=narrow):
                 chain += axis.window // LANES + 10
             elif axis.halves(narrow=narrow):
-                chain += axis.window.bit_length()
+                chain += axis.window.bit_length() + GROUP // LANES
             else:
                 chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
         return self.row.window * self.columns.window * slabs, chain
@@ -219,7 +221,9 @@ def plan(
             if found:
                 whole: Lines = Turned(found, form.order) if form.order else found
                 if operator.bears is None:
-                    return whole
+                    return (
+                        whole if chosen else _in_two(operator, x, geometry, divisors, params, target) or whole
+                    )
                 other = _by_elements(operator, x, geometry, divisors, params, target)
                 return Ranged(whole, other, operator.bears, params)
     if chosen == "taps":
@@ -229,6 +233,48 @@ def plan(
         if ranked:
             return ranked
     return _by_elements(operator, x, geometry, divisors, params, target)
+
+
+class Twice(NamedTuple):
+    """A plan for rows, and one for their results."""
+
+    rows: Plan
+    rest: Plan
+    shape: tuple[int, ...]
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """As `Plan.run`."""
+        between = reuse.empty(self.shape, x.dtype)
+        self.rows.run(x, between, places)
+        self.rest.run(between, y, places)
+
+
+def _in_two(
+    operator: Operator,
+    x: Array,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+) -> Twice | None:
+    """A few large planes by their rows, which threads share; None for all else, and for floats of 16 bits."""
+    axes, tables = geometry.axes, geometry.tables
+    plane = math.prod(geometry.plane)
+    whole = all(len(table) == 1 and table.count[0] == table.size for table in tables)
+    few = len(axes) > 1 and whole and x.size < FEW * plane and plane >= LARGE
+    if not few or not x.flags.c_contiguous or storage(x.dtype) != "native" or x.dtype != target:
+        return None
+    first = OPERATORS["sum"] if operator.averages else operator
+    if operator.backward not in ("spread", "chosen") or not (operator.line and first.line):
+        return None
+    inner = Geometry(x.shape, axes[1:], tables[1:])
+    ones = [np.ones(1, np.int64) for _ in axes[1:]]
+    rows = _by_lines(first, first.line, x, inner, ones, params, target, "")
+    between = np.empty(inner.output_shape, x.dtype)
+    total = [np.array([math.prod(int(factor[0]) for factor in divisors)])]
+    outer = Geometry(between.shape, axes[:1], tables[:1])
+    rest = _by_lines(operator, operator.line, between, outer, total, params, target, "")
+    return Twice(rows, rest, between.shape) if rows and rest else None
 
 
 def _by_elements(
@@ -348,7 +394,7 @@ class Ranged(NamedTuple):
         chosen.run(x, y, places)
 
 
-Lines = Plan | Parts | Turned
+Lines = Plan | Parts | Turned | Twice
 
 
 def _lines_or_parts(
@@ -417,6 +463,7 @@ def _by_lines(
         converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
         fused=uniform and not placed,
         near=shape.near,
+        orderless=not placed and _orderless(line),
     )
     steps, blocks, size = _blocks(shape, frame)
     if size > SCRATCH:
@@ -527,8 +574,12 @@ def _too_long(axis: Regular) -> bool:
 
 def _reduces(line: Line, shape: Shape) -> bool:
     """Whether each window along the columns is reduced alone: eight elements of it fill a register."""
-    wide = np.dtype(line.dtype).itemsize > 1
-    return wide and not line.careful and shape.columns.reducible(narrow=shape.channels == 1)
+    return _orderless(line) and shape.columns.reducible(narrow=shape.channels == 1)
+
+
+def _orderless(line: Line) -> bool:
+    """Whether elements may merge in any order, and eight of them are worth it."""
+    return not line.careful and np.dtype(line.dtype).itemsize > 1
 
 
 def _unpadded(axis: Regular) -> Regular:

@@ -14,6 +14,7 @@ LONGEST = 16  # taps that are merged so at all, along an axis
 SWEPT = 13  # rows of the shortest window that is swept
 LANES = 8  # elements that are reduced side by side
 REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
+GROUP = 16  # elements of a long row that are reduced at once; each register adds once, as halves do
 HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
@@ -336,6 +337,7 @@ class Frame(NamedTuple):
     converts: bool  # input to another dtype
     fused: bool  # results are values, all scaled alike
     near: int  # elements that are read at a time
+    orderless: bool  # whether elements may merge in any order
 
 
 def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: Part, deep: int) -> Writer:
@@ -509,7 +511,8 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     if axis.reduced:
         writer.reduce(source, axis.window, columns.outputs, rows, out)
     elif columns.halves():
-        halved(writer, source, rows, inputs, unit, out, looks=frame.scans and not copied)
+        looks, orderless = frame.scans and not copied, frame.orderless
+        halved(writer, source, rows, inputs, unit, out, looks=looks, orderless=orderless)
     elif columns.doubles():
         doubled(writer, source, rows, columns, deep, unit, out)
     elif columns.pairs():
@@ -535,19 +538,38 @@ def doubled(
         writer.join(cells, channels, outputs, out.on(i * out.pitch)._replace(pitch=channels))
 
 
-def halved(writer: Writer, source: Span, rows: int, size: int, unit: int, out: Span, *, looks: bool) -> None:
-    """Whole rows: neighbours merge, and their results, until few are left; a piece of the row at a time."""
+def halved(
+    writer: Writer,
+    source: Span,
+    rows: int,
+    size: int,
+    unit: int,
+    out: Span,
+    *,
+    looks: bool,
+    orderless: bool,
+) -> None:
+    """Whole rows: neighbours merge, and their results, until few are left; a piece of the row at a time.
+
+    What keeps no order is reduced in groups before.
+    """
     if size > PIECE:
         pieces = -(-size // PIECE)
         found = writer.region(rows * pieces, pieces)
         for piece in range(pieces):
             start = piece * PIECE
             one = source.on(start, start * unit)
-            halved(writer, one, rows, min(PIECE, size - start), unit, found.on(piece), looks=looks)
-        halved(writer, found, rows, pieces, 0, out, looks=False)
+            length, to = min(PIECE, size - start), found.on(piece)
+            halved(writer, one, rows, length, unit, to, looks=looks, orderless=orderless)
+        halved(writer, found, rows, pieces, 0, out, looks=False, orderless=False)
         return
     if looks:
         writer.look(source, size, rows)
+    if orderless and size % GROUP == 0:
+        groups = size // GROUP
+        found = writer.temporary("groups", rows * groups, groups)
+        writer.reduce(source, GROUP, groups, rows, found)
+        source, size = found, groups
     rests: list[Span] = []
     line, step = source, unit
     while size > CHAIN:
