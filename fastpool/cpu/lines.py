@@ -10,7 +10,7 @@ Kernels merge by expressions that may lose a NaN and say whether they met one; i
 more by expressions that keep it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -30,6 +30,19 @@ FIELDS = 14
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
 
+# A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
+# dtypes, with places, and of channels; whole planes; windows at stride 1; all.
+FAMILIES = (
+    frozenset((SCAN, PAIR, PUT_2)),
+    frozenset((PAIR, PAIR_IN, PUT_2)),
+    frozenset((SCAN, PAIR, JOIN, PUT)),
+    frozenset((SCAN, PUT_4)),
+    frozenset((TAKE, REDUCE, PUT)),
+    frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
+    frozenset(range(REDUCE + 1)),
+)
+ALONE = frozenset((PUT_2, PUT_3, PUT_4, REDUCE))  # passes that pairs of value and place do not have
+
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
 BLOCK = 6
@@ -44,6 +57,12 @@ class Kind(NamedTuple):
     source: str
     target: str
     placed: bool
+    family: int
+
+
+def family(steps: Iterable[int]) -> int:
+    """The first of the `FAMILIES` that has all steps."""
+    return next(number for number, passes in enumerate(FAMILIES) if passes.issuperset(steps))
 
 
 # Passes over lines ---------------------------------------------------------------------------------------
@@ -235,20 +254,13 @@ def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, ou
             poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
 
 
-def put_none(merge, finish, knobs, write, out, a, b, scale, count, repeat, out_pitch, pitch):
-    """In place of `put_2` for pairs of value and place, which are joined first."""
+def nothing(*arguments):
+    """In place of a pass that the kernel does not have."""
 
 
-def put_none_3(merge, finish, knobs, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
-    """In place of `put_3`."""
-
-
-def put_none_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
-    """In place of `put_4`."""
-
-
-def reduce_none(merge, out, a, count, repeat, out_pitch, pitch):
-    """In place of `reduce`, which keeps no order."""
+def never(*arguments):
+    """As `nothing`, for passes that tell whether they met a NaN."""
+    return False
 
 
 # The kernel ----------------------------------------------------------------------------------------------
@@ -267,10 +279,19 @@ def kernel(kind: Kind) -> Callable[..., None]:
         half.WRITE[kind.target],
     )
     odd = half.IS_NAN[kind.source]
-    deliver, deliver_2, deliver_3, deliver_4 = (
-        (put_placed, put_none, put_none_3, put_none_4) if placed else (put, put_2, put_3, put_4)
-    )
-    together = reduce_none if line.careful else reduce
+
+    passes = FAMILIES[kind.family] - (ALONE if placed else frozenset())
+
+    def of(op, function, otherwise=nothing):
+        return function if op in passes else otherwise
+
+    scans, takes = of(SCAN, scan, never), of(TAKE, take, never)
+    fills, copies, samples = of(FILL, fill), of(COPY, copy), of(SAMPLE, sample)
+    joins, joins_down, joins_three = of(JOIN, join), of(JOIN_DOWN, join_down), of(JOIN_THREE, join_three)
+    pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
+    splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
+    puts, puts_2 = of(PUT, put_placed if placed else put), of(PUT_2, put_2)
+    puts_3, puts_4 = of(PUT_3, put_3), of(PUT_4, put_4)
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -300,27 +321,25 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 out = ahead(lines, peek(step, OUT))
                 a_shift, b_shift = peek(step, A_SHIFT), peek(step, B_SHIFT)
                 if op == JOIN:
-                    join(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                    joins(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
                 elif op == JOIN_THREE:
                     shifts, pitches = (a_shift, b_shift, peek(step, C_SHIFT)), (out_pitch, a_pitch, pitch)
-                    join_three(merge, out, a, b, c, shifts, count, repeat, pitches)
+                    joins_three(merge, out, a, b, c, shifts, count, repeat, pitches)
                 elif op == JOIN_DOWN:
-                    join_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                    joins_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
                 elif op == PAIR:
-                    pair(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
+                    pairs(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
                 elif op == PUT_2:
                     to = ahead(y, peek(step, OUT))
-                    deliver_2(merge, finish, knobs, write, to, a, b, scale, count, repeat, out_pitch, pitch)
+                    puts_2(merge, finish, knobs, write, to, a, b, scale, count, repeat, out_pitch, pitch)
                 elif op == PUT_3:
                     to = ahead(y, peek(step, OUT))
-                    deliver_3(
-                        merge, finish, knobs, write, to, a, b, c, scale, count, repeat, out_pitch, pitch
-                    )
+                    puts_3(merge, finish, knobs, write, to, a, b, c, scale, count, repeat, out_pitch, pitch)
                 elif op == REDUCE:
-                    together(merge, out, a, count, repeat, out_pitch, pitch)
+                    reduces(merge, out, a, count, repeat, out_pitch, pitch)
                 elif op == PUT_4:
                     to, d = ahead(y, peek(step, OUT)), ahead(c, peek(step, B) - peek(step, A))
-                    deliver_4(
+                    puts_4(
                         merge, finish, knobs, write, to, a, b, c, d, scale, count, repeat, out_pitch, pitch
                     )
                 elif op == PUT:
@@ -328,41 +347,42 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
                     rest = (out_pitch, pitch, a_shift, b_shift, peek(step, C_SHIFT))
-                    deliver(finish, knobs, write, to, chosen, a, along, down, count, repeat, rest)
+                    puts(finish, knobs, write, to, chosen, a, along, down, count, repeat, rest)
                 elif op == SCAN:
-                    found = bool(found | scan(odd, ahead(x, peek(step, A)), count, repeat, pitch))
+                    found = bool(found | scans(odd, ahead(x, peek(step, A)), count, repeat, pitch))
                 elif op == TAKE:
                     x_at = ahead(x, peek(step, A))
                     found = bool(
                         found
-                        | take(odd, read, lift, element, knobs, out, x_at, count, repeat, out_pitch, pitch)
+                        | takes(odd, read, lift, element, knobs, out, x_at, count, repeat, out_pitch, pitch)
                     )
                 elif op == PAIR_IN:
                     x_at = ahead(x, peek(step, A))
-                    pair_in(
+                    pairs_in(
                         merge, read, lift, element, knobs, out, x_at, b_shift, count, repeat, out_pitch, pitch
                     )
                 elif op == FILL:
-                    fill(out, element(like[0], 0), count, repeat, out_pitch)
+                    fills(out, element(like[0], 0), count, repeat, out_pitch)
                 elif op == COPY:
-                    copy(out, a, a_shift, count, repeat, out_pitch, pitch)
+                    copies(out, a, a_shift, count, repeat, out_pitch, pitch)
                 elif op == SAMPLE:
-                    sample(out, a, a_shift, count, repeat, out_pitch, pitch)
+                    samples(out, a, a_shift, count, repeat, out_pitch, pitch)
                 else:
                     apart = peek(step, B)
                     second, third, fourth = ahead(out, apart), ahead(out, 2 * apart), ahead(out, 3 * apart)
                     if op == SPLIT_2:
-                        split_2(out, second, a, count, repeat, out_pitch, pitch)
+                        splits_2(out, second, a, count, repeat, out_pitch, pitch)
                     elif op == SPLIT_3:
-                        split_3(out, second, third, a, count, repeat, out_pitch, pitch)
+                        splits_3(out, second, third, a, count, repeat, out_pitch, pitch)
                     else:
-                        split_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch)
+                        splits_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch)
         if found:
             met[0] = 1
 
     careful = "_careful" if kind.careful else ""
     form = "lines_placed" if placed else "lines"
-    return jit.kernel(walk, f"{form}_{kind.name}{careful}_{kind.source}_{line.dtype}_{kind.target}")
+    name = f"{form}_{kind.name}{careful}_{kind.source}_{line.dtype}_{kind.target}_{kind.family}"
+    return jit.kernel(walk, name)
 
 
 jit.register(half)

@@ -475,7 +475,8 @@ def _by_lines(
     if frame.fused:
         scales = np.repeat(scales, steps[steps[:, lines.OP] == lines.PUT, lines.COUNT].max(initial=1))
     name = operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}"
-    kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed)
+    family = lines.family(steps[:, lines.OP].tolist())
+    kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed, family)
     knobs = [*params, 0.0, 0.0][:2] if line.dtype == "float64" else [0, 0]
     like = np.array([line.neutral, *knobs], line.dtype)
     return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, x.size)
