@@ -75,7 +75,7 @@ def backend(array: Array) -> ModuleType:
 
 def empty(shape: Sequence[int], dtype: Any, like: Array) -> Array:
     """A new C-contiguous array on the device of another."""
-    return reuse.empty(shape, dtype) if isinstance(like, np.ndarray) else like.empty(shape, dtype)
+    return reuse.result(shape, dtype) if isinstance(like, np.ndarray) else like.empty(shape, dtype)
 
 
 def zeros(shape: Sequence[int], dtype: Any, like: Array) -> Array:

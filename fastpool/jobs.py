@@ -305,13 +305,12 @@ def check_has_gradient(row: Operator) -> None:
 def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
     """How the backend reduces the windows of arrays like `x`; None where that is not to be had."""
     key = (x.strides, target, chosen)
-    try:
-        return job.plans[key]
-    except KeyError:
+    plan = job.plans.get(key, job)
+    if plan is job:
         backend = arrays.backend(x)
         plan = backend.plan(job.operator, x, job.geometry, job.divisors, job.params, target, chosen)
         job.plans[key] = plan
-        return plan
+    return plan
 
 
 def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:

@@ -325,7 +325,7 @@ def sum_line(
 def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
     if source.kind in "iub" or not _same_or_wider(source, target):
         return None
-    if chain <= 48:  # additions in a row stay within a few ulp
+    if chain <= 32:  # additions in a row stay within a few ulp
         return "float64" if source == np.float64 else "float32"
     return None if source == np.float64 else "float64"  # float64 carries its error along, which lines do not
 

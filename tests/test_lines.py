@@ -28,6 +28,9 @@ GEOMETRIES = {
     "whole planes": ((40, 7, 9), (1, 2), [(7, 1, (0, 0), 1), (9, 1, (0, 0), 1)]),
     "whole planes of channels": ((3, 7, 9, 20), (1, 2), [(7, 1, (0, 0), 1), (9, 1, (0, 0), 1)]),
     "swept": ((2, 60, 33), (1, 2), [(14, 1, (6, 13), 1), (3, 1, (1, 1), 1)]),
+    "cells, padded before": ((3, 12, 15), (1, 2), [(3, 3, (1, 1), 1)] * 2),
+    "cells, padded above alone": ((3, 7, 8), (1, 2), [(2, 2, (1, 0), 1), (2, 2, (0, 0), 1)]),
+    "swept, columns at a stride": ((2, 40, 37), (1, 2), [(14, 1, (6, 7), 1), (3, 2, (1, 0), 1)]),
     "swept, channels behind": ((1, 31, 6, 70), (1, 2), [(13, 1, (0, 0), 1), (2, 2, (0, 0), 1)]),
     "swept, an axis before channels": ((2, 50, 70), (1,), [(15, 1, (14, 3), 1)]),
     "one large plane": ((2, 9, 64), (1, 2), [(9, 1, (0, 0), 1), (64, 1, (0, 0), 1)]),
@@ -278,12 +281,14 @@ def random_call(rng):
     behind = int(rng.integers(0, 2))
     shape, geometry = [3] * first, []
     for _ in range(pooled):
-        k, d, s = (int(rng.integers(1, top)) for top in (9, 3, 6))
-        n = int(rng.integers(d * (k - 1) + 1, 40))
+        k, d, s = (int(rng.integers(1, top)) for top in (9 if pooled == 3 else 20, 3, 6))
+        if rng.random() < 0.3:
+            d, s = 1, k
+        n = int(rng.integers(d * (k - 1) + 1, 45))
         before, after = (int(rng.integers(0, min(d * (k - 1) + 1, k))) if d == 1 else 0 for _ in range(2))
         shape.append(n)
         geometry.append((k, s, (before, after), d))
-    shape += [5] * behind
+    shape += [int(rng.choice([5, 20]))] * behind
     axes = tuple(range(first, first + pooled))
     tables = [
         reference.taps(shape[axis], k, s, *p, d, False)
@@ -294,7 +299,7 @@ def random_call(rng):
     return tuple(shape), axes, call, tables
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(90))
 def test_random_geometries(seed):
     rng = np.random.default_rng(seed)
     shape, axes, call, tables = random_call(rng)
@@ -337,3 +342,15 @@ def test_whole_planes(shape, used):
     x = np.nan_to_num(x)
     np.testing.assert_allclose(fp.global_avg_pool(x, axes=axes), x.mean(axes, np.float64), atol=1e-6)
     assert all(used)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_places_of_volumes_with_ties(dtype, rng, used):
+    x = rng.integers(0, 4, (2, 6, 9, 10)).astype(dtype)
+    for window, stride in ((2, 2), (3, 1)):
+        tables = [reference.taps(n, window, stride, 0, 0, 1, False) for n in x.shape[1:]]
+        expected, where = reference.pool(x.astype(np.float64), "max", tables, (1, 2, 3))
+        y, places = fp.max_pool(x, window, stride=stride, axes=(1, 2, 3), return_indices=True)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(places, where)
+    assert used == [True, True]

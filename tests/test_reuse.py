@@ -1,4 +1,4 @@
-"""Memory of large results goes back when the last view is gone, and not before."""
+"""Memory that is used again goes back when the last view is gone, and not before; results own theirs."""
 
 import gc
 import threading
@@ -15,7 +15,7 @@ SHAPE = (300, 400)  # of float32: 480,000 bytes
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     gc.collect()
-    monkeypatch.setattr(reuse._Kept, "memory", [])
+    monkeypatch.setattr(reuse, "_kept", reuse._Kept())
 
 
 def address(array):
@@ -28,7 +28,7 @@ def test_the_next_result_takes_the_memory_of_the_last():
     assert first.flags.carray
     assert where % reuse.LINE == 0
     del first
-    assert len(reuse._Kept.memory) == 1
+    assert len(reuse._kept.memory) == 1
     assert address(reuse.empty(SHAPE, np.float32)) == where
 
 
@@ -41,7 +41,7 @@ def test_a_view_keeps_the_memory():
     other[...] = 2
     assert (row == 1).all()
     del row, other
-    assert len(reuse._Kept.memory) == 2
+    assert len(reuse._kept.memory) == 2
 
 
 def test_small_results_and_other_sizes_take_none():
@@ -49,27 +49,60 @@ def test_small_results_and_other_sizes_take_none():
     where = address(first)
     del first
     half = reuse.empty((150, 400), np.float32)
-    assert len(reuse._Kept.memory) == 1
+    assert len(reuse._kept.memory) == 1
     assert address(half) != where
     assert reuse.empty((10,), np.float32).base is None
 
 
 def test_no_more_is_kept_than_the_limit(monkeypatch):
-    monkeypatch.setattr(reuse._Kept, "most", 1_000_000)
+    monkeypatch.setattr(reuse._kept, "most", 1_000_000)
     results = [reuse.empty(SHAPE, np.float32) for _ in range(5)]
     del results
-    assert len(reuse._Kept.memory) == 2
-    monkeypatch.setattr(reuse._Kept, "most", 0)
-    reuse.empty(SHAPE, np.float32)
-    assert reuse._Kept.memory == []
+    assert len(reuse._kept.memory) == 2
 
 
 def test_whoever_finds_it_locked_goes_without():
-    with reuse._Kept.lock:
+    with reuse._kept.lock:
         reuse.empty(SHAPE, np.float32)
-    assert reuse._Kept.memory == []
+    assert reuse._kept.memory == []
 
 
+def test_many_small_pieces_are_forgotten():
+    pieces = [reuse.empty(SHAPE, np.uint16) for _ in range(100)]
+    del pieces
+    assert len(reuse._kept.memory) == reuse.COUNT
+    assert reuse._kept.total == sum(memory.size for memory in reuse._kept.memory)
+
+
+def test_what_is_too_large_displaces_nothing(monkeypatch):
+    monkeypatch.setattr(reuse._kept, "most", 600_000)
+    reuse.empty(SHAPE, np.float32)
+    reuse.empty(SHAPE, np.float64)
+    assert len(reuse._kept.memory) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"), [("", False), ("0", False), ("-1", False), ("²", False), ("9", True)]
+)
+def test_the_variable(monkeypatch, wanted, kept):
+    monkeypatch.setenv("FASTPOOL_KEPT_BYTES", wanted)
+    assert reuse._Kept().of_results is kept
+
+
+def test_results_own_their_memory(rng):
+    y = fp.max_pool(rng.standard_normal((4, 16, 96, 96), dtype=np.float32), 2)
+    assert y.flags.owndata
+    assert y.base is None
+
+
+@pytest.fixture
+def leased(monkeypatch):
+    """Results take the memory of earlier ones."""
+    monkeypatch.setenv("FASTPOOL_KEPT_BYTES", str(1 << 28))
+    monkeypatch.setattr(reuse, "_kept", reuse._Kept())
+
+
+@pytest.mark.usefixtures("leased")
 def test_results_stay_as_they_are(rng):
     x = rng.standard_normal((4, 16, 96, 96), dtype=np.float32)
     expected = x.reshape(4, 16, 48, 2, 48, 2).max((3, 5))
@@ -80,6 +113,7 @@ def test_results_stay_as_they_are(rng):
         np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.usefixtures("leased")
 def test_threads_do_not_share_results(rng):
     x = rng.standard_normal((4, 16, 96, 96), dtype=np.float32)
     wrong = []

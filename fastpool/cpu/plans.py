@@ -24,7 +24,7 @@ NOWHERE = np.empty(0, np.int32)
 WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton before these kernels compile
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
-FAR = 64_000  # and at most, where fewer rows would be reduced twice
+FAR = 64_000  # elements at most, where fewer rows would be reduced twice, and where all is one pass
 WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
 REACH = 100_000  # elements of input that placed kernels read in place; where blocks span more they are copied
@@ -33,7 +33,6 @@ FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
 DEEP = 64  # channels that are long enough to be a line
 WIDE = 2_048  # elements along a doubling tile
-SUMMED = 32  # rows that are added one after the other
 SWEEP = 400_000  # elements of the rows that a sweep keeps
 TILE = 200_000  # elements of it, most of which stay in the second-level cache
 
@@ -98,19 +97,13 @@ class Shape(NamedTuple):
         slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
-            if axis is self.row and self.sweeps(sums=True):
-                chain += axis.window
-            elif axis.reducible(narrow=narrow):
+            if axis.reducible(narrow=narrow):
                 chain += axis.window // LANES + 10
             elif axis.halves(narrow=narrow):
                 chain += axis.window.bit_length() + GROUP // LANES
             else:
                 chain += axis.window.bit_length() * 2 if axis.doubles(narrow=narrow) else axis.window
         return self.row.window * self.columns.window * slabs, chain
-
-    def sweeps(self, *, sums: bool) -> bool:
-        """Whether rows are swept; sums of many rows would lose what doubling keeps."""
-        return not self.leading and self.row.sweeps() and not (sums and self.row.window > SUMMED)
 
     def leads(self) -> "list[Lead]":
         """The slabs that each leading output covers."""
@@ -134,7 +127,7 @@ class Shape(NamedTuple):
             return self.tile()
         length, halo = columns.size * self.channels, max(0, row.span - row.stride)
         least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
-        near = PIECE if columns.reduced else self.near  # all in one pass
+        near = (4 if columns.reduced else 1) * self.near
         height = min(row.outputs, max(least, (near // length - halo) // row.stride))
         most = FAR if halo or columns.reduced else max(self.near, PIECE // self.itemsize)
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
@@ -216,14 +209,15 @@ def plan(
     """
     line_choices = operator.parts or (operator.line,) * (operator.line is not None)
     if x.size >= WORTHWHILE and line_choices and all(factor[0] > 0 for factor in divisors):
+        large = None if chosen else _in_two(operator, x, geometry, divisors, params, target)
+        if large:
+            return large
         for form in _forms(operator, x, geometry, divisors, chosen):
             found = _lines_or_parts(operator, x, form, params, target, chosen)
             if found:
                 whole: Lines = Turned(found, form.order) if form.order else found
                 if operator.bears is None:
-                    return (
-                        whole if chosen else _in_two(operator, x, geometry, divisors, params, target) or whole
-                    )
+                    return whole
                 other = _by_elements(operator, x, geometry, divisors, params, target)
                 return Ranged(whole, other, operator.bears, params)
     if chosen == "taps":
@@ -442,7 +436,9 @@ def _by_lines(
         line = choice(x.dtype, target, *shape.elements(), params)
         if line and _reduces(line, shape):
             shape = shape._replace(columns=shape.columns._replace(reduced=True))
-        if line and shape.sweeps(sums=line.merge is add):
+        if (
+            line and line.merge is not add and shape.row.sweeps() and not shape.leading
+        ):  # sums would lose bits
             shape = shape._replace(row=shape.row._replace(swept=True))
     halves = shape.columns.halves(narrow=shape.channels == 1)
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
@@ -463,7 +459,8 @@ def _by_lines(
         converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
         fused=uniform and not placed,
         near=shape.near,
-        orderless=not placed and _orderless(line),
+        commutes=not placed and not line.careful,
+        grouped=not placed and _grouped(line),
     )
     steps, blocks, size = _blocks(shape, frame)
     if size > SCRATCH:
@@ -574,12 +571,12 @@ def _too_long(axis: Regular) -> bool:
 
 
 def _reduces(line: Line, shape: Shape) -> bool:
-    """Whether each window along the columns is reduced alone: eight elements of it fill a register."""
-    return _orderless(line) and shape.columns.reducible(narrow=shape.channels == 1)
+    """Whether each window along the columns is reduced alone."""
+    return _grouped(line) and shape.columns.reducible(narrow=shape.channels == 1)
 
 
-def _orderless(line: Line) -> bool:
-    """Whether elements may merge in any order, and eight of them are worth it."""
+def _grouped(line: Line) -> bool:
+    """Whether elements may merge in any order, and eight of them fill a register."""
     return not line.careful and np.dtype(line.dtype).itemsize > 1
 
 

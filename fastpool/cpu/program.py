@@ -11,6 +11,7 @@ from .lines import FIELDS
 
 CHAIN = 4  # taps that are merged one after the other where windows overlap much; twice that for channels
 LONGEST = 16  # taps that are merged so at all, along an axis
+MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
 LANES = 8  # elements that are reduced side by side
 REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
@@ -21,6 +22,9 @@ SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
 NARROW = 8  # elements below which a pass runs down the rows in place of along them
 
 SCRATCH, INPUT = 0, 1
+
+_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift"
+PLACE = {name: getattr(lines, name.upper()) for name in _FIELDS.split()}  # of a step's fields
 
 
 class Regular(NamedTuple):
@@ -51,7 +55,8 @@ class Regular(NamedTuple):
 
     def cells(self) -> bool:
         """Whether windows lie side by side and cover the axis."""
-        return self.window == self.stride and self.step == 1 and self.outputs * self.stride == self.size
+        fits = self.window == self.stride and self.step == 1 and self.before == 0
+        return fits and self.outputs * self.stride == self.size
 
     def halves(self, *, narrow: bool) -> bool:
         """Whether one long window is the whole axis, of single elements."""
@@ -65,7 +70,7 @@ class Regular(NamedTuple):
 
     def sweeps(self) -> bool:
         """Whether, of rows, `swept` is cheaper than doubling."""
-        return self.window >= SWEPT and self.stride == self.step == 1 < self.outputs
+        return SWEPT <= self.window <= MOST_SWEPT and self.stride == self.step == 1 < self.outputs
 
     def doubles(self, narrow: bool) -> bool:
         """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
@@ -171,7 +176,7 @@ class Writer:
         row = [0] * FIELDS
         row[lines.OP] = op
         for name, value in fields.items():
-            row[getattr(lines, name.upper())] = value
+            row[PLACE[name]] = value
         self.steps.append(tuple(row))
 
     def region(self, elements: int, pitch: int) -> Span:
@@ -337,7 +342,8 @@ class Frame(NamedTuple):
     converts: bool  # input to another dtype
     fused: bool  # results are values, all scaled alike
     near: int  # elements that are read at a time
-    orderless: bool  # whether elements may merge in any order
+    commutes: bool  # elements may merge in any order
+    grouped: bool  # and those of long rows do in groups
 
 
 def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: Part, deep: int) -> Writer:
@@ -371,7 +377,7 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
             down = row.step * pitch, frame.units[0]
             taps = writer.windows(f"rows {len(found)}", line, high * pitch, row.window, *down)
         found += [tap._replace(shift=tap.shift + shift) for tap in taps]
-    if len(slabs) > 1 and not frame.scans and not doubles:  # what commutes merges in long lines first
+    if len(slabs) > 1 and frame.commutes and not doubles:  # in long lines first
         line = writer.region(high * pitch, pitch)
         found = [writer.join(found, high * pitch, 1, line)]
     first, last = (0, rows.outputs) if doubles else rows.inside()
@@ -416,7 +422,7 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
     Rows are taken in groups of as many as a window has. A window is the end of one group, which is merged
     from its last row upwards, and the beginning of the next, which is merged downwards as its rows come.
     """
-    window, pitch = rows.axis.window, columns.outputs * deep
+    window, pitch = rows.axis.window, line_pitch(columns, deep)
     above, bottom = -min(rows.start, 0), rows.outputs + window - 1
     few = min(window, max(1, frame.near // (columns.inputs * deep)))
     held, ends = writer.region(window * pitch, pitch), writer.region(window * pitch, pitch)
@@ -511,8 +517,8 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     if axis.reduced:
         writer.reduce(source, axis.window, columns.outputs, rows, out)
     elif columns.halves():
-        looks, orderless = frame.scans and not copied, frame.orderless
-        halved(writer, source, rows, inputs, unit, out, looks=looks, orderless=orderless)
+        looks, grouped = frame.scans and not copied, frame.grouped
+        halved(writer, source, rows, inputs, unit, out, looks=looks, grouped=grouped)
     elif columns.doubles():
         doubled(writer, source, rows, columns, deep, unit, out)
     elif columns.pairs():
@@ -547,11 +553,11 @@ def halved(
     out: Span,
     *,
     looks: bool,
-    orderless: bool,
+    grouped: bool,
 ) -> None:
     """Whole rows: neighbours merge, and their results, until few are left; a piece of the row at a time.
 
-    What keeps no order is reduced in groups before.
+    Groups of what keeps no order are reduced before.
     """
     if size > PIECE:
         pieces = -(-size // PIECE)
@@ -560,12 +566,12 @@ def halved(
             start = piece * PIECE
             one = source.on(start, start * unit)
             length, to = min(PIECE, size - start), found.on(piece)
-            halved(writer, one, rows, length, unit, to, looks=looks, orderless=orderless)
-        halved(writer, found, rows, pieces, 0, out, looks=False, orderless=False)
+            halved(writer, one, rows, length, unit, to, looks=looks, grouped=grouped)
+        halved(writer, found, rows, pieces, 0, out, looks=False, grouped=False)
         return
     if looks:
         writer.look(source, size, rows)
-    if orderless and size % GROUP == 0:
+    if grouped and size % GROUP == 0:
         groups = size // GROUP
         found = writer.temporary("groups", rows * groups, groups)
         writer.reduce(source, GROUP, groups, rows, found)
@@ -599,7 +605,7 @@ def phased(writer: Writer, source: Span, rows: int, columns: Part, unit: int, ou
     """Windows at a stride: the elements of each phase of it become a line, and windows merge lines."""
     axis, (first, last), length = columns.axis, columns.inside(), out.pitch
     stride, inputs = axis.stride, columns.inputs
-    every = source.pitch == length * stride
+    every = source.pitch == length * stride == inputs
     size = -(-rows * length // 16) * 16 + 16
     base = writer.temporary("phases", stride * size, length)
     whole = inputs // stride
