@@ -611,8 +611,11 @@ def draw(path: Path, results: Collection[Result], title: str) -> None:
     drawn = axes.barh([name for name, _, _ in bars], [ratio - 1 for _, ratio, _ in bars], left=1)
     axes.bar_label(drawn, [f"{ratio:.2f} x {peer}" for _, ratio, peer in bars], padding=3, fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_xscale("log")
-    axes.margins(x=0.3, y=0.01)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    ratios = [ratio for _, ratio, _ in bars]
+    axes.set_xlim(min([1, *ratios]) / 4, max([1, *ratios]) * 5)  # room for the labels
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlabel("speed of fastpool over the fastest other library")
     axes.set_title(title)

@@ -403,7 +403,7 @@ def warmup(
 ) -> None:
     """Compile the kernels of operators and dtypes now, into the cache folder, so that no first call has to.
 
-    For each, small and large inputs, indices, and for floats the gradient.
+    For each, small and large inputs of the usual layers, indices, and for floats the gradient.
     """
     kernels = [(op, dtype) for op in ops or OPERATORS for dtype in dtypes or ("float32", "uint8")]
     with _progress() as progress:
@@ -419,16 +419,27 @@ def warmup(
     console.print(f"compiled kernels are in {jit.cache_folder() or 'no folder: none can be written'}")
 
 
+# Shapes and arguments that together reach the kernels of the usual layers.
+LAYERS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    ((1, 1, 8, 8), {"window": 3, "stride": 2, "padding": 1}),
+    ((1, 1, 192, 192), {"window": 3, "stride": 2, "padding": 1}),
+    ((1, 1, 192, 192), {"window": 3, "stride": 1, "padding": 1}),
+    ((1, 1, 192, 192), {"window": 2}),
+    ((1, 96, 96, 16), {"window": 2, "axes": (1, 2)}),
+    ((512, 1, 7, 7), {"window": 7}),
+]
+
+
 def _compile(op: str, dtype: np.dtype[Any]) -> None:
-    options: dict[str, Any] = {"stride": 2, "padding": 1, **SHOWN.get(op, {})}
-    for size in (8, 192):
-        x = np.ones((1, 1, size, size), dtype)
+    for shape, given in LAYERS:
+        options = {**given, **SHOWN.get(op, {})}
+        x = np.ones(shape, dtype)
         if dtype.kind == "f":
-            y, pull = fp.vjp(fp.pool, x, op, 3, **options)
+            y, pull = fp.vjp(fp.pool, x, op, **options)
             pull(y)
-        fp.pool(x, op, 3, **options)
+        fp.pool(x, op, **options)
         if OPERATORS[op].backward == "chosen":
-            fp.pool(x, op, 3, return_indices=True, **options)
+            fp.pool(x, op, return_indices=True, **options)
 
 
 def _bench_cuda(only: str, repeat: int, json: Path | None, chart: Path | None, *, small: bool) -> None:

@@ -24,8 +24,9 @@ class MultiScaleOrderlessPooling(Transformer):
     stand in for PCA and VLAD, as on the paper's first level. PCA and centres are learned for each scale.
 
     The defaults are the paper's, for images of 256 x 256: 1, 25 and 49 patches, each descriptor shared by its
-    5 nearest centres with ``sigma=10``, and signed square roots. `output_components` is the paper's last PCA,
-    to 4096 for each scale with patches, here off by default, since it needs as many images to learn from.
+    5 nearest centres, and signed square roots. (``sigma=10`` is not from the paper's text: its authors' code
+    weighs by a squared distance over 10.) `output_components` is the paper's last PCA, to 4096 for each scale
+    with patches, here off by default, since it needs as many images to learn from.
 
     Parameters
     ----------
