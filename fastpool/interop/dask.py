@@ -11,6 +11,7 @@ runs one task a core. Nothing of dask is imported before a dask array arrives.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +22,20 @@ from ..jobs import Job
 from . import cuts, parts, reductions
 from .cuts import Cut, Range
 from .parts import Call
+
+SLIDING = "sliding", ("op", "window", "stride", "padding", "dilation", "ceil_mode", "axes")
+ADAPTIVE = "adaptive", ("op", "output_size", "axes")
+WHOLE = "whole", ("op", "axes", "keepdims")
+
+# Of a public function, the form in `jobs` and its arguments.
+FUNCTIONS = {
+    "pool": SLIDING,
+    "adaptive_pool": ADAPTIVE,
+    "global_pool": WHOLE,
+    "pool_backward": SLIDING,
+    "adaptive_pool_backward": ADAPTIVE,
+    "global_pool_backward": WHOLE,
+}
 
 
 def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
@@ -40,99 +55,13 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     for argument in ("gy", "x", "indices"):
         if given.get(argument) is not None or (argument in ("gy", "x") and argument in given):
             _check_kind(argument, given[argument])
-    return FUNCTIONS[name](**given)
-
-
-def pool(
-    x: Any,
-    op: str,
-    window: Any,
-    *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    axes: Any = None,
-    return_indices: bool = False,
-    out: Any = None,
-    dtype: Any = None,
-    **op_params: Any,
-) -> Any:
-    """See `fastpool.pool`."""
-    arguments = (op, window, stride, padding, dilation, ceil_mode, axes)
-    return _forward(x, _call("sliding", x, arguments, op_params), return_indices, dtype)
-
-
-def adaptive_pool(
-    x: Any,
-    op: str,
-    output_size: Any,
-    *,
-    axes: Any = None,
-    return_indices: bool = False,
-    out: Any = None,
-    **op_params: Any,
-) -> Any:
-    """See `fastpool.adaptive_pool`."""
-    return _forward(x, _call("adaptive", x, (op, output_size, axes), op_params), return_indices)
-
-
-def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **op_params: Any) -> Any:
-    """See `fastpool.global_pool`."""
-    return _forward(x, _call("whole", x, (op, axes, keepdims), op_params))
-
-
-def pool_backward(
-    gy: Any,
-    x: Any,
-    op: str,
-    window: Any,
-    *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    axes: Any = None,
-    indices: Any = None,
-    **op_params: Any,
-) -> Any:
-    """See `fastpool.pool_backward`."""
-    arguments = (op, window, stride, padding, dilation, ceil_mode, axes)
-    return _backward(x, _call("sliding", x, arguments, op_params), gy, indices)
-
-
-def adaptive_pool_backward(
-    gy: Any, x: Any, op: str, output_size: Any, *, axes: Any = None, indices: Any = None, **op_params: Any
-) -> Any:
-    """See `fastpool.adaptive_pool_backward`."""
-    return _backward(x, _call("adaptive", x, (op, output_size, axes), op_params), gy, indices)
-
-
-def global_pool_backward(
-    gy: Any,
-    x: Any,
-    op: str,
-    *,
-    axes: Any = None,
-    keepdims: bool = False,
-    indices: Any = None,
-    **op_params: Any,
-) -> Any:
-    """See `fastpool.global_pool_backward`."""
-    return _backward(x, _call("whole", x, (op, axes, keepdims), op_params), gy, indices)
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        pool,
-        adaptive_pool,
-        global_pool,
-        pool_backward,
-        adaptive_pool_backward,
-        global_pool_backward,
-    )
-}
+    bound = signature(function).bind(**given)
+    bound.apply_defaults()
+    taken, (form, names) = bound.arguments, FUNCTIONS[name]
+    x, made = taken["x"], _call(form, taken["x"], tuple(taken[each] for each in names), taken["op_params"])
+    if "gy" in taken:
+        return _backward(x, made, taken["gy"], taken["indices"])
+    return _forward(x, made, taken.get("return_indices", False), taken.get("dtype"))
 
 
 # Arguments -----------------------------------------------------------------------------------------------
