@@ -1,102 +1,141 @@
 """Memory that is used again: the system fills fresh pages with zeros, which takes as long as pooling.
 
-Scratch memory always is. Results own their memory, as NumPy's do, unless the environment variable
-``FASTPOOL_KEPT_BYTES`` says how much may be kept for them: then a large result's memory goes back when the
-last view of it is gone, and the next result of about its size takes it.
+Results and scratch memory that were handed out are remembered; what nobody else refers to any more is handed
+out once more. A result so owns its memory, as NumPy's do, and a view of it, or anything else that holds it,
+keeps it from being used again. The environment variable ``FASTPOOL_KEPT_BYTES`` says how many bytes of
+results are remembered at most, 0 for none.
 """
 
 import math
 import os
+import sys
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
+Array = NDArray[Any]
 
-LARGE = 1 << 17  # bytes of an array, below which the allocator has pages at hand
+SMALL = 1 << 19  # bytes of a result, below which the allocator has pages at hand
+SMALL_SCRATCH = 1 << 17  # the same of scratch memory
 WIDEST = 8  # bytes of an element, at most
-LINE = 64  # bytes of a cache line, at which arrays begin
-SPARE = 8  # an array takes memory of at most 1 / 8 more than it needs
-COUNT = 64  # arrays whose memory is kept
-SCRATCH = 1 << 26  # bytes that are kept without being asked
+LINE = 64  # bytes of a cache line, at which scratch memory begins
+SPARE = 8  # scratch memory is at most 1 / 8 larger than what is asked for
+COUNT = 64  # arrays that are remembered
+SCRATCH = 1 << 26  # bytes of scratch memory, and ...
+RESULTS = 1 << 28  # ... of results that are remembered, ...
+SHARE = 64  # ... or this part of the machine's memory where it is less
+
+_one = [np.empty(0)]
+ALONE = sys.getrefcount(_one[0])  # of an array that only a list refers to
+SAFE = getattr(sys, "_is_gil_enabled", lambda: True)()  # whether such counts are exact
 
 
-class _Kept:
-    """Memory that nobody uses, the latest last; whoever finds it locked goes without."""
+class Kept:
+    """Arrays that were handed out, the latest last; whoever finds them locked goes without."""
 
-    def __init__(self) -> None:
-        wanted = os.environ.get("FASTPOOL_KEPT_BYTES", "")
-        self.of_results = wanted.isdecimal() and int(wanted) > 0
-        self.most = int(wanted) if self.of_results else SCRATCH
-        self.memory: list[Bytes] = []
-        self.total = 0
+    def __init__(self, most: int) -> None:
+        self.most = most if SAFE else 0
         self.unlock()
+        self.forget()
 
     def unlock(self) -> None:
         """A new lock: in a forked child a thread that does not exist there may hold the old one."""
         self.lock = threading.Lock()
 
-    def give_back(self, memory: Bytes) -> None:
-        """Keep memory, and forget the oldest where that is too much."""
-        if memory.size > self.most or not self.lock.acquire(blocking=False):
-            return
-        try:
-            self.memory.append(memory)
-            self.total += memory.size
-            while self.total > self.most or len(self.memory) > COUNT:
-                self.total -= self.memory.pop(0).size
-        finally:
-            self.lock.release()
+    def forget(self) -> None:
+        """Remember nothing; arrays that nobody else refers to are gone with that."""
+        self.arrays: list[Array] = []
 
-    def take(self, size: int) -> Bytes | None:
-        """The least memory that fits a size; None where there is none."""
+    def take(self, fits: Callable[[Array], bool]) -> Array | None:
+        """The latest array that fits and that nobody else refers to; None where there is none."""
         if not self.lock.acquire(blocking=False):
             return None
         try:
-            fits = [n for n, memory in enumerate(self.memory) if size <= memory.size <= size + size // SPARE]
-            if not fits:
-                return None
-            found = self.memory.pop(min(fits, key=lambda n: self.memory[n].size))
-            self.total -= found.size
-            return found
+            arrays = self.arrays
+            for n in range(len(arrays) - 1, -1, -1):
+                if (
+                    sys.getrefcount(arrays[n]) == ALONE
+                    and fits(arrays[n])
+                    and not weakref.getweakrefcount(arrays[n])
+                ):
+                    arrays.append(arrays.pop(n))
+                    return arrays[-1]
+            return None
+        finally:
+            self.lock.release()
+
+    def keep(self, array: Array) -> None:
+        """Remember an array, and forget the oldest where that is too much."""
+        if array.nbytes > self.most or not self.lock.acquire(blocking=False):
+            return
+        try:
+            self.arrays.append(array)
+            while len(self.arrays) > COUNT or sum(each.nbytes for each in self.arrays) > self.most:
+                self.arrays.pop(0)
         finally:
             self.lock.release()
 
 
-_kept = _Kept()
+def _most() -> int:
+    """Bytes of results that are remembered."""
+    wanted = os.environ.get("FASTPOOL_KEPT_BYTES", "")
+    if wanted.isdecimal():
+        return int(wanted)
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return SCRATCH
+    return min(RESULTS, memory // SHARE)
+
+
+results, scratch = Kept(_most()), Kept(SCRATCH)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_kept.unlock)
+    os.register_at_fork(after_in_child=results.unlock)
+    os.register_at_fork(after_in_child=scratch.unlock)
 
 
-class _Lease:
-    """What an array's memory belongs to; views of the array keep it alive."""
-
-    def __init__(self, memory: Bytes, kept: _Kept) -> None:
-        self.memory, self.kept = memory, kept
-        self.__array_interface__ = memory.__array_interface__
-
-    def __del__(self) -> None:
-        self.kept.give_back(self.memory)
-
-
-def result(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
-    """As `numpy.empty`."""
-    return empty(shape, dtype) if _kept.of_results else np.empty(shape, dtype)
-
-
-def empty(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
-    """As `numpy.empty`, but a large array begins at a cache line, and its memory is used again after it."""
+def result(shape: Sequence[int], dtype: Any) -> Array:
+    """As `numpy.empty`; a large array may be an earlier one that nobody refers to any more."""
     elements = math.prod(shape)
-    if elements * WIDEST < LARGE:  # asking for the item's size would take as long as all this
+    if (
+        elements * WIDEST < SMALL or elements * np.dtype(dtype).itemsize < SMALL
+    ):  # the item's size takes longer
         return np.empty(shape, dtype)
-    size = elements * np.dtype(dtype).itemsize
-    if size < LARGE:
+    shape, dtype = tuple(shape), np.dtype(dtype)
+
+    def fits(array: Array) -> bool:
+        flags = array.flags  # its holder may have changed them
+        return array.shape == shape and array.dtype == dtype and flags.carray and flags.owndata
+
+    found = results.take(fits)
+    if found is None:
+        found = _fresh(shape, dtype)
+        results.keep(found)
+    return found
+
+
+def empty(shape: Sequence[int], dtype: Any) -> Array:
+    """Scratch memory, which begins at a cache line where it is large."""
+    elements = math.prod(shape)
+    if elements * WIDEST < SMALL_SCRATCH or elements * np.dtype(dtype).itemsize < SMALL_SCRATCH:
         return np.empty(shape, dtype)
-    memory = _kept.take(size + LINE)
+    size = elements * np.dtype(dtype).itemsize + LINE
+    memory = scratch.take(lambda array: size <= array.size <= size + size // SPARE)
     if memory is None:
-        memory = np.empty(size + LINE, np.uint8)
-    before = -memory.ctypes.data % LINE
-    return np.ndarray(shape, dtype, np.asarray(_Lease(memory, _kept)), before)
+        memory = _fresh((size,), np.uint8)
+        scratch.keep(memory)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % LINE)
+
+
+def _fresh(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Memory of the system; what is remembered is not worth a failure."""
+    try:
+        return np.empty(shape, dtype)
+    except MemoryError:
+        results.forget()
+        scratch.forget()
+        return np.empty(shape, dtype)
