@@ -19,14 +19,16 @@ import numpy as np
 from .. import jit, merges
 from ..merges import Line
 from . import half
-from .memory import ahead, apart, choose, load, peek, pointer, pointers, poke, store
+from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, poke, store, values
 
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
-# the pitches apart. `FROM` tells where sources are: scratch memory, the input, or the input but for `A`.
+# the pitches apart. `FROM` tells where sources are: `A`, `B` and `C` in the input (1, 2, 4) or in scratch
+# memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE = range(9, 18)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 FIELDS = 14
+BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
 
@@ -320,15 +322,25 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 c = ahead(choose(where & 4, x, zero, lines), peek(step, C))
                 out = ahead(lines, peek(step, OUT))
                 a_shift, b_shift = peek(step, A_SHIFT), peek(step, B_SHIFT)
+                shifts, pitches = (a_shift, b_shift, peek(step, C_SHIFT)), (out_pitch, a_pitch, pitch)
                 if op == JOIN:
-                    joins(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                    if placed and where & BARE:
+                        rest = (a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                        joins(merge, out, bare(a), bare(b), *rest)
+                    else:
+                        joins(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
                 elif op == JOIN_THREE:
-                    shifts, pitches = (a_shift, b_shift, peek(step, C_SHIFT)), (out_pitch, a_pitch, pitch)
-                    joins_three(merge, out, a, b, c, shifts, count, repeat, pitches)
+                    if placed and where & BARE:
+                        joins_three(merge, out, bare(a), bare(b), bare(c), shifts, count, repeat, pitches)
+                    else:
+                        joins_three(merge, out, a, b, c, shifts, count, repeat, pitches)
                 elif op == JOIN_DOWN:
                     joins_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
                 elif op == PAIR:
-                    pairs(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
+                    if placed and where & BARE:
+                        pairs(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)
+                    else:
+                        pairs(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
                 elif op == PUT_2:
                     to = ahead(y, peek(step, OUT))
                     puts_2(merge, finish, knobs, write, to, a, b, scale, count, repeat, out_pitch, pitch)
@@ -364,18 +376,19 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif op == FILL:
                     fills(out, element(like[0], 0), count, repeat, out_pitch)
                 elif op == COPY:
-                    copies(out, a, a_shift, count, repeat, out_pitch, pitch)
+                    copies(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
                 elif op == SAMPLE:
-                    samples(out, a, a_shift, count, repeat, out_pitch, pitch)
+                    samples(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
                 else:
-                    apart = peek(step, B)
-                    second, third, fourth = ahead(out, apart), ahead(out, 2 * apart), ahead(out, 3 * apart)
+                    line, apart = values(a), peek(step, B)
+                    to = values(out)
+                    second, third, fourth = ahead(to, apart), ahead(to, 2 * apart), ahead(to, 3 * apart)
                     if op == SPLIT_2:
-                        splits_2(out, second, a, count, repeat, out_pitch, pitch)
+                        splits_2(to, second, line, count, repeat, out_pitch, pitch)
                     elif op == SPLIT_3:
-                        splits_3(out, second, third, a, count, repeat, out_pitch, pitch)
+                        splits_3(to, second, third, line, count, repeat, out_pitch, pitch)
                     else:
-                        splits_4(out, second, third, fourth, a, count, repeat, out_pitch, pitch)
+                        splits_4(to, second, third, fourth, line, count, repeat, out_pitch, pitch)
         if found:
             met[0] = 1
 

@@ -172,7 +172,8 @@ def _further(typing_context, start, count):
     return start(start, types.intp), generate
 
 
-# Lines: pointers, or for elements that are pairs of value and place, pairs of pointers -------------------
+# Lines: pointers, or for elements that are pairs of value and place, pairs of pointers. A tuple of the first
+# alone is a bare line, whose places are 0 ----------------------------------------------------------------
 
 
 def load(line, index, shift):
@@ -190,6 +191,16 @@ def ahead(line, count):
     raise NotImplementedError
 
 
+def values(line):
+    """The pointer to a line's values."""
+    raise NotImplementedError
+
+
+def bare(line):
+    """The line, its places taken for 0."""
+    raise NotImplementedError
+
+
 def pointers(arrays):
     """The line that begins with `arrays`."""
     raise NotImplementedError
@@ -202,6 +213,8 @@ def choose(inputs, x, zeros, line):
 
 @overload(load, jit_options={"forceinline": True})
 def _load(line, index, shift):
+    if isinstance(line, types.BaseTuple) and len(line) == 1:
+        return lambda line, index, shift: (peek(line[0], index), np.int32(shift))
     if isinstance(line, types.BaseTuple):
         return lambda line, index, shift: (peek(line[0], index), np.int32(peek(line[1], index) + shift))
     return lambda line, index, shift: peek(line, index)  # noqa: ARG005
@@ -224,6 +237,20 @@ def _ahead(line, count):
     if isinstance(line, types.BaseTuple):
         return lambda line, count: (_further(line[0], count), _further(line[1], count))
     return lambda line, count: _further(line, count)  # noqa: PLW0108
+
+
+@overload(values)
+def _values(line):
+    if isinstance(line, types.BaseTuple):
+        return lambda line: line[0]
+    return lambda line: line
+
+
+@overload(bare)
+def _bare(line):
+    if isinstance(line, types.BaseTuple):
+        return lambda line: (line[0],)
+    return lambda line: line
 
 
 @overload(pointers)

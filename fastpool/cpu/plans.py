@@ -457,6 +457,7 @@ def _by_lines(
         units,
         scans=line.careful is not None,
         converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
+        placed=placed,
         fused=uniform and not placed,
         near=shape.near,
         commutes=not placed and not line.careful,
@@ -482,11 +483,11 @@ def _by_lines(
 def _reach(steps: Integers) -> int:
     """How far into the input of a block steps read, which is how many places of 0 they need beside it."""
     where, length = steps[:, lines.FROM], (steps[:, lines.COUNT] + 1) * 4
-    repeat = steps[:, lines.REPEAT]
+    repeat, full = steps[:, lines.REPEAT], where & lines.BARE == 0
     reach = 0
     for bit, source in ((1, lines.A), (2, lines.B), (4, lines.C)):
         pitch = np.maximum(steps[:, lines.PITCH], steps[:, lines.A_PITCH] * (bit == 1))
-        reads = where & bit > 0
+        reads = full & (where & bit > 0)
         reach = max(reach, int((steps[:, source] + repeat * pitch + length)[reads].max(initial=0)))
     return reach
 

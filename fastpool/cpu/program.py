@@ -150,12 +150,16 @@ class Part(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Rows of elements: where they are, from which offset, how far apart; `shift` is added to places."""
+    """Rows of elements: where they are, from which offset, how far apart; `shift` is added to places.
+
+    Those of `bare` ones are 0: of input and of lines that are as it is.
+    """
 
     where: int
     at: int
     pitch: int
     shift: int = 0
+    bare: bool = False
 
     def on(self, elements: int, shift: int = 0) -> "Span":
         """The span from `elements` on, its places `shift` further."""
@@ -165,8 +169,8 @@ class Span(NamedTuple):
 class Writer:
     """Writes steps, and counts the scratch memory that they need."""
 
-    def __init__(self, *, fused: bool) -> None:
-        self.fused = fused
+    def __init__(self, *, fused: bool, placed: bool) -> None:
+        self.fused, self.placed = fused, placed
         self.steps: list[tuple[int, ...]] = []
         self.size = 0
         self.spare: dict[str, tuple[int, int]] = {}
@@ -193,8 +197,10 @@ class Writer:
 
     def join(self, taps: list[Span], count: int, repeat: int, out: Span) -> Span:
         """Merge the taps, first to last, into `out`; one tap alone stays where it is."""
-        first, rest, turn = taps[0], taps[1:], 0
         down = count < NARROW and repeat > count
+        if self.placed and not down and len(taps) > 3 and all(tap.bare for tap in taps):
+            taps = self._threes(taps, count, repeat, out.pitch)
+        first, rest, turn = taps[0], taps[1:], 0
         while rest:
             more = rest[: 1 if down else 2]
             rest = rest[len(more) :]
@@ -206,11 +212,20 @@ class Writer:
             first = to
         return first
 
+    def _threes(self, taps: list[Span], count: int, repeat: int, pitch: int) -> list[Span]:
+        """Bare taps merged three, or two, at a time: merging them with others would need their places."""
+        found = []
+        for number, three in enumerate(np.array_split(np.arange(len(taps)), -(-len(taps) // 3))):
+            to = self.temporary(f"three {number}", repeat * pitch + count, pitch)
+            found.append(self.join([taps[n] for n in three], count, repeat, to))
+        return found
+
     def _merge(self, op: int, first: Span, more: list[Span], out: Span, **fields: int) -> None:
         b, c = more[0], more[-1]
+        bare = lines.BARE * (op != lines.JOIN_DOWN and all(span.bare for span in (first, *more)))
         self.step(
             op,
-            **{"from": first.where + 2 * b.where + 4 * c.where},
+            **{"from": first.where + 2 * b.where + 4 * c.where + bare},
             out=out.at,
             a=first.at,
             b=b.at,
@@ -248,7 +263,7 @@ class Writer:
 
     def pair(self, op: int, source: Span, out: Span, count: int, repeat: int, shift: int) -> None:
         """Merge each two neighbours."""
-        at = {"from": source.where, "a": source.at, "out": out.at}
+        at = {"from": source.where + lines.BARE * source.bare, "a": source.at, "out": out.at}
         pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
         self.step(op, **at, **pitches, b_shift=shift, count=count, repeat=repeat)
 
@@ -279,7 +294,7 @@ class Writer:
             self.step(lines.FILL, out=out.at, count=count, repeat=repeat, out_pitch=out.pitch)
 
     def copy(self, source: Span, out: Span, count: int, repeat: int) -> None:
-        """Copy columns, where they are not in place already."""
+        """Copy columns, bare ones, where they are not in place already."""
         if source != out:
             at = {"from": source.where, "a": source.at, "out": out.at}
             pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
@@ -340,6 +355,7 @@ class Frame(NamedTuple):
     units: tuple[int, int]  # what a window's next row and next column add to places
     scans: bool  # for NaNs
     converts: bool  # input to another dtype
+    placed: bool  # elements are pairs of value and place
     fused: bool  # results are values, all scaled alike
     near: int  # elements that are read at a time
     commutes: bool  # elements may merge in any order
@@ -351,7 +367,7 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
 
     Its rows are read and reduced along the columns a few at a time, then over rows and slabs.
     """
-    writer, row, channels = Writer(fused=frame.fused), rows.axis, frame.channels
+    writer, row, channels = Writer(fused=frame.fused, placed=frame.placed), rows.axis, frame.channels
     if _direct(frame, rows, columns, deep) and len(slabs) == 1:
         squares(writer, frame, rows, columns, slabs[0][0])
         return writer
@@ -370,7 +386,7 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         writer.fill(line.on((above + rows.inputs) * pitch), below * pitch, 1)
         for top in range(0, rows.inputs, few):
             count = min(few, rows.inputs - top)
-            source = Span(INPUT, offset + top * row.pitch, row.pitch)
+            source = Span(INPUT, offset + top * row.pitch, row.pitch, bare=True)
             along(writer, frame, source, count, columns, deep, line.on((above + top) * pitch))
         taps = [line]
         if doubles:
@@ -437,7 +453,7 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
             inside = 0 <= row < rows.inputs
             count = min(few, end - top, (rows.inputs if inside else 0) - row if row < rows.inputs else few)
             if inside:
-                source = Span(INPUT, offset + row * rows.axis.pitch, rows.axis.pitch)
+                source = Span(INPUT, offset + row * rows.axis.pitch, rows.axis.pitch, bare=True)
                 along(writer, frame, source, count, columns, deep, line)
             else:
                 writer.fill(line, count * pitch, 1)
@@ -512,7 +528,7 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
                 writer.take(cells, inner.on(i * inner.pitch)._replace(pitch=deep), deep, inputs)
         else:
             writer.take(source, inner, width, rows)
-        source = taken
+        source = taken._replace(bare=True)
     unit = frame.units[1]
     if axis.reduced:
         writer.reduce(source, axis.window, columns.outputs, rows, out)
@@ -607,7 +623,7 @@ def phased(writer: Writer, source: Span, rows: int, columns: Part, unit: int, ou
     stride, inputs = axis.stride, columns.inputs
     every = source.pitch == length * stride == inputs
     size = -(-rows * length // 16) * 16 + 16
-    base = writer.temporary("phases", stride * size, length)
+    base = writer.temporary("phases", stride * size, length)._replace(bare=True)
     whole = inputs // stride
     if stride in SPLITS:
         count, repeat = (rows * length, 1) if every else (whole, rows)
