@@ -325,10 +325,9 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 shifts, pitches = (a_shift, b_shift, peek(step, C_SHIFT)), (out_pitch, a_pitch, pitch)
                 if op == JOIN:
                     if placed and where & BARE:
-                        rest = (a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
-                        joins(merge, out, bare(a), bare(b), *rest)
+                        joins(merge, out, bare(a), bare(b), a_shift, b_shift, count, repeat, *pitches)
                     else:
-                        joins(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                        joins(merge, out, a, b, a_shift, b_shift, count, repeat, *pitches)
                 elif op == JOIN_THREE:
                     if placed and where & BARE:
                         joins_three(merge, out, bare(a), bare(b), bare(c), shifts, count, repeat, pitches)

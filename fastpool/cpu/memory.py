@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
@@ -136,6 +137,59 @@ def poke_8(typing_context, array, index, value):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.uint64), generate
+
+
+GATHERED = 128  # bytes of sums that are in registers at once
+
+
+def _gatherer(turns):
+    @intrinsic
+    def gathered(typing_context, out, values, names, offsets, wanted, begins):
+        width = GATHERED * 8 // values.dtype.bitwidth
+
+        def generate(context, builder, signature, arguments):
+            to, x, tags, far, own, first = arguments
+            number, place = ir.IntType(64), ir.IntType(32)
+            lane, label = ir.VectorType(x.type.pointee, width), ir.VectorType(tags.type.pointee, width)
+            zeros, everywhere = ir.Constant(lane, [0.0] * width), ir.VectorType(place, width)
+            aligned = values.dtype.bitwidth // 8
+
+            def at(line, index, kind):
+                return builder.bitcast(builder.gep(line, [index]), kind.as_pointer())
+
+            sums = []
+            for turn in range(turns):
+                total = cgutils.alloca_once_value(builder, zeros)
+                begin, end = (builder.load(builder.gep(first, [number(turn + n)])) for n in (0, 1))
+                with cgutils.for_range_slice(builder, begin, end, number(1)) as (tap, _):
+                    offset, name = (
+                        builder.load(builder.gep(far, [tap])),
+                        builder.load(builder.gep(own, [tap])),
+                    )
+                    one = builder.insert_element(ir.Constant(label, ir.Undefined), name, place(0))
+                    name = builder.shuffle_vector(one, one, ir.Constant(everywhere, [0] * width))
+                    chosen = builder.icmp_unsigned("==", builder.load(at(tags, offset, label), align=1), name)
+                    value = builder.load(at(x, offset, lane), align=aligned)
+                    sent = builder.select(chosen, value, zeros)
+                    builder.store(builder.fadd(builder.load(total), sent), total)
+                sums.append(builder.load(total))
+            row = sums[0]
+            if turns == 2:
+                order = [n + width * turn for n in range(width) for turn in range(2)]
+                row = builder.shuffle_vector(*sums, ir.Constant(ir.VectorType(place, 2 * width), order))
+            builder.store(row, at(to, number(0), row.type), align=aligned)
+            return context.get_dummy_value()
+
+        return types.void(out, values, names, offsets, wanted, begins), generate
+
+    return gathered
+
+
+# Sums of what chose each of so many elements, all of an element's taps one by one. Element ``j`` is the sum
+# of ``values[j + offsets[t]]`` over the t from ``begins[0]`` to ``begins[1]`` for which
+# ``names[j + offsets[t]] == wanted[t]``; of two phases, the second's taps from ``begins[1]`` on, elements
+# take turns.
+gather_1, gather_2 = _gatherer(1), _gatherer(2)
 
 
 @intrinsic

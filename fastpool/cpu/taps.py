@@ -1,9 +1,11 @@
-"""Backward of small regular windows: each tap of the window is a pass over a block of gradients.
+"""Backward of small regular windows.
 
 Tap ``t`` of window ``o`` is element ``o * stride - before + t * step``; at a stride, elements a stride apart
-are a phase, and in its phase that element is at ``o`` and a shift that depends on the tap alone. So a tap's
-gradients are one line of the gradient, shifted and added to a line of their phase, and phases are woven into
-rows at the end. Additions go in the order of the windows: the bits depend neither on threads nor on blocks.
+are a phase, and in its phase that element is at ``o`` and a shift that depends on the tap alone. So what a
+tap sends is one line of the gradient, shifted, and a line of a phase is the sum of some of them. Gradients
+that one element takes are gathered, all taps of an element in registers; shares of all are added tap by tap.
+Phases are woven into rows at the end. Additions go in the order of the windows: the bits depend neither on
+threads nor on blocks.
 """
 
 import math
@@ -17,12 +19,13 @@ from numpy.typing import NDArray
 from .. import jit, reuse, threads
 from ..windows import Axis, Geometry, Integers
 from . import half
-from .memory import ahead, apart, peek, pointer, poke, raw, storage
+from .memory import GATHERED, ahead, apart, choose, gather_1, gather_2, peek, pointer, poke, raw, storage
 
 Array = NDArray[Any]
 
 TAPS = 25  # largest window
-BLOCK = 8_000  # elements of a block of gradients' phases
+NONE = np.uint8(255)  # no tap
+BLOCK = 1_000  # elements of a block of phases: of larger ones rows are not written one after the other
 POOLED = (
     20_000  # elements, from which shares at stride 1 are pooled by `lines`: a pass an axis, not one a tap
 )
@@ -55,8 +58,7 @@ class Plan(NamedTuple):
 
     kernel: Callable[..., None]
     tables: tuple[Any, ...]
-    sizes: tuple[int, int]
-    computed: np.dtype[Any]
+    sizes: tuple[tuple[int, np.dtype[Any]], ...]
     tasks: int
 
     def run(self, gy: Array, taps: Array, gx: Array) -> None:
@@ -65,8 +67,8 @@ class Plan(NamedTuple):
         threads.run(self.kernel, (arrays, *self.tables), self.tasks, gx.size, self.scratch)
 
     def scratch(self) -> tuple[Array, ...]:
-        """Lines of the phases, and of shares."""
-        return tuple(reuse.empty((size,), self.computed) for size in self.sizes)
+        """Lines of the phases, and of gradients and taps, or shares."""
+        return tuple(reuse.empty((size,), dtype) for size, dtype in self.sizes)
 
 
 def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]) -> Plan | None:
@@ -86,8 +88,41 @@ def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtyp
     row, column = Taps.of(geometry.tables[0]), Taps.of(geometry.tables[-1])
     if len(axes) == 1:
         row = Taps(1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int64))
-    left = max(0, -int(column.shifts.min())) if divisors else 0
-    reach = max(0, int(column.shifts.max())) if divisors else 0
+    if divisors:
+        return _shares(row, column, channels, planes, divisors, dtype)
+    return _chosen(row, column, channels, planes, dtype)
+
+
+def _chosen(row: Taps, column: Taps, channels: int, planes: int, dtype: np.dtype[Any]) -> Plan:
+    computed = np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    pitch, lines = (max(axis.outputs, -(-axis.size // axis.stride)) for axis in (column, row))
+    length, each = pitch * channels, row.stride * column.stride
+    height = max(1, min(-(-row.size // row.stride), BLOCK // (each * length)))
+    blocks = -(-row.size // row.stride // height)
+    far: list[int] = []
+    own: list[int] = []
+    begins = [0]
+    for down, across in np.ndindex(row.stride, column.stride):
+        for r in reversed(np.flatnonzero(row.phases == down).tolist()):  # in the order of the windows
+            for c in reversed(np.flatnonzero(column.phases == across).tolist()):
+                far.append(-int(row.shifts[r] * pitch + column.shifts[c]) * channels)
+                own.append(r * column.phases.size + c)
+        begins.append(len(far))
+    margin = -(-max(map(abs, far)) // length) * length
+    turns = 2 if column.stride == 2 and channels == 1 else 1
+    together = pitch == column.outputs and lines == row.outputs and computed == dtype
+    flat = each == 1 and pitch == column.size and computed == dtype
+    sizes = [*row[:3], *column[:3], channels, length, height, margin, blocks, turns, together, flat]
+    tables = (np.array(far, np.int64), np.array(own, np.uint8), np.array(begins)), np.array(sizes)
+    copied = height * length + 2 * margin
+    scratch = (each * height * length, computed), (copied, computed), (copied, np.dtype(np.uint8))
+    return Plan(_send(storage(dtype)), tables, scratch, planes * blocks)
+
+
+def _shares(
+    row: Taps, column: Taps, channels: int, planes: int, divisors: Sequence[Integers], dtype: np.dtype[Any]
+) -> Plan:
+    left, reach = max(0, -int(column.shifts.min())), max(0, int(column.shifts.max()))
     pitch = left + max(column.outputs + reach, -(-column.size // column.stride))
     rows = -(-row.size // row.stride)
     height = max(1, min(rows, BLOCK // (row.stride * column.stride * pitch * channels)))
@@ -95,15 +130,12 @@ def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtyp
     blocks, cells = -(-rows // height), row.cells() and column.cells()
     numbers = np.array([*row[:3], *column[:3], channels, pitch, left, height, margin, blocks, cells])
     computed = np.dtype(np.float64 if dtype == np.float64 else np.float32)
-    down, across = np.ones((2, 1), computed)
-    if divisors:
-        down = divisors[0].astype(computed) if len(axes) == 2 else down
-        across = np.repeat(divisors[-1], channels).astype(computed)
+    down = divisors[0].astype(computed) if len(divisors) == 2 else np.ones(1, computed)
+    across = np.repeat(divisors[-1], channels).astype(computed)
     tables = (row.phases, row.shifts, column.phases, column.shifts), numbers, (down, across)
     phases = row.stride * column.stride * (height * pitch * channels + 2 * margin)
-    shares = (height + int(np.ptp(row.shifts))) * pitch * channels if divisors else 0
-    kernel = _kernel(divisors is not None, storage(dtype))
-    return Plan(kernel, tables, (phases, shares), computed, planes * blocks)
+    shares = (height + int(np.ptp(row.shifts))) * pitch * channels
+    return Plan(_share(storage(dtype)), tables, ((phases, computed), (shares, computed)), planes * blocks)
 
 
 # Passes --------------------------------------------------------------------------------------------------
@@ -115,14 +147,37 @@ def clear(acc, count):
         poke(acc, j, 0)
 
 
-def add_chosen(read, acc, g, taps, tap, zero, once, count, repeat, pitch):
-    """The gradients of the windows that chose a tap; alone where each element has one window, `once`."""
+def gather(zero, turns, lanes, out, g, taps, far, own, begins, count):
+    """Elements of one phase, or of two in turns: the gradients of the windows that chose them."""
     apart()
+    j = 0
+    while count >= lanes and j < count:
+        at = min(j, count - lanes)  # the last ones once more, rather than few alone
+        if turns == 2:
+            gather_2(ahead(out, 2 * at), ahead(g, at), ahead(taps, at), far, own, begins)
+        else:
+            gather_1(ahead(out, at), ahead(g, at), ahead(taps, at), far, own, begins)
+        j += lanes
+    while j < count:
+        for turn in range(turns):
+            total = zero
+            for tap in range(peek(begins, turn), peek(begins, turn + 1)):
+                at = j + peek(far, tap)
+                if peek(taps, at) == peek(own, tap):
+                    total += peek(g, at)
+            poke(out, turns * j + turn, total)
+        j += 1
+
+
+def copy_chosen(read, line, tags, g, taps, width, repeat, at, pitch, size):
+    """Rows of gradients and taps, the first of them `at`, and nothing that is chosen around them."""
+    apart()
+    for j in range(size):
+        poke(tags, j, NONE)
     for r in range(repeat):
-        for j in range(count):
-            gradient = read(peek(g, r * count + j))
-            own = gradient if peek(taps, r * count + j) == tap else zero
-            poke(acc, r * pitch + j, own if once else peek(acc, r * pitch + j) + own)
+        for j in range(width):
+            poke(line, at + r * pitch + j, read(peek(g, r * width + j)))
+            poke(tags, at + r * pitch + j, peek(taps, r * width + j))
 
 
 def add_shares(acc, shares, count):
@@ -166,12 +221,54 @@ def weave(write, out, acc, apart_by, stride, size, channels):
 
 
 @cache
-def _kernel(shared: bool, stored: str) -> Callable[..., None]:
+def _send(stored: str) -> Callable[..., None]:
+    read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
+
+    def walk(arrays, tables, numbers, lines, buffer, tags, first, last):
+        _ = digest  # captured, and so part of the cache key
+        gy_all, taps_all, gx_all = arrays
+        size, outputs, stride = numbers[0], numbers[1], numbers[2]
+        across, windows, step, channels = numbers[3], numbers[4], numbers[5], numbers[6]
+        length, height, margin, blocks = numbers[7], numbers[8], numbers[9], numbers[10]
+        turns, together, flat = numbers[11], numbers[12] != 0, numbers[13] != 0
+        width, wide, block = windows * channels, across * channels, height * length
+        zero, lanes = lines.dtype.type(0), GATHERED // lines.itemsize
+        far, own, all_begins = pointer(tables[0]), pointer(tables[1]), pointer(tables[2])
+        for task in range(first, last):
+            plane, top = task // blocks, task % blocks * height
+            rows = min(height, -(-size // stride) - top)
+            at, count = (plane * outputs + top) * width, rows * length
+            g, taps = (
+                choose(True, ahead(pointer(gy_all), at), 0, pointer(buffer)),
+                ahead(pointer(taps_all), at),
+            )
+            if not together or at < margin or at + count + margin > gy_all.size:
+                begin, end = max(0, top - margin // length), min(outputs, top + rows + margin // length)
+                at, to = (plane * outputs + begin) * width, margin + (begin - top) * length
+                copied, near = ahead(pointer(gy_all), at), ahead(pointer(taps_all), at)
+                g, taps = pointer(buffer), pointer(tags)
+                repeat, span = max(0, end - begin), count + 2 * margin
+                copy_chosen(read, g, taps, copied, near, width, repeat, to, length, span)
+                g, taps = ahead(g, margin), ahead(taps, margin)
+            for phase in range(0, stride * step, turns):
+                begins, acc = ahead(all_begins, phase), ahead(pointer(lines), phase * block)
+                out = choose(flat, ahead(pointer(gx_all), (plane * size + top) * wide), 0, acc)
+                gather(zero, turns, lanes, out, g, taps, far, own, begins, count)
+            for i in range(top * stride, 0 if flat else min(size, (top + rows) * stride)):
+                out, line = ahead(pointer(gx_all), (plane * size + i) * wide), i // stride - top
+                acc = ahead(pointer(lines), i % stride * step * block + line * turns * length)
+                weave(write, out, acc, block, step // turns, across, channels)
+
+    return jit.kernel(walk, f"send_taps_{stored}")
+
+
+@cache
+def _share(stored: str) -> Callable[..., None]:
     read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
 
     def walk(arrays, tables, numbers, scales, lines, buffer, first, last):
         _ = digest  # captured, and so part of the cache key
-        gy_all, taps_all, gx_all = arrays
+        gy_all, _, gx_all = arrays
         row_phases, row_shifts, phases, shifts = tables
         size, outputs, stride = numbers[0], numbers[1], numbers[2]
         across, windows, step, channels = numbers[3], numbers[4], numbers[5], numbers[6]
@@ -180,18 +277,18 @@ def _kernel(shared: bool, stored: str) -> Callable[..., None]:
         width, length = windows * channels, pitch * channels
         plane_of = height * length + 2 * margin
         low, high = row_shifts.min(), row_shifts.max()
-        acc_all, shares, zero = pointer(lines), pointer(buffer), lines.dtype.type(0)
+        acc_all, shares = pointer(lines), pointer(buffer)
         for task in range(first, last):
             plane, top = task // blocks, task % blocks * height
             bottom = min(top + height, -(-size // stride))
             if not cells:
                 clear(acc_all, lines.size)
             begin, end = max(0, top - high), min(outputs, bottom - low)
-            g_all = ahead(pointer(gy_all), plane * outputs * width)
-            if shared and begin < end:
-                g, down = ahead(g_all, begin * width), ahead(pointer(scales[0]), begin)
+            if begin < end:
+                g = ahead(pointer(gy_all), (plane * outputs + begin) * width)
+                down = ahead(pointer(scales[0]), begin)
                 divide(read, shares, g, down, pointer(scales[1]), width, end - begin, length)
-            for r in range(-1 if shared and cells else row_shifts.size - 1, -1, -1):
+            for r in range(-1 if cells else row_shifts.size - 1, -1, -1):
                 start, stop = max(0, top - row_shifts[r]), min(outputs, bottom - row_shifts[r])
                 if start >= stop:
                     continue
@@ -199,25 +296,16 @@ def _kernel(shared: bool, stored: str) -> Callable[..., None]:
                     phase = row_phases[r] * step + phases[c]
                     at = (start + row_shifts[r] - top) * length + (left + shifts[c]) * channels
                     acc = ahead(acc_all, phase * plane_of + margin + at)
-                    if shared:
-                        add_shares(acc, ahead(shares, (start - begin) * length), (stop - start) * length)
-                    else:
-                        g, tap = ahead(g_all, start * width), np.uint8(r * shifts.size + c)
-                        taps = ahead(pointer(taps_all), (plane * outputs + start) * width)
-                        count, repeat = (stop - start) * width, 1
-                        if width != length:
-                            count, repeat = width, stop - start
-                        add_chosen(read, acc, g, taps, tap, zero, cells, count, repeat, length)
+                    add_shares(acc, ahead(shares, (start - begin) * length), (stop - start) * length)
             for i in range(top * stride, min(size, bottom * stride)):
                 out, line = ahead(pointer(gx_all), (plane * size + i) * across * channels), i // stride - top
-                if shared and cells:  # every phase is the line of shares itself
+                if cells:  # every phase is the line of shares itself
                     weave(write, out, ahead(shares, line * length), 0, step, across, channels)
                     continue
                 acc = ahead(acc_all, i % stride * step * plane_of + margin + line * length + left * channels)
                 weave(write, out, acc, plane_of, step, across, channels)
 
-    form = "share_taps" if shared else "send_taps"
-    return jit.kernel(walk, f"{form}_{stored}")
+    return jit.kernel(walk, f"share_taps_{stored}")
 
 
 jit.register(half)
