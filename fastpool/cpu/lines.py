@@ -43,7 +43,7 @@ FAMILIES = (
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(REDUCE + 1)),
 )
-ALONE = frozenset((PUT_2, PUT_3, PUT_4, REDUCE))  # passes that pairs of value and place do not have
+ALONE = frozenset((PUT_4, REDUCE))  # passes that pairs of value and place do not have
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -229,7 +229,7 @@ def put_placed(finish, knobs, write, out, places, a, corners, rows, count, repea
             poke(places, r * out_pitch + j, np.int32(corner + shift))
 
 
-def put_2(merge, finish, knobs, write, out, a, b, scale, count, repeat, out_pitch, pitch):
+def put_2(merge, finish, knobs, write, out, places, a, b, scale, shifts, count, repeat, out_pitch, pitch):
     apart()
     for r in range(repeat):
         for j in range(count):
@@ -238,13 +238,39 @@ def put_2(merge, finish, knobs, write, out, a, b, scale, count, repeat, out_pitc
             poke(out, r * out_pitch + j, write(finish(value, scale, knobs)))
 
 
-def put_3(merge, finish, knobs, write, out, a, b, c, scale, count, repeat, out_pitch, pitch):
+def put_2_placed(
+    merge, finish, knobs, write, out, places, a, b, scale, shifts, count, repeat, out_pitch, pitch
+):
+    """Values and taps, which are places that no corner is added to."""
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + j
+            value, tap = merge(load(a, at, shifts[0]), load(b, at, shifts[1]))
+            poke(out, r * out_pitch + j, write(value))
+            poke(places, r * out_pitch + j, tap)
+
+
+def put_3(merge, finish, knobs, write, out, places, a, b, c, scale, shifts, count, repeat, out_pitch, pitch):
     apart()
     for r in range(repeat):
         for j in range(count):
             at = r * pitch + j
             value = merge(merge(load(a, at, 0), load(b, at, 0)), load(c, at, 0))
             poke(out, r * out_pitch + j, write(finish(value, scale, knobs)))
+
+
+def put_3_placed(
+    merge, finish, knobs, write, out, places, a, b, c, scale, shifts, count, repeat, out_pitch, pitch
+):
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + j
+            first = merge(load(a, at, shifts[0]), load(b, at, shifts[1]))
+            value, tap = merge(first, load(c, at, shifts[2]))
+            poke(out, r * out_pitch + j, write(value))
+            poke(places, r * out_pitch + j, tap)
 
 
 def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
@@ -292,8 +318,11 @@ def kernel(kind: Kind) -> Callable[..., None]:
     joins, joins_down, joins_three = of(JOIN, join), of(JOIN_DOWN, join_down), of(JOIN_THREE, join_three)
     pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
     splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
-    puts, puts_2 = of(PUT, put_placed if placed else put), of(PUT_2, put_2)
-    puts_3, puts_4 = of(PUT_3, put_3), of(PUT_4, put_4)
+    puts, puts_4 = of(PUT, put_placed if placed else put), of(PUT_4, put_4)
+    puts_2, puts_3 = (
+        of(PUT_2, put_2_placed if placed else put_2),
+        of(PUT_3, put_3_placed if placed else put_3),
+    )
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -341,11 +370,13 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     else:
                         pairs(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
                 elif op == PUT_2:
-                    to = ahead(y, peek(step, OUT))
-                    puts_2(merge, finish, knobs, write, to, a, b, scale, count, repeat, out_pitch, pitch)
+                    to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
+                    rest = (scale, shifts, count, repeat, out_pitch, pitch)
+                    puts_2(merge, finish, knobs, write, to, chosen, a, b, *rest)
                 elif op == PUT_3:
-                    to = ahead(y, peek(step, OUT))
-                    puts_3(merge, finish, knobs, write, to, a, b, c, scale, count, repeat, out_pitch, pitch)
+                    to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
+                    rest = (scale, shifts, count, repeat, out_pitch, pitch)
+                    puts_3(merge, finish, knobs, write, to, chosen, a, b, c, *rest)
                 elif op == REDUCE:
                     reduces(merge, out, a, count, repeat, out_pitch, pitch)
                 elif op == PUT_4:
@@ -357,8 +388,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
-                    rest = (out_pitch, pitch, a_shift, b_shift, peek(step, C_SHIFT))
-                    puts(finish, knobs, write, to, chosen, a, along, down, count, repeat, rest)
+                    apart_by = (out_pitch, pitch, *shifts)
+                    puts(finish, knobs, write, to, chosen, a, along, down, count, repeat, apart_by)
                 elif op == SCAN:
                     found = bool(found | scans(odd, ahead(x, peek(step, A)), count, repeat, pitch))
                 elif op == TAKE:

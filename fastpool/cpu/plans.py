@@ -450,7 +450,7 @@ def _by_lines(
     if chosen == "taps":
         if shape.leading or shape.row.window * shape.columns.window > TAPS:
             return None
-        units, scales, factors = (shape.columns.window, 1), 0 * scales, 0 * factors
+        units, scales, factors = (shape.columns.window, 1), np.zeros(1, np.int32), np.zeros(1, np.int32)
     frame = Frame(
         shape.row,
         shape.channels,
@@ -458,7 +458,7 @@ def _by_lines(
         scans=line.careful is not None,
         converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
         placed=placed,
-        fused=uniform and not placed,
+        fused=chosen == "taps" or (uniform and not placed),
         near=shape.near,
         commutes=not placed and not line.careful,
         grouped=not placed and _grouped(line),

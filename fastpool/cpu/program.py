@@ -330,8 +330,8 @@ class Writer:
     def _put(self, line: Span, count: int, repeat: int, out: int, out_pitch: int, **fields: int) -> None:
         at = {"from": line.where, "a": line.at, "out": out}
         pitches = {"out_pitch": out_pitch, "pitch": line.pitch}
-        fields = {} if self.fused else {**fields, "c_shift": line.shift}
-        self.step(lines.PUT, **at, **pitches, count=count, repeat=repeat, **fields)
+        fields = {} if self.fused else fields
+        self.step(lines.PUT, **at, **pitches, count=count, repeat=repeat, c_shift=line.shift, **fields)
 
     def _gather(self, taps: list[Span], count: int, repeat: int, *, flat: bool) -> Span:
         if len(taps) == 1:
@@ -356,7 +356,7 @@ class Frame(NamedTuple):
     scans: bool  # for NaNs
     converts: bool  # input to another dtype
     placed: bool  # elements are pairs of value and place
-    fused: bool  # results are values, all scaled alike
+    fused: bool  # results are all scaled alike, or places told from their window
     near: int  # elements that are read at a time
     commutes: bool  # elements may merge in any order
     grouped: bool  # and those of long rows do in groups
@@ -477,7 +477,7 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
 
 def _direct(frame: Frame, rows: Part, columns: Part, deep: int) -> bool:
     """Whether the four elements of every window merge where they lie."""
-    fits = frame.fused and not frame.converts and NARROW < deep == frame.channels
+    fits = frame.fused and not (frame.placed or frame.converts) and NARROW < deep == frame.channels
     return fits and rows.twos() and columns.twos()
 
 
