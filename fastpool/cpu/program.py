@@ -378,7 +378,8 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         swept(writer, frame, rows, columns, deep, slabs[0][0])
         return writer
     high = above + rows.inputs + below
-    few = max(1, frame.near // (columns.inputs * deep))
+    pieces = max(1, round(rows.inputs * columns.inputs * deep / frame.near))
+    few = -(-rows.inputs // min(pieces, rows.inputs))
     found: list[Span] = []
     for offset, shift in slabs:
         line = writer.region(high * pitch, pitch)
