@@ -29,8 +29,12 @@ SCRATCH = 1 << 26  # bytes of scratch memory, and ...
 RESULTS = 1 << 28  # ... of results that are remembered, ...
 SHARE = 64  # ... or this part of the machine's memory where it is less
 
-_one = [np.empty(0)]
-ALONE = sys.getrefcount(_one[0])  # of an array that only a list refers to
+
+def _references(arrays: list[Array], n: int) -> int:
+    return sys.getrefcount(arrays[n])
+
+
+ALONE = _references([np.empty(0)], 0)  # where only the list refers to an array
 SAFE = getattr(sys, "_is_gil_enabled", lambda: True)()  # whether such counts are exact
 
 
@@ -57,10 +61,11 @@ class Kept:
         try:
             arrays = self.arrays
             for n in range(len(arrays) - 1, -1, -1):
+                # Weak references first: where there is none, nobody makes a reference of one meanwhile.
                 if (
-                    sys.getrefcount(arrays[n]) == ALONE
-                    and fits(arrays[n])
+                    fits(arrays[n])
                     and not weakref.getweakrefcount(arrays[n])
+                    and _references(arrays, n) == ALONE
                 ):
                     arrays.append(arrays.pop(n))
                     return arrays[-1]
@@ -73,9 +78,10 @@ class Kept:
         if array.nbytes > self.most or not self.lock.acquire(blocking=False):
             return
         try:
-            self.arrays.append(array)
-            while len(self.arrays) > COUNT or sum(each.nbytes for each in self.arrays) > self.most:
-                self.arrays.pop(0)
+            arrays = self.arrays  # not those of a thread that forgets them meanwhile
+            arrays.append(array)
+            while len(arrays) > COUNT or sum(each.nbytes for each in arrays) > self.most:
+                arrays.pop(0)
         finally:
             self.lock.release()
 

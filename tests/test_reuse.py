@@ -26,13 +26,16 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
-@pytest.mark.parametrize("make", [reuse.result, reuse.empty])
-def test_the_next_array_takes_the_memory_of_the_last(make):
+@pytest.mark.parametrize(("make", "kept"), [(reuse.result, "results"), (reuse.empty, "scratch")])
+def test_the_next_array_takes_the_memory_of_the_last(make, kept, monkeypatch):
     first = make(SHAPE, np.float32)
     where = address(first)
     assert first.flags.carray
     del first
-    assert address(make(SHAPE, np.float32)) == where
+    monkeypatch.setattr(np, "empty", None)
+    second = make(SHAPE, np.float32)
+    assert address(second) == where
+    assert len(getattr(reuse, kept).arrays) == 1
 
 
 def test_scratch_memory_begins_at_a_cache_line():
@@ -71,9 +74,12 @@ def test_whatever_refers_to_a_result_keeps_it(hold):
     held = hold(first)
     del first
     assert address(reuse.result(SHAPE, np.float32)) != where
+    assert len(reuse.results.arrays) == 2
     del held
     gc.collect()
-    assert where in {address(each) for each in [reuse.result(SHAPE, np.float32) for _ in range(2)]}
+    both = [reuse.result(SHAPE, np.float32) for _ in range(2)]
+    assert len(reuse.results.arrays) == 2
+    assert where in map(address, both)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ GEOMETRIES = {  # shape, axes, window, stride, padding, dilation
     "dilated": ((20, 30, 41), (1, 2), 3, 2, 2, (2, 3)),
     "a row": ((3, 40_000), (1,), 5, 2, 2, 1),
     "few tasks": ((1, 200, 300), (1, 2), 3, 2, 1, 1),
+    "planes of few elements": ((2000, 5, 5), (1, 2), 3, 1, 1, 1),
+    "planes of few elements, stride 2": ((2000, 5, 5), (1, 2), 3, 2, 1, 1),
     "channels": ((4, 20, 21, 40), (1, 2), 3, 2, 1, 1),
     "channels at stride 1": ((4, 20, 21, 40), (1, 2), 3, 1, 1, 1),
     "few channels": ((4, 60, 61, 3), (1, 2), 3, 2, 1, 1),
@@ -31,13 +33,18 @@ GEOMETRIES = {  # shape, axes, window, stride, padding, dilation
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [(name, np.float32) for name in GEOMETRIES]
-    + [(name, dtype) for name in ("stride 2, odd", "stride 1, rows run on") for dtype in DTYPES[1:]],
+    + [
+        (name, dtype)
+        for name in ("stride 2, odd", "stride 1, rows run on", "planes of few elements")
+        for dtype in DTYPES[1:]
+    ],
 )
 def test_each_gradient_goes_to_the_chosen_element(name, dtype, threads, monkeypatch):
     shape, axes, *call = GEOMETRIES[name]
     call = dict(zip(("window", "stride", "padding", "dilation"), call, strict=True), axes=axes)
     rng = np.random.default_rng(5)
     x = rng.integers(-9, 9, shape).astype(dtype)
+    monkeypatch.setattr(fp.threads, "SERIAL_WORK", 0)
     used = []
     send = taps._send
     monkeypatch.setattr(taps, "_send", lambda *args: used.append(1) or send(*args))
@@ -58,6 +65,16 @@ def test_each_gradient_goes_to_the_chosen_element(name, dtype, threads, monkeypa
         np.add.at(total, places[outer].ravel(), sent[outer].ravel())
         view[outer] = total.reshape(planes[outer].shape)
     np.testing.assert_array_equal(gx.astype(float), expected)
+
+
+@pytest.mark.parametrize("op", [fp.max_pool, fp.avg_pool])
+def test_axes_that_follow_each_other_in_memory_alone(op):
+    base = np.random.default_rng(6).integers(-9, 9, (4, 60, 60, 8)).astype(np.float32)
+    y, pull = fp.vjp(op, base.transpose(0, 1, 3, 2), 2, axes=(1, 3))
+    gx = pull(y)
+    expected, back = fp.vjp(op, base, 2, axes=(1, 2))
+    np.testing.assert_array_equal(y, expected.transpose(0, 1, 3, 2))
+    np.testing.assert_array_equal(gx, back(expected).transpose(0, 1, 3, 2))
 
 
 def test_a_gradient_that_is_not_finite_stays_with_its_element():

@@ -139,7 +139,7 @@ def poke_8(typing_context, array, index, value):
     return types.void(array, types.intp, types.uint64), generate
 
 
-GATHERED = 128  # bytes of sums that are in registers at once
+GATHERED = 128  # bytes of sums of one phase that are in registers at once
 
 
 def _gatherer(turns):

@@ -16,7 +16,7 @@ from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
 from .memory import c_strides, flatten, offsets, raw, storage
 from .program import CHAIN, GROUP, LANES, LONGEST, Frame, Regular
-from .taps import TAPS
+from .taps import fits as fits_taps
 
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
@@ -208,6 +208,8 @@ def plan(
     which elements of their windows they are, as uint8; that by lines only, and None where they do not fit.
     """
     line_choices = operator.parts or (operator.line,) * (operator.line is not None)
+    if chosen == "taps" and not fits_taps(geometry):
+        line_choices = ()
     if x.size >= WORTHWHILE and line_choices and all(factor[0] > 0 for factor in divisors):
         large = None if chosen else _in_two(operator, x, geometry, divisors, params, target)
         if large:
@@ -448,8 +450,6 @@ def _by_lines(
     if placed:
         scales, factors = _corners(shape, geometry)
     if chosen == "taps":
-        if shape.leading or shape.row.window * shape.columns.window > TAPS:
-            return None
         units, scales, factors = (shape.columns.window, 1), np.zeros(1, np.int32), np.zeros(1, np.int32)
     frame = Frame(
         shape.row,

@@ -222,6 +222,7 @@ class Writer:
 
     def _merge(self, op: int, first: Span, more: list[Span], out: Span, **fields: int) -> None:
         b, c = more[0], more[-1]
+        # `JOIN_DOWN` reads places: it is for windows at the edges, of input, and for whole rows
         bare = lines.BARE * (op != lines.JOIN_DOWN and all(span.bare for span in (first, *more)))
         self.step(
             op,
@@ -277,7 +278,7 @@ class Writer:
 
     def split(self, op: int, source: Span, out: Span, apart: int, count: int, repeat: int) -> None:
         """Every second, third or fourth element of the source to a line of its own, `apart` from the next."""
-        at = {"from": source.where, "a": source.at, "b": apart, "out": out.at}
+        at = {"from": source.where + lines.BARE * source.bare, "a": source.at, "b": apart, "out": out.at}
         pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
         self.step(op, **at, **pitches, count=count, repeat=repeat)
 
@@ -296,7 +297,7 @@ class Writer:
     def copy(self, source: Span, out: Span, count: int, repeat: int) -> None:
         """Copy columns, bare ones, where they are not in place already."""
         if source != out:
-            at = {"from": source.where, "a": source.at, "out": out.at}
+            at = {"from": source.where + lines.BARE * source.bare, "a": source.at, "out": out.at}
             pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
             op = lines.SAMPLE if count < NARROW else lines.COPY
             self.step(op, **at, **pitches, a_shift=source.shift, count=count, repeat=repeat)

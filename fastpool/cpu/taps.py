@@ -53,6 +53,16 @@ class Taps(NamedTuple):
         return bool(regular and self.size == self.outputs * self.stride)
 
 
+def fits(geometry: Geometry) -> bool:
+    """Whether windows are small and regular, of one or two axes that follow each other."""
+    axes = [table.regular for table in geometry.tables]
+    first, last = geometry.axes[0], geometry.axes[-1]
+    consecutive = geometry.axes == tuple(range(first, last + 1))
+    return (
+        len(axes) <= 2 and consecutive and math.prod(axis[0] if axis else 2 * TAPS for axis in axes) <= TAPS
+    )
+
+
 class Plan(NamedTuple):
     """A kernel and its arguments but for the arrays of a call."""
 
@@ -76,17 +86,15 @@ def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtyp
 
     `geometry` is the forward one. None where windows are large, or not regular.
     """
-    axes = [table.regular for table in geometry.tables]
-    first, last = geometry.axes[0], geometry.axes[-1]
-    consecutive = geometry.axes == tuple(range(first, last + 1))
-    if len(axes) > 2 or not consecutive or None in axes or math.prod(axis[0] for axis in axes if axis) > TAPS:
+    if not fits(geometry):
         return None
-    steps = [table.step * axis[1] for table, axis in zip(geometry.tables, axes, strict=True) if axis]
+    first, last = geometry.axes[0], geometry.axes[-1]
+    steps = [table.step * table.regular[1] for table in geometry.tables if table.regular]
     if divisors and math.prod(steps) == 1 and math.prod(geometry.shape) >= POOLED:
         return None
     channels, planes = math.prod(geometry.shape[last + 1 :]), math.prod(geometry.shape[:first])
     row, column = Taps.of(geometry.tables[0]), Taps.of(geometry.tables[-1])
-    if len(axes) == 1:
+    if len(geometry.axes) == 1:
         row = Taps(1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int64))
     if divisors:
         return _shares(row, column, channels, planes, divisors, dtype)
@@ -113,7 +121,7 @@ def _chosen(row: Taps, column: Taps, channels: int, planes: int, dtype: np.dtype
     together = pitch == column.outputs and lines == row.outputs and computed == dtype
     flat = each == 1 and pitch == column.size and computed == dtype
     sizes = [*row[:3], *column[:3], channels, length, height, margin, blocks, turns, together, flat]
-    tables = (np.array(far, np.int64), np.array(own, np.uint8), np.array(begins)), np.array(sizes)
+    tables = (np.array(far, np.int64), np.array(own, np.uint8), np.array(begins, np.int64)), np.array(sizes)
     copied = height * length + 2 * margin
     scratch = (each * height * length, computed), (copied, computed), (copied, np.dtype(np.uint8))
     return Plan(_send(storage(dtype)), tables, scratch, planes * blocks)
