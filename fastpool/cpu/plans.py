@@ -348,7 +348,7 @@ class Turned(NamedTuple):
         """As `Plan.run`."""
         back = tuple(np.argsort(self.order))
         turned = [a.transpose(self.order) for a in (y, places) if a is not None]
-        results = [reuse.empty(a.shape, a.dtype) for a in turned]
+        results = [reuse.result(a.shape, a.dtype) for a in turned]
         self.plan.run(x.transpose(self.order), results[0], results[1] if places is not None else None)
         for into, result in zip((y, places), results, strict=False):
             if into is not None:

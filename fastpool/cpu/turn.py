@@ -23,12 +23,18 @@ QUARTER, QUARTERS = np.uint64(16), np.uint64(0x0000FFFF0000FFFF)
 EIGHTH, EIGHTHS = np.uint64(8), np.uint64(0x00FF00FF00FF00FF)
 
 
-def gather(out, tile, x, rows, columns, out_pitch, pitch):
-    """Read a tile along the input's memory, then write it along the output's."""
+def take(tile, x, places, rows, columns):
+    """Read a tile along the input's memory, whose rows begin at the places."""
     apart()
     for i in range(rows):
+        at = peek(places, i)
         for j in range(columns):
-            poke(tile, i * PITCH + j, peek(x, i * pitch + j))
+            poke(tile, i * PITCH + j, peek(x, at + j))
+
+
+def give(out, tile, rows, columns, out_pitch):
+    """Write it along the output's."""
+    apart()
     for j in range(columns):
         for i in range(rows):
             poke(out, j * out_pitch + i, peek(tile, i * PITCH + j))
@@ -40,12 +46,9 @@ def exchange(a, b, shift, mask):
     return a ^ (differ << shift), b ^ differ
 
 
-def gather_bytes(out, tile, x, rows, columns, out_pitch, pitch):
-    """As `gather`, of bytes: eight rows of eight turn in registers, by halves, quarters and single bytes."""
+def give_bytes(out, tile, rows, columns, out_pitch):
+    """As `give`, of bytes: eight rows of eight turn in registers, by halves, quarters and single bytes."""
     apart()
-    for i in range(rows):
-        for j in range(columns):
-            poke(tile, i * PITCH + j, peek(x, i * pitch + j))
     high, wide = rows - rows % 8, columns - columns % 8
     for j in range(0, wide, 8):
         for i in range(0, high, 8):
@@ -91,22 +94,21 @@ def gather_bytes(out, tile, x, rows, columns, out_pitch, pitch):
 
 @cache
 def _kernel(single: bool) -> Callable[..., None]:
-    digest, through = jit.source_digest(), gather_bytes if single else gather
+    digest, gives = jit.source_digest(), give_bytes if single else give
 
-    def walk(arrays, outer, sizes, pitches, scratch, first, last):
+    def walk(arrays, outer, places, columns, scratch, first, last):
         _ = digest  # captured, and so part of the cache key
         x, y, tile = pointer(arrays[0]), pointer(arrays[1]), pointer(scratch)
-        rows, columns = sizes
-        pitch, out_pitch = pitches
+        rows = places.size
         stripes = -(-columns // ACROSS)
         for task in range(first, last):
             unit, left = task // stripes, task % stripes * ACROSS
-            source, target = ahead(x, outer[0, unit] + left), ahead(y, outer[1, unit] + left * out_pitch)
+            source, target = ahead(x, outer[0, unit] + left), ahead(y, outer[1, unit] + left * rows)
             width = min(ACROSS, columns - left)
             for top in range(0, rows, TILE):
                 height = min(TILE, rows - top)
-                into = ahead(target, top)
-                through(into, tile, ahead(source, top * pitch), height, width, out_pitch, pitch)
+                take(tile, source, ahead(pointer(places), top), height, width)
+                gives(ahead(target, top), tile, height, width, rows)
 
     return jit.kernel(walk, "turn_bytes" if single else "turn")
 
@@ -122,13 +124,13 @@ def copy(into: Array, x: Array) -> None:
     if near == last or not into.flags.carray or min(strides) < 0 or x.size < TILE * TILE:
         into[...] = x
         return
-    out_strides = c_strides(into.shape)
-    outer = offsets(x.shape, (strides, out_strides), [a for a in range(x.ndim) if a not in (near, last)])
+    outer = offsets(x.shape, (strides, c_strides(into.shape)), range(near))
+    places = offsets(x.shape, (strides,), range(near + 1, x.ndim))[0]  # of what follows in the output
     flat, origin = flatten(raw(x))
     outer[0] += origin
-    sizes, pitches = (x.shape[last], x.shape[near]), (strides[last], out_strides[near])
     arrays = (flat, raw(into).reshape(-1))
     tasks = outer.shape[1] * -(-x.shape[near] // ACROSS)
     tile = np.empty(TILE * PITCH, flat.dtype)
     kernel = _kernel(flat.itemsize == 1 and sys.byteorder == "little")
-    threads.run(kernel, (arrays, outer, sizes, pitches), tasks, x.size, lambda: (np.empty_like(tile),))
+    arguments = (arrays, outer, places, x.shape[near])
+    threads.run(kernel, arguments, tasks, x.size, lambda: (np.empty_like(tile),))
