@@ -107,21 +107,18 @@ def _chosen(row: Taps, column: Taps, channels: int, planes: int, dtype: np.dtype
     length, each = pitch * channels, row.stride * column.stride
     height = max(1, min(-(-row.size // row.stride), BLOCK // (each * length)))
     blocks = -(-row.size // row.stride // height)
-    far: list[int] = []
-    own: list[int] = []
-    begins = [0]
-    for down, across in np.ndindex(row.stride, column.stride):
-        for r in reversed(np.flatnonzero(row.phases == down).tolist()):  # in the order of the windows
-            for c in reversed(np.flatnonzero(column.phases == across).tolist()):
-                far.append(-int(row.shifts[r] * pitch + column.shifts[c]) * channels)
-                own.append(r * column.phases.size + c)
-        begins.append(len(far))
-    margin = -(-max(map(abs, far)) // length) * length
+    own = np.arange(row.phases.size * column.phases.size)[::-1]  # in the order of the windows
+    r, c = np.divmod(own, column.phases.size)
+    phases = row.phases[r] * column.stride + column.phases[c]
+    order = np.argsort(phases, kind="stable")
+    far = -(row.shifts[r] * pitch + column.shifts[c])[order].astype(np.int64) * channels
+    begins = np.searchsorted(phases[order], np.arange(each + 1))
+    margin = -(-int(np.abs(far).max()) // length) * length
     turns = 2 if column.stride == 2 and channels == 1 else 1
     together = pitch == column.outputs and lines == row.outputs and computed == dtype
     flat = each == 1 and pitch == column.size and computed == dtype
     sizes = [*row[:3], *column[:3], channels, length, height, margin, blocks, turns, together, flat]
-    tables = (np.array(far, np.int64), np.array(own, np.uint8), np.array(begins, np.int64)), np.array(sizes)
+    tables = (far, own[order].astype(np.uint8), begins.astype(np.int64)), np.array(sizes)
     copied = height * length + 2 * margin
     scratch = (each * height * length, computed), (copied, computed), (copied, np.dtype(np.uint8))
     return Plan(_send(storage(dtype)), tables, scratch, planes * blocks)
