@@ -25,12 +25,13 @@ from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, p
 # the pitches apart. `FROM` tells where sources are: `A`, `B` and `C` in the input (1, 2, 4) or in scratch
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
-JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE = range(9, 18)
+JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 FIELDS = 14
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
-# `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT.
+# `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
+# `OUT` with what is there if `C` is 1.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
 # dtypes, with places, and of channels; whole planes; windows at stride 1; all.
@@ -41,9 +42,9 @@ FAMILIES = (
     frozenset((SCAN, PUT_4)),
     frozenset((TAKE, REDUCE, PUT)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
-    frozenset(range(REDUCE + 1)),
+    frozenset(range(STACK + 1)),
 )
-ALONE = frozenset((PUT_4, REDUCE))  # passes that pairs of value and place do not have
+ALONE = frozenset((PUT_4, REDUCE, STACK))  # passes that pairs of value and place do not have
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -135,6 +136,19 @@ def join_three(merge, out, a, b, c, shifts, count, repeat, pitches):
         for j in range(count):
             first = merge(load(a, r * a_pitch + j, shifts[0]), load(b, r * pitch + j, shifts[1]))
             store(out, r * out_pitch + j, merge(first, load(c, r * pitch + j, shifts[2])))
+
+
+def stack(merge, out, held, a, onto, count, repeat, pitch):
+    """Rows, at least 2, merged in a line that stays in cache, and then written, or `onto` what is there."""
+    apart()
+    for j in range(count):
+        store(held, j, load(a, j, 0))
+    for r in range(1, repeat - 1):
+        for j in range(count):
+            store(held, j, merge(load(held, j, 0), load(a, r * pitch + j, 0)))
+    for j in range(count):
+        found = merge(load(held, j, 0), load(a, (repeat - 1) * pitch + j, 0))
+        store(out, j, merge(load(out, j, 0), found) if onto else found)
 
 
 def pair(merge, out, a, shift, count, repeat, out_pitch, pitch):
@@ -316,6 +330,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     scans, takes = of(SCAN, scan, never), of(TAKE, take, never)
     fills, copies, samples = of(FILL, fill), of(COPY, copy), of(SAMPLE, sample)
     joins, joins_down, joins_three = of(JOIN, join), of(JOIN_DOWN, join_down), of(JOIN_THREE, join_three)
+    stacks = of(STACK, stack)
     pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
     splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
     puts, puts_4 = of(PUT, put_placed if placed else put), of(PUT_4, put_4)
@@ -377,6 +392,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
                     rest = (scale, shifts, count, repeat, out_pitch, pitch)
                     puts_3(merge, finish, knobs, write, to, chosen, a, b, c, *rest)
+                elif op == STACK:
+                    stacks(merge, out, ahead(lines, peek(step, B)), a, peek(step, C) == 1, count, repeat, pitch)
                 elif op == REDUCE:
                     reduces(merge, out, a, count, repeat, out_pitch, pitch)
                 elif op == PUT_4:

@@ -15,7 +15,7 @@ from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
 from .memory import c_strides, flatten, offsets, raw, storage
-from .program import CHAIN, GROUP, LANES, LONGEST, Frame, Regular
+from .program import CHAIN, GROUP, LANES, LONGEST, STACKED, Frame, Regular
 from .taps import fits as fits_taps
 
 Array = NDArray[Any]
@@ -32,6 +32,7 @@ JOINED = 16_384  # results of several lines that are joined at a time, in cache
 FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
 DEEP = 64  # channels that are long enough to be a line
+STACK = 8_192  # bytes of a line that is to stay in cache, and of another
 WIDE = 2_048  # elements along a doubling tile
 SWEEP = 400_000  # elements of the rows that a sweep keeps
 TILE = 200_000  # elements of it, most of which stay in the second-level cache
@@ -83,7 +84,8 @@ class Shape(NamedTuple):
                 size = row.size * columns.size  # a plane is one window: a row
                 columns = Regular(size, 1, size, size, 0, 1, 1, 1)
                 row = Regular(1, 1, 1, 1, 0, 1, size, 1)
-            if row.cells():  # windows stay within their plane: all planes are one
+            single = channels >= DEEP and row.whole() and columns.whole()  # `stacked` may have it
+            if row.cells() and not single:  # windows stay within their plane: all planes are one
                 planes = outer.shape[1]
                 row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
                 outer = np.zeros((2, 1), np.int64)
@@ -92,12 +94,24 @@ class Shape(NamedTuple):
             near *= min(4, x.itemsize)
         return cls(outer, channels, row, columns, leading, plane, near, x.itemsize)
 
+    def stacked(self) -> "Shape":
+        """Of planes that are one window each, of many channels: the plane as rows of channels."""
+        row, columns, long = self.row, self.columns, self.channels
+        size = row.size * columns.size
+        whole = row.whole() and columns.whole() and row.pitch == columns.size * long and not self.leading
+        if long < DEEP or not whole or not LONGEST < size <= STACKED:
+            return self
+        row = Regular(size, 1, size, size, 0, 1, long, long, stacked=True)
+        return self._replace(row=row, columns=Regular(1, 1, 1, 1, 0, 1, long, long))
+
     def elements(self) -> tuple[int, int]:
         """Elements of the largest window, and the longest chain of merges that one of them goes through."""
         slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
-            if axis.reducible(narrow=narrow):
+            if axis.stacked:
+                chain += GROUP + axis.window // GROUP
+            elif axis.reducible(narrow=narrow):
                 chain += axis.window // LANES + 10
             elif axis.halves(narrow=narrow):
                 chain += axis.window.bit_length() + GROUP // LANES
@@ -123,6 +137,8 @@ class Shape(NamedTuple):
     def block(self) -> tuple[int, int, int]:
         """Output rows, columns and channels of a block."""
         row, columns = self.row, self.columns
+        if row.stacked:
+            return 1, 1, min(self.channels, STACK // self.itemsize)
         if row.doubles(narrow=False) or columns.doubles(narrow=self.channels == 1):
             return self.tile()
         length, halo = columns.size * self.channels, max(0, row.span - row.stride)
@@ -435,7 +451,12 @@ def _by_lines(
         fits = operator.placed and _one_block(x, geometry) and x.dtype == target
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
-        line = choice(x.dtype, target, *shape.elements(), params)
+        stacked = shape.stacked()
+        line = choice(x.dtype, target, *stacked.elements(), params)
+        if line and line.careful:  # to look for NaNs is to read twice
+            line = choice(x.dtype, target, *shape.elements(), params)
+        else:
+            shape = stacked
         if line and _reduces(line, shape):
             shape = shape._replace(columns=shape.columns._replace(reduced=True))
         if (

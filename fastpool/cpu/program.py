@@ -13,9 +13,10 @@ CHAIN = 4  # taps that are merged one after the other where windows overlap much
 LONGEST = 16  # taps that are merged so at all, along an axis
 MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
+STACKED = 256  # rows at most that are stacked
 LANES = 8  # elements that are reduced side by side
 REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
-GROUP = 16  # elements of a long row that are reduced at once; each register adds once, as halves do
+GROUP = 16  # elements of a long row that are reduced at once (each register adds once, as halves do), or rows
 HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
@@ -42,6 +43,7 @@ class Regular(NamedTuple):
     chained: bool = False  # never to double
     reduced: bool = False  # each window alone, its elements in no order
     swept: bool = False  # as `swept` has it
+    stacked: bool = False  # as `stacked` has it
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
@@ -74,7 +76,7 @@ class Regular(NamedTuple):
 
     def doubles(self, narrow: bool) -> bool:
         """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
-        if self.chained or self.reduced:
+        if self.chained or self.reduced or self.stacked:
             return False
         overlaps = self.outputs > 1 and self.stride * 3 <= self.window
         return self.window > self.few and (
@@ -240,6 +242,12 @@ class Writer:
             **fields,
         )
 
+    def stack(self, source: Span, out: Span, count: int, repeat: int, *, onto: bool) -> None:
+        """Merge rows to one, `onto` what is there or not."""
+        at = {"from": source.where, "a": source.at, "b": self.temporary("stack", count, count).at}
+        rows = {"pitch": source.pitch, "count": count, "repeat": repeat}
+        self.step(lines.STACK, **at, out=out.at, c=onto, **rows)
+
     def windows(self, name: str, line: Span, size: int, window: int, step: int, shift: int) -> list[Span]:
         """Windows along one long line by doubling: 1, 2 or 3, ... elements, as the bits of `window` say.
 
@@ -378,6 +386,9 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     if row.swept:
         swept(writer, frame, rows, columns, deep, slabs[0][0])
         return writer
+    if row.stacked:
+        stacked(writer, frame, rows, columns, deep, slabs[0][0])
+        return writer
     high = above + rows.inputs + below
     pieces = max(1, round(rows.inputs * columns.inputs * deep / frame.near))
     few = -(-rows.inputs // min(pieces, rows.inputs))
@@ -411,6 +422,20 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         deliver(writer, taps, rows, columns, deep, channels, output, together)
         output += together
     return writer
+
+
+def stacked(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, offset: int) -> None:
+    """One window of many rows, in groups, so that they are read once and in the order of addresses."""
+    total, groups = writer.region(deep, deep), -(-rows.inputs // GROUP)
+    for group in np.array_split(np.arange(rows.inputs), groups):
+        top, count = int(group[0]), len(group)
+        source = Span(INPUT, offset + top * rows.axis.pitch, rows.axis.pitch)
+        if frame.converts:
+            taken = writer.temporary("taken", GROUP * deep, deep)
+            writer.take(source, taken, deep, count)
+            source = taken
+        writer.stack(source, total, deep, count, onto=top > 0)
+    deliver(writer, [total], rows, columns, deep, frame.channels, 0, 1)
 
 
 def deliver(
