@@ -321,6 +321,55 @@ def test_random_geometries(seed):
     np.testing.assert_allclose(pull(gy), reference.pull(gy, x, "max", tables, axes), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_windows_that_slide_row_by_row(seed, monkeypatch):
+    """Few rows and short ones, cut into blocks and parts: 3x3, up to 9x9, and long ones, which double."""
+    monkeypatch.setattr(program, "SLID", 1)
+    monkeypatch.setattr(program, "LONG", 1)
+    monkeypatch.setattr(plans, "LONG", int(np.random.default_rng(seed).choice([20, 4_000])))
+    monkeypatch.setattr(plans, "LOW", 10)
+    slid: list[str] = []
+    for name in ("slid_3", "slid_9", "doubled_down"):
+        original = getattr(program, name)
+        monkeypatch.setattr(program, name, lambda *a, f=original: (slid.append(f.__name__), f(*a)))
+    rng = np.random.default_rng(seed)
+    high, wide = (3, 3) if seed % 3 == 0 else rng.integers(3, 10, 2) if seed % 3 == 1 else (15, 4)
+    shape, geometry = [2], []
+    for k, least in ((int(high), 5), (int(wide), 1)):
+        d = int(rng.integers(1, 3))
+        before, after = (int(n) for n in rng.integers(0, k, 2)) if d == 1 else [k // 2] * 2
+        shape.append(int(least * (d * (k - 1) + 1) + rng.integers(1, 25)))
+        geometry.append((k, 1, (before, after), d))
+    shape += [3] * (seed % 2)
+    tables = [
+        reference.taps(n, k, s, *p, d, False) for n, (k, s, p, d) in zip(shape[1:3], geometry, strict=True)
+    ]
+    window, stride, padding, dilation = zip(*geometry, strict=True)
+    call = {"window": window, "stride": stride, "padding": padding, "dilation": dilation, "axes": (1, 2)}
+    dtype = np.int32 if seed % 10 == 9 else np.float32
+    x = rng.integers(0, 99, shape).astype(dtype) * rng.choice(np.array([1, -1], dtype), shape)
+    for nan in (False, True)[: 1 + (x.dtype.kind == "f")]:
+        if nan:
+            x[rng.random(shape) < 0.002] = np.nan
+            x[0, shape[1] - 1, shape[2] - 1] = np.nan
+        for op in ("max", "min"):
+            expected, _ = reference.pool(x.astype(np.float64), op, tables, (1, 2))
+            found = fp.pool(x, op, **call)
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+        expected, _ = reference.pool(x.astype(np.float64), "sum", tables, (1, 2))
+        np.testing.assert_allclose(fp.sum_pool(x, **call), expected, rtol=3e-6, atol=1e-3)
+        found = fp.avg_pool(x, **call)
+        if x.dtype.kind == "f":
+            expected, _ = reference.pool(x.astype(np.float64), "avg", tables, (1, 2), include_pad=True)
+            np.testing.assert_allclose(found, expected, rtol=3e-6, atol=1e-5)
+    long = x.dtype.kind == "f" and dilation[0] == 1  # integers are swept
+    assert (
+        set(slid)
+        >= ({"slid_3"}, {"slid_9"} if high > 3 else set(), {"doubled_down"} if long else set())[seed % 3]
+    )
+
+
 def test_windows_that_are_too_long_take_the_skeleton(used):
     x = np.random.default_rng(0).standard_normal((2, 1500, 4)).astype(np.float32)
     np.testing.assert_array_equal(fp.max_pool(x, (1500,), axes=1), x.max(1, keepdims=True))

@@ -26,25 +26,54 @@ from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, p
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
-FIELDS = 14
+THREES, SLIDE_3, SLIDE_9 = range(19, 22)
+(
+    OP,
+    FROM,
+    OUT,
+    A,
+    B,
+    C,
+    COUNT,
+    REPEAT,
+    OUT_PITCH,
+    A_PITCH,
+    PITCH,
+    A_SHIFT,
+    B_SHIFT,
+    C_SHIFT,
+    X_AT,
+    X_STEP,
+    TO,
+) = range(17)
+FIELDS = 17
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
 # `OUT` with what is there if `C` is 1.
+# `SLIDE_3`, `SLIDE_9` and `THREES` read REPEAT elements, `X_STEP` apart in a window. `SLIDE_3` keeps a row at
+# `A_SHIFT`; its first window begins at OUT_PITCH, and those from PITCH to `B_SHIFT` are whole. `SLIDE_9` has
+# rows at `A_SHIFT`, `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it
+# writes the last, and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
-# dtypes, with places, and of channels; whole planes; windows at stride 1; all.
+# dtypes, with places, and of channels; whole planes, and of channels; small windows at
+# stride 1 of long rows, and of others; all other.
 FAMILIES = (
     frozenset((SCAN, PAIR, PUT_2)),
     frozenset((PAIR, PAIR_IN, PUT_2)),
     frozenset((SCAN, PAIR, JOIN, PUT)),
     frozenset((SCAN, PUT_4)),
     frozenset((TAKE, REDUCE, PUT)),
+    frozenset((TAKE, STACK, PUT)),
+    frozenset((FILL, PUT_3, SLIDE_3)),
+    frozenset((FILL, JOIN_THREE, PUT_3, THREES, SLIDE_9)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(STACK + 1)),
 )
-ALONE = frozenset((PUT_4, REDUCE, STACK))  # passes that pairs of value and place do not have
+ALONE = frozenset(
+    (PUT_4, REDUCE, STACK, THREES, SLIDE_3, SLIDE_9)
+)  # passes that pairs of value and place do not have
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -296,6 +325,93 @@ def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, ou
             poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
 
 
+# To read from memory, to compute and to write in one loop is done at once, and in several it is not.
+
+
+def slide_3(odd, merge, finish, knobs, write, blank, out, kept, a, b, x, size, step, scale, outputs):
+    """Windows of three along a row of input, which are kept, merged with those of two rows before."""
+    apart()
+    start, first, last, count = outputs
+    found = ends(odd, x, step, size)
+    for j in range(first, last):
+        row = three(merge, x, start + j, step)
+        found = bool(found | odd(peek(x, start + j + step)))
+        poke(kept, j, row)
+        poke(out, j, write(finish(merge(merge(peek(a, j), peek(b, j)), row), scale, knobs)))
+    for n in range(first + count - last):
+        j = n if n < first else last - first + n
+        row = clipped(merge, blank, x, start + j, step, size)
+        poke(kept, j, row)
+        poke(out, j, write(finish(merge(merge(peek(a, j), peek(b, j)), row), scale, knobs)))
+    return found
+
+
+def slide_9(odd, merge, finish, knobs, write, blank, out, sources, rows, tripled, following, scale, count):
+    """A row of windows of nine or fewer, and `threes` of the row of input that follows.
+
+    Three `sources` merge to a row, which is kept; the last three `rows` to one, which is kept too; and three
+    of these `tripled` to the output.
+    """
+    apart()
+    to, x, size, step = following
+    found, both = ends(odd, x, step, size), max(0, min(count, size - 2 * step))
+    for j in range(both):
+        poke(out, j, write(finish(nine(merge, sources, rows, tripled, j), scale, knobs)))
+        found = bool(found | odd(peek(x, j + step)))
+        poke(to, j, three(merge, x, j, step))
+    for j in range(both, count):
+        poke(out, j, write(finish(nine(merge, sources, rows, tripled, j), scale, knobs)))
+    return bool(found | threes_from(odd, merge, blank, to, x, size, step, both))
+
+
+def threes(odd, merge, blank, out, x, size, step):
+    """Windows of three along a row of input that begin in it, or as far as they reach before it."""
+    apart()
+    return bool(ends(odd, x, step, size) | threes_from(odd, merge, blank, out, x, size, step, 0))
+
+
+def threes_from(odd, merge, blank, out, x, size, step, start):
+    """Those from `start` on, and those at the edges; not whether there is a NaN at the ends."""
+    apart()
+    found = False
+    for j in range(start, size - 2 * step):
+        found = bool(found | odd(peek(x, j + step)))
+        poke(out, j, three(merge, x, j, step))
+    for j in range(min(2 * step, size)):
+        poke(out, j - 2 * step, clipped(merge, blank, x, j - 2 * step, step, size))
+        poke(out, size - 1 - j, clipped(merge, blank, x, size - 1 - j, step, size))
+    return found
+
+
+def three(merge, x, at, step):
+    return merge(merge(peek(x, at), peek(x, at + step)), peek(x, at + 2 * step))
+
+
+def nine(merge, sources, rows, tripled, j):
+    row = merge(merge(peek(sources[0], j), peek(sources[1], j)), peek(sources[2], j))
+    poke(rows[2], j, row)
+    newest = merge(merge(peek(rows[0], j), peek(rows[1], j)), row)
+    poke(tripled[2], j, newest)
+    return merge(merge(peek(tripled[0], j), peek(tripled[1], j)), newest)
+
+
+def clipped(merge, blank, x, at, step, size):
+    """As `three`, of elements inside the row."""
+    found = blank
+    for tap in range(at, at + 3 * step, step):
+        if 0 <= tap < size:
+            found = merge(found, peek(x, tap))
+    return found
+
+
+def ends(odd, x, count, size):
+    """Whether there is a NaN in so many elements at either end of a row."""
+    found = False
+    for j in range(min(count, size)):
+        found = bool(found | odd(peek(x, j)) | odd(peek(x, size - 1 - j)))
+    return found
+
+
 def nothing(*arguments):
     """In place of a pass that the kernel does not have."""
 
@@ -330,7 +446,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
     scans, takes = of(SCAN, scan, never), of(TAKE, take, never)
     fills, copies, samples = of(FILL, fill), of(COPY, copy), of(SAMPLE, sample)
     joins, joins_down, joins_three = of(JOIN, join), of(JOIN_DOWN, join_down), of(JOIN_THREE, join_three)
-    stacks = of(STACK, stack)
+    stacks, threes_in = of(STACK, stack), of(THREES, threes, never)
+    slides_3, slides_9 = of(SLIDE_3, slide_3, never), of(SLIDE_9, slide_9, never)
     pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
     splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
     puts, puts_4 = of(PUT, put_placed if placed else put), of(PUT_4, put_4)
@@ -379,6 +496,20 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         joins_three(merge, out, a, b, c, shifts, count, repeat, pitches)
                 elif op == JOIN_DOWN:
                     joins_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
+                elif op == SLIDE_3:
+                    to, kept = ahead(y, peek(step, OUT)), ahead(lines, a_shift)
+                    outputs = out_pitch, pitch, b_shift, count
+                    row = (to, kept, b, c, a, repeat, peek(step, X_STEP), scale, outputs)
+                    found = bool(found | slides_3(odd, merge, finish, knobs, write, like[0], *row))
+                elif op == SLIDE_9:
+                    to, x_at = ahead(y, peek(step, OUT)), ahead(x, peek(step, X_AT))
+                    rows = ahead(lines, a_shift), ahead(lines, b_shift), ahead(lines, shifts[2])
+                    tripled = ahead(lines, out_pitch), ahead(lines, a_pitch), ahead(lines, pitch)
+                    following = ahead(lines, peek(step, TO)), x_at, repeat, peek(step, X_STEP)
+                    all_of_it = (like[0], to, (a, b, c), rows, tripled, following, scale, count)
+                    found = bool(found | slides_9(odd, merge, finish, knobs, write, *all_of_it))
+                elif op == THREES:
+                    found = bool(found | threes_in(odd, merge, like[0], out, a, repeat, peek(step, X_STEP)))
                 elif op == PAIR:
                     if placed and where & BARE:
                         pairs(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)
@@ -393,7 +524,9 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     rest = (scale, shifts, count, repeat, out_pitch, pitch)
                     puts_3(merge, finish, knobs, write, to, chosen, a, b, c, *rest)
                 elif op == STACK:
-                    stacks(merge, out, ahead(lines, peek(step, B)), a, peek(step, C) == 1, count, repeat, pitch)
+                    stacks(
+                        merge, out, ahead(lines, peek(step, B)), a, peek(step, C) == 1, count, repeat, pitch
+                    )
                 elif op == REDUCE:
                     reduces(merge, out, a, count, repeat, out_pitch, pitch)
                 elif op == PUT_4:

@@ -32,6 +32,8 @@ JOINED = 16_384  # results of several lines that are joined at a time, in cache
 FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
 DEEP = 64  # channels that are long enough to be a line
+LONG = 4_096  # elements of a row over which windows slide, at most, or it is parted
+LOW = 128  # rows of such a block, at least
 STACK = 8_192  # bytes of a line that is to stay in cache, and of another
 WIDE = 2_048  # elements along a doubling tile
 SWEEP = 400_000  # elements of the rows that a sweep keeps
@@ -137,6 +139,12 @@ class Shape(NamedTuple):
     def block(self) -> tuple[int, int, int]:
         """Output rows, columns and channels of a block."""
         row, columns = self.row, self.columns
+        if row.slides:
+            blocks = max(1, row.outputs // max(LOW, 4 * (row.span - 1)))
+            blocks -= blocks % 2 if blocks > 1 else 0
+            width = max(LONG // self.channels, 4 * columns.span)
+            width = columns.outputs if columns.outputs < 2 * width else width
+            return -(-row.outputs // blocks), width, self.channels
         if row.stacked:
             return 1, 1, min(self.channels, STACK // self.itemsize)
         if row.doubles(narrow=False) or columns.doubles(narrow=self.channels == 1):
@@ -451,18 +459,7 @@ def _by_lines(
         fits = operator.placed and _one_block(x, geometry) and x.dtype == target
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
-        stacked = shape.stacked()
-        line = choice(x.dtype, target, *stacked.elements(), params)
-        if line and line.careful:  # to look for NaNs is to read twice
-            line = choice(x.dtype, target, *shape.elements(), params)
-        else:
-            shape = stacked
-        if line and _reduces(line, shape):
-            shape = shape._replace(columns=shape.columns._replace(reduced=True))
-        if (
-            line and line.merge is not add and shape.row.sweeps() and not shape.leading
-        ):  # sums would lose bits
-            shape = shape._replace(row=shape.row._replace(swept=True))
+        line, shape = _formed(choice, shape, x.dtype, target, params)
     halves = shape.columns.halves(narrow=shape.channels == 1)
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
@@ -473,7 +470,6 @@ def _by_lines(
     if chosen == "taps":
         units, scales, factors = (shape.columns.window, 1), np.zeros(1, np.int32), np.zeros(1, np.int32)
     frame = Frame(
-        shape.row,
         shape.channels,
         units,
         scans=line.careful is not None,
@@ -483,7 +479,10 @@ def _by_lines(
         near=shape.near,
         commutes=not placed and not line.careful,
         grouped=not placed and _grouped(line),
+        repeats=line.merge is not add,
     )
+    if not shape.leading and program.slider(frame, shape.row, shape.columns):
+        shape = shape._replace(row=shape.row._replace(slides=True))
     steps, blocks, size = _blocks(shape, frame)
     if size > SCRATCH:
         return None
@@ -499,6 +498,28 @@ def _by_lines(
     knobs = [*params, 0.0, 0.0][:2] if line.dtype == "float64" else [0, 0]
     like = np.array([line.neutral, *knobs], line.dtype)
     return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, x.size)
+
+
+def _formed(
+    choice: LineChoice,
+    shape: Shape,
+    source: np.dtype[Any],
+    target: np.dtype[Any],
+    params: NDArray[np.float64],
+) -> tuple[Line | None, Shape]:
+    """The line that fits, and the shape with the ways in which its windows may be merged."""
+    stacked = shape.stacked()
+    line = choice(source, target, *stacked.elements(), params)
+    if line and line.careful:  # to look for NaNs is to read twice
+        line = choice(source, target, *shape.elements(), params)
+    else:
+        shape = stacked
+    if line and _reduces(line, shape):
+        shape = shape._replace(columns=shape.columns._replace(reduced=True))
+    exact = line is not None and (line.merge is not add or np.dtype(line.dtype).kind in "iu")
+    if exact and shape.row.sweeps() and not shape.leading:
+        shape = shape._replace(row=shape.row._replace(swept=True))
+    return line, shape
 
 
 def _reach(steps: Integers) -> int:

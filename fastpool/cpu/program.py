@@ -1,6 +1,7 @@
 """What a kernel of `lines` does to one block: its steps, written once for every shape of block."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ CHAIN = 4  # taps that are merged one after the other where windows overlap much
 LONGEST = 16  # taps that are merged so at all, along an axis
 MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
+SLID = 150  # elements of the shortest row of outputs over which windows slide, row by row
+LONG = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
 LANES = 8  # elements that are reduced side by side
 REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
@@ -24,7 +27,7 @@ NARROW = 8  # elements below which a pass runs down the rows in place of along t
 
 SCRATCH, INPUT = 0, 1
 
-_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift"
+_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift x_at x_step to"
 PLACE = {name: getattr(lines, name.upper()) for name in _FIELDS.split()}  # of a step's fields
 
 
@@ -44,6 +47,7 @@ class Regular(NamedTuple):
     reduced: bool = False  # each window alone, its elements in no order
     swept: bool = False  # as `swept` has it
     stacked: bool = False  # as `stacked` has it
+    slides: bool = False  # as `slider` has it
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
@@ -359,7 +363,6 @@ class Writer:
 class Frame(NamedTuple):
     """What all blocks of a call have in common."""
 
-    row: Regular
     channels: int
     units: tuple[int, int]  # what a window's next row and next column add to places
     scans: bool  # for NaNs
@@ -369,6 +372,7 @@ class Frame(NamedTuple):
     near: int  # elements that are read at a time
     commutes: bool  # elements may merge in any order
     grouped: bool  # and those of long rows do in groups
+    repeats: bool  # merging elements more than once changes nothing
 
 
 def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: Part, deep: int) -> Writer:
@@ -385,6 +389,10 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     pitch = line_pitch(columns, deep)
     if row.swept:
         swept(writer, frame, rows, columns, deep, slabs[0][0])
+        return writer
+    slide = slider(frame, row, columns.axis) if row.slides else None
+    if slide:
+        slide(writer, frame, rows, columns, slabs[0][0])
         return writer
     if row.stacked:
         stacked(writer, frame, rows, columns, deep, slabs[0][0])
@@ -422,6 +430,120 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         deliver(writer, taps, rows, columns, deep, channels, output, together)
         output += together
     return writer
+
+
+class Ring:
+    """Rows of scratch memory that take turns."""
+
+    def __init__(self, writer: Writer, rows: int, length: int) -> None:
+        pitch = length + 16  # rows of 8 KB would all be in the same few lines of the cache
+        self.first, self.rows = writer.region(rows * pitch, pitch), rows
+
+    def __getitem__(self, row: int) -> Span:
+        """Where the row is, as long as no later one has taken its turn."""
+        return self.first.on(row % self.rows * self.first.pitch)
+
+
+def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None] | None:
+    """How to take windows at stride 1 row by row, where that is cheaper than in blocks."""
+    slides = rows.stride == columns.stride == 1 and rows.outputs > 4 * rows.span and not rows.swept
+    length = columns.outputs * frame.channels
+    if frame.placed or not frame.fused or not slides or length < SLID:
+        return None
+    if rows.window == columns.window == 3 and not frame.converts:
+        return slid_3
+    if 4 <= rows.window <= 9 and 3 <= columns.window <= 9 and frame.repeats and not frame.converts:
+        return slid_9
+    return doubled_down if rows.sweeps() and length > LONG else None
+
+
+def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
+    """Windows of 3x3: each row of input is read in the pass that writes a row of output."""
+    axis, deep, (first, last) = rows.axis, frame.channels, columns.inside()
+    count, size, step = columns.outputs * deep, columns.inputs * deep, columns.axis.step * deep
+    ring = Ring(writer, 2 * axis.step + 1, count)
+    for row in range(rows.outputs - 1 + axis.span):
+        at, line, before = row + rows.start, ring[row], [ring[row - 2 * axis.step], ring[row - axis.step]]
+        out = max(0, row - 2 * axis.step) * axis.out_pitch  # the first is written until it is right
+        if 0 <= at < rows.inputs:
+            reads = {"from": INPUT, "a": offset + at * axis.pitch, "repeat": size, "x_step": step}
+            parts = {"out_pitch": columns.start * deep, "pitch": first * deep, "b_shift": last * deep}
+            has = {"a_shift": line.at, "b": before[0].at, "c": before[1].at}
+            writer.step(lines.SLIDE_3, **reads, **parts, **has, count=count, out=out)
+            continue
+        writer.fill(line, count, 1)
+        if row >= 2 * axis.step:
+            writer.put([*before, line], count, 1, out, axis.out_pitch)
+
+
+def slid_9(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
+    """Windows of up to nine rows and columns, each as three windows of three, which may overlap."""
+    axis, deep, step = rows.axis, frame.channels, columns.axis.step * frame.channels
+    count, size, start = columns.outputs * deep, columns.inputs * deep, columns.start * deep
+    across, down = thirds(columns.axis.window, step), thirds(axis.window, axis.step)
+    left = max(-start, 2 * step)
+    length = left + max(size, start + count + across[-1])
+    threes, ring, tripled = (
+        Ring(writer, turns, long)
+        for turns, long in ((2, length), (2 * axis.step + 1, count), (down[-1] + 1, count))
+    )
+    writer.fill(threes[0], 2 * threes[0].pitch, 1)
+    for row in range(rows.outputs - 1 + axis.span):
+        at, output, newest = row + rows.start, row - axis.span + 1, row - 2 * axis.step
+        three_rows = [ring[newest], ring[row - axis.step], ring[row]]
+        nine_rows = [tripled[newest - down[-1] + further] for further in down]
+        out = max(0, output) * axis.out_pitch  # the first is written until it is right
+        if 0 <= at < rows.inputs:
+            x, line, following = offset + at * axis.pitch, threes[at].on(left), threes[at + 1].on(left)
+            if at == 0:
+                reads = {"from": INPUT, "a": x, "repeat": size, "x_step": step}
+                writer.step(lines.THREES, **reads, out=line.at)
+            fields = dict(zip("abc", (line.at + start + further for further in across), strict=True))
+            fields |= zip(("a_shift", "b_shift", "c_shift"), (row.at for row in three_rows), strict=True)
+            fields |= zip(("out_pitch", "a_pitch", "pitch"), (row.at for row in nine_rows), strict=True)
+            if at + 1 < rows.inputs:
+                fields |= {"repeat": size, "x_at": x + axis.pitch, "x_step": step, "to": following.at}
+            writer.step(lines.SLIDE_9, **fields, count=count, out=out)
+            continue
+        writer.fill(three_rows[-1], count, 1)
+        writer.join(three_rows, count, 1, nine_rows[-1])
+        if output >= 0:
+            writer.put(nine_rows, count, 1, out, axis.out_pitch)
+
+
+def thirds(window: int, step: int) -> tuple[int, int, int]:
+    """Where in a window of up to nine three windows of three begin that cover it."""
+    return 0, (window - 3) // 2 * step, (window - 3) * step
+
+
+def doubled_down(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
+    """Windows double along each row and then down the rows; each level keeps what the next one needs."""
+    axis, deep, across = rows.axis, frame.channels, columns.axis
+    count, size, left = columns.outputs * deep, columns.inputs * deep, -columns.start * deep
+    wide = (columns.outputs - 1 + across.span) * deep
+    taken = writer.region(wide, 0)
+    writer.fill(taken, left, 1)
+    writer.fill(taken.on(left + size), wide - left - size, 1)
+    levels = [axis.window >> bit for bit in range(axis.window.bit_length() - 1, -1, -1)]
+    rings = [Ring(writer, (more - have) * axis.step + 1, count) for have, more in pairwise(levels)]
+    for row in range(rows.outputs - 1 + axis.span):
+        at, line = row + rows.start, rings[0][row]
+        if 0 <= at < rows.inputs:
+            writer.take(Span(INPUT, offset + at * axis.pitch, 0), taken.on(left), size, 1)
+            taps = writer.windows("columns", taken, wide, across.window, across.step * deep, 0)
+            writer.copy(writer.join(taps, count, 1, line), line, count, 1)
+        else:
+            writer.fill(line, count, 1)
+        for level, (have, more) in enumerate(pairwise(levels)):
+            begin = row - (more - 1) * axis.step
+            if begin < 0:
+                break
+            taps = [rings[level][begin], rings[level][begin + have * axis.step]]
+            taps += [line] * (more - 2 * have)
+            if more == axis.window:
+                writer.put(taps, count, 1, begin * axis.out_pitch, axis.out_pitch)
+            else:
+                writer.join(taps, count, 1, rings[level + 1][begin])
 
 
 def stacked(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, offset: int) -> None:
