@@ -13,6 +13,7 @@ from functools import partial, wraps
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import NDArray
 
 from . import arrays, checks, windows
@@ -72,22 +73,25 @@ def _remembered(form: Form) -> Form:
 
     @wraps(form)
     def remembered(x: Any, *arguments: Any) -> tuple[Array, Job]:
-        *given, op_params = arguments
-        if op_params:
-            given += op_params.items()
-        hosted = type(x) is np.ndarray
-        if not (hosted or arrays.on_device(x)) or not _plain(given) or given[0] in DRAWS:
+        hosted = type(x) is ndarray
+        if not (hosted or arrays.on_device(x)):
             return form(x, *arguments)
         place = x.flags.aligned if hosted else (x.where.device, x.address % 16)
-        # Bytes, since True, 1 and 1.0 are equal, and the same key.
-        key = (form, x.shape, x.strides, x.dtype, place, marshal.dumps(given, 2))
+        try:
+            # Bytes, since True, 1 and 1.0 are equal, and the same key. Those of plain values and of others
+            # differ: what marshal takes of these is written with codes of their own.
+            key = (form, x.shape, x.strides, x.dtype, place, marshal.dumps(arguments, 2))
+        except ValueError:
+            return form(x, *arguments)
         job = _jobs.get(key)
         if job is not None:
             return x, job
         array, job = form(x, *arguments)
         # A view's view has the first one's base, unless that is no array.
         same = array is x or (hosted and array.base is not None and (array.base is x or array.base is x.base))
-        if same and array.strides == x.strides and array.dtype == x.dtype:
+        *given, op_params = arguments
+        plain = _plain((*given, *op_params.items())) and given[0] not in DRAWS
+        if plain and same and array.strides == x.strides and array.dtype == x.dtype:
             if len(_jobs) >= KEPT:
                 _jobs.clear()
             _jobs[key] = job

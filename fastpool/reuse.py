@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 SMALL = 1 << 19  # bytes of a result, below which the allocator has pages at hand
 SMALL_SCRATCH = 1 << 17  # the same of scratch memory
-WIDEST = 8  # bytes of an element, at most
+FEW, FEW_SCRATCH = SMALL // 8, SMALL_SCRATCH // 8  # elements that are so, of whatever dtype
 LINE = 64  # bytes of a cache line, at which scratch memory begins
 SPARE = 8  # scratch memory is at most 1 / 8 larger than what is asked for
 COUNT = 64  # arrays that are remembered
@@ -107,9 +107,7 @@ if hasattr(os, "register_at_fork"):
 def result(shape: Sequence[int], dtype: Any) -> Array:
     """As `numpy.empty`; a large array may be an earlier one that nobody refers to any more."""
     elements = math.prod(shape)
-    if (
-        elements * WIDEST < SMALL or elements * np.dtype(dtype).itemsize < SMALL
-    ):  # the item's size takes longer
+    if elements < FEW or elements * np.dtype(dtype).itemsize < SMALL:  # the item's size takes longer
         return np.empty(shape, dtype)
     shape, dtype = tuple(shape), np.dtype(dtype)
 
@@ -127,7 +125,7 @@ def result(shape: Sequence[int], dtype: Any) -> Array:
 def empty(shape: Sequence[int], dtype: Any) -> Array:
     """Scratch memory, which begins at a cache line where it is large."""
     elements = math.prod(shape)
-    if elements * WIDEST < SMALL_SCRATCH or elements * np.dtype(dtype).itemsize < SMALL_SCRATCH:
+    if elements < FEW_SCRATCH or elements * np.dtype(dtype).itemsize < SMALL_SCRATCH:
         return np.empty(shape, dtype)
     size = elements * np.dtype(dtype).itemsize + LINE
     memory = scratch.take(lambda array: size <= array.size <= size + size // SPARE)

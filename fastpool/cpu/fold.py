@@ -45,7 +45,7 @@ class Plan(NamedTuple):
         extra = NOWHERE if second is None else second.reshape(-1)
         more = NOWHERE if third is None else third.reshape(-1)
         outer = self.outer + np.array([[origin], *[[0]] * (len(self.outer) - 1)]) if origin else self.outer
-        self._start((flat, raw(y).reshape(-1), extra, more), outer)
+        self._start((flat, raw(y).ravel(), extra, more), outer)
 
     def gather(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
         """Sum into each `gx` what its windows send; every array C-contiguous."""
@@ -59,13 +59,15 @@ class Plan(NamedTuple):
         self._start(arrays, self.outer)
 
     def _start(self, arrays: tuple[Array, ...], outer: Integers) -> None:
-        threads.run(self.walk, (arrays, outer, *self.tables), self.tasks, self.work, self.scratch)
+        if self.window[1] is None:
+            arguments = (arrays, outer, *self.tables, self.params)
+            threads.run(self.walk, arguments, self.tasks, self.work)
+        else:
+            threads.run(self.walk, (arrays, outer, *self.tables), self.tasks, self.work, self.scratch)
 
     def scratch(self) -> tuple[Any, ...]:
-        """The parameters and, for operators that need it, memory for one window."""
+        """The parameters, and memory for one window."""
         size, dtype = self.window
-        if dtype is None:
-            return (self.params,)
         return ((self.params, np.empty(size, dtype), np.empty(size, np.int64)),)
 
 

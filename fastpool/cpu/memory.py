@@ -15,6 +15,7 @@ from ..windows import Integers
 from . import half
 
 Array = NDArray[Any]
+LAST_NATIVE = np.dtype(np.float64).num  # NumPy numbers bool 0, the integers, then float32 and float64
 
 
 @cache
@@ -32,8 +33,10 @@ def _bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def raw(array: Array) -> Array:
     """The array as a dtype that numba knows: float16, bfloat16 and bool by their bits."""
-    bits = _bits(array.dtype)
-    return array if array.dtype is bits else array.view(bits)
+    dtype = array.dtype
+    if 0 < dtype.num <= LAST_NATIVE:
+        return array
+    return array.view(_bits(dtype))
 
 
 def flatten(array: Array) -> tuple[Array, int]:
