@@ -1,6 +1,9 @@
 """Every operator and form against the oracle: values, indices, dtypes, layouts."""
 
 import itertools
+from collections import namedtuple
+from enum import IntEnum
+from typing import Any
 
 import cases
 import numpy as np
@@ -165,6 +168,31 @@ def test_a_long_axis_is_cut_into_tasks(rng, threads):
     windows = np.lib.stride_tricks.sliding_window_view(padded, 5)
     np.testing.assert_array_equal(y, windows.max(-1))
     np.testing.assert_array_equal(i, windows.argmax(-1) + np.arange(x.size) - 2)
+
+
+def test_values_that_are_not_pythons_own_are_checked_at_each_call():
+    x = np.arange(64.0).reshape(8, 8)
+    expected = fp.max_pool(x, (2, 2), stride=1)
+    jobs._jobs.clear()
+    pair = namedtuple("pair", "high wide")
+    for window in (
+        np.array([2, 2]),
+        pair(2, 2),
+        [np.int64(2), np.uint8(2)],
+        (IntEnum("Size", "one two")(2), 2),
+    ):
+        np.testing.assert_array_equal(fp.max_pool(x, window, stride=1), expected)
+    assert not jobs._jobs
+    for _ in range(2):
+        fp.max_pool(x, (2, 2), stride=1)
+        for bad in (True, 1.0, np.float64(1), b"1", "1", [1, True]):
+            with pytest.raises((TypeError, ValueError), match="stride"):
+                fp.max_pool(x, (2, 2), stride=bad)
+        looped: list[Any] = []
+        looped.append(looped)
+        with pytest.raises((TypeError, ValueError), match="window"):
+            fp.max_pool(x, looped)
+    assert len(jobs._jobs) == 1
 
 
 def test_calls_on_views_find_their_job_again():
