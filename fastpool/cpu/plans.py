@@ -33,6 +33,7 @@ FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
 DEEP = 64  # channels that are long enough to be a line
 LONG = 4_096  # elements of a row over which windows slide, at most, or it is parted
+PASSES = 2  # of a program, of which each takes as long as one over the input
 LOW = 128  # rows of such a block, at least
 STACK = 8_192  # bytes of a line that is to stay in cache, and of another
 WIDE = 2_048  # elements along a doubling tile
@@ -497,7 +498,8 @@ def _by_lines(
     kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed, family)
     knobs = [*params, 0.0, 0.0][:2] if line.dtype == "float64" else [0, 0]
     like = np.array([line.neutral, *knobs], line.dtype)
-    return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, x.size)
+    work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * shape.outer.shape[1]
+    return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, work)
 
 
 def _formed(
@@ -520,6 +522,13 @@ def _formed(
     if exact and shape.row.sweeps() and not shape.leading:
         shape = shape._replace(row=shape.row._replace(swept=True))
     return line, shape
+
+
+def _work(steps: Integers, blocks: Integers, line: Line) -> int:
+    """What all passes of a program take, for `threads.run`."""
+    each = np.concatenate([[0], np.cumsum(steps[:, lines.COUNT] * np.maximum(steps[:, lines.REPEAT], 1))])
+    passed = each[blocks[:, lines.END]] - each[blocks[:, lines.BEGIN]]
+    return threads.vector_work(int(passed.sum()) // PASSES, np.dtype(line.dtype).itemsize)
 
 
 def _reach(steps: Integers) -> int:

@@ -65,7 +65,8 @@ def send_shares(gy: Array, geometry: Geometry, divisors: Sequence[Integers], gx:
         len(geometry.tables[-1]) * channels,
         channels,
     )
-    threads.run(_expand(storage(gx.dtype)), arguments, planes * rows.size, gx.size)
+    work = threads.vector_work(gx.size, gx.itemsize)
+    threads.run(_expand(storage(gx.dtype)), arguments, planes * rows.size, work)
     return True
 
 

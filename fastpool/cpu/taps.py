@@ -74,7 +74,8 @@ class Plan(NamedTuple):
     def run(self, gy: Array, taps: Array, gx: Array) -> None:
         """Add each gradient to the element that its tap names, or its shares to all; all C-contiguous."""
         arrays = raw(gy).ravel(), taps.ravel(), raw(gx).ravel()
-        threads.run(self.kernel, (arrays, *self.tables), self.tasks, gx.size, self.scratch)
+        work = threads.vector_work(gx.size, gx.itemsize)
+        threads.run(self.kernel, (arrays, *self.tables), self.tasks, work, self.scratch)
 
     def scratch(self) -> tuple[Array, ...]:
         """Lines of the phases, and of gradients and taps, or shares."""
