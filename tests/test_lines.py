@@ -325,7 +325,7 @@ def test_random_geometries(seed):
 def test_windows_that_slide_row_by_row(seed, monkeypatch):
     """Few rows and short ones, cut into blocks and parts: 3x3, up to 9x9, and long ones, which double."""
     monkeypatch.setattr(program, "SLID", 1)
-    monkeypatch.setattr(program, "LONG", 1)
+    monkeypatch.setattr(program, "DOUBLED", 1)
     monkeypatch.setattr(plans, "LONG", int(np.random.default_rng(seed).choice([20, 4_000])))
     monkeypatch.setattr(plans, "LOW", 10)
     slid: list[str] = []

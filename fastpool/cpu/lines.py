@@ -27,38 +27,21 @@ from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, p
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
 THREES, SLIDE_3, SLIDE_9 = range(19, 22)
-(
-    OP,
-    FROM,
-    OUT,
-    A,
-    B,
-    C,
-    COUNT,
-    REPEAT,
-    OUT_PITCH,
-    A_PITCH,
-    PITCH,
-    A_SHIFT,
-    B_SHIFT,
-    C_SHIFT,
-    X_AT,
-    X_STEP,
-    TO,
-) = range(17)
+OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
+X_AT, X_STEP, TO = range(14, 17)
 FIELDS = 17
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
-# `OUT` with what is there if `C` is 1.
+# rows with what is at `OUT` if `C` is 1.
 # `SLIDE_3`, `SLIDE_9` and `THREES` read REPEAT elements, `X_STEP` apart in a window. `SLIDE_3` keeps a row at
 # `A_SHIFT`; its first window begins at OUT_PITCH, and those from PITCH to `B_SHIFT` are whole. `SLIDE_9` has
 # rows at `A_SHIFT`, `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it
 # writes the last, and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
-# dtypes, with places, and of channels; whole planes, and of channels; small windows at
-# stride 1 of long rows, and of others; all other.
+# dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, and of up to 9x9, at
+# stride 1 over long rows; small windows else; all but the sliding ones.
 FAMILIES = (
     frozenset((SCAN, PAIR, PUT_2)),
     frozenset((PAIR, PAIR_IN, PUT_2)),
@@ -71,9 +54,8 @@ FAMILIES = (
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(STACK + 1)),
 )
-ALONE = frozenset(
-    (PUT_4, REDUCE, STACK, THREES, SLIDE_3, SLIDE_9)
-)  # passes that pairs of value and place do not have
+# Passes that pairs of value and place do not have.
+ALONE = frozenset((PUT_4, REDUCE, STACK, THREES, SLIDE_3, SLIDE_9))
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -384,10 +366,12 @@ def threes_from(odd, merge, blank, out, x, size, step, start):
 
 
 def three(merge, x, at, step):
+    """One window of three."""
     return merge(merge(peek(x, at), peek(x, at + step)), peek(x, at + 2 * step))
 
 
 def nine(merge, sources, rows, tripled, j):
+    """One window of `slide_9`; what it merges on the way is kept in the last of `rows` and of `tripled`."""
     row = merge(merge(peek(sources[0], j), peek(sources[1], j)), peek(sources[2], j))
     poke(rows[2], j, row)
     newest = merge(merge(peek(rows[0], j), peek(rows[1], j)), row)
@@ -451,10 +435,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
     pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
     splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
     puts, puts_4 = of(PUT, put_placed if placed else put), of(PUT_4, put_4)
-    puts_2, puts_3 = (
-        of(PUT_2, put_2_placed if placed else put_2),
-        of(PUT_3, put_3_placed if placed else put_3),
-    )
+    puts_2 = of(PUT_2, put_2_placed if placed else put_2)
+    puts_3 = of(PUT_3, put_3_placed if placed else put_3)
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -506,8 +488,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     rows = ahead(lines, a_shift), ahead(lines, b_shift), ahead(lines, shifts[2])
                     tripled = ahead(lines, out_pitch), ahead(lines, a_pitch), ahead(lines, pitch)
                     following = ahead(lines, peek(step, TO)), x_at, repeat, peek(step, X_STEP)
-                    all_of_it = (like[0], to, (a, b, c), rows, tripled, following, scale, count)
-                    found = bool(found | slides_9(odd, merge, finish, knobs, write, *all_of_it))
+                    nine_of = (like[0], to, (a, b, c), rows, tripled, following, scale, count)
+                    found = bool(found | slides_9(odd, merge, finish, knobs, write, *nine_of))
                 elif op == THREES:
                     found = bool(found | threes_in(odd, merge, like[0], out, a, repeat, peek(step, X_STEP)))
                 elif op == PAIR:

@@ -15,7 +15,7 @@ LONGEST = 16  # taps that are merged so at all, along an axis
 MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
 SLID = 150  # elements of the shortest row of outputs over which windows slide, row by row
-LONG = 1_000  # and of the shortest where they double so
+DOUBLED = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
 LANES = 8  # elements that are reduced side by side
 REDUCED = 160  # longest window that is reduced alone: 20 additions in a row and a tail
@@ -454,7 +454,7 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
         return slid_3
     if 4 <= rows.window <= 9 and 3 <= columns.window <= 9 and frame.repeats and not frame.converts:
         return slid_9
-    return doubled_down if rows.sweeps() and length > LONG else None
+    return doubled_down if rows.sweeps() and length > DOUBLED else None
 
 
 def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
