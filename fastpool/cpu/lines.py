@@ -28,16 +28,17 @@ SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
 THREES, SLIDE_3, SLIDE_9 = range(19, 22)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
-X_AT, X_STEP, TO = range(14, 17)
-FIELDS = 17
+X_AT, X_STEP, X_SIZE, TO = range(14, 18)
+FIELDS = 18
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
 # rows with what is at `OUT` if `C` is 1.
-# `SLIDE_3`, `SLIDE_9` and `THREES` read REPEAT elements, `X_STEP` apart in a window. `SLIDE_3` keeps a row at
+# `SLIDE_3`, `SLIDE_9` and `THREES` read X_SIZE elements, `X_STEP` apart in a window. `SLIDE_3` keeps a row at
 # `A_SHIFT`; its first window begins at OUT_PITCH, and those from PITCH to `B_SHIFT` are whole. `SLIDE_9` has
 # rows at `A_SHIFT`, `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it
-# writes the last, and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
+# writes the last, and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`. Their
+# REPEAT is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
 # dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, and of up to 9x9, at
@@ -481,17 +482,18 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif op == SLIDE_3:
                     to, kept = ahead(y, peek(step, OUT)), ahead(lines, a_shift)
                     outputs = out_pitch, pitch, b_shift, count
-                    row = (to, kept, b, c, a, repeat, peek(step, X_STEP), scale, outputs)
+                    row = (to, kept, b, c, a, peek(step, X_SIZE), peek(step, X_STEP), scale, outputs)
                     found = bool(found | slides_3(odd, merge, finish, knobs, write, like[0], *row))
                 elif op == SLIDE_9:
                     to, x_at = ahead(y, peek(step, OUT)), ahead(x, peek(step, X_AT))
                     rows = ahead(lines, a_shift), ahead(lines, b_shift), ahead(lines, shifts[2])
                     tripled = ahead(lines, out_pitch), ahead(lines, a_pitch), ahead(lines, pitch)
-                    following = ahead(lines, peek(step, TO)), x_at, repeat, peek(step, X_STEP)
+                    following = ahead(lines, peek(step, TO)), x_at, peek(step, X_SIZE), peek(step, X_STEP)
                     nine_of = (like[0], to, (a, b, c), rows, tripled, following, scale, count)
                     found = bool(found | slides_9(odd, merge, finish, knobs, write, *nine_of))
                 elif op == THREES:
-                    found = bool(found | threes_in(odd, merge, like[0], out, a, repeat, peek(step, X_STEP)))
+                    reads = a, peek(step, X_SIZE), peek(step, X_STEP)
+                    found = bool(found | threes_in(odd, merge, like[0], out, *reads))
                 elif op == PAIR:
                     if placed and where & BARE:
                         pairs(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)

@@ -27,7 +27,7 @@ NARROW = 8  # elements below which a pass runs down the rows in place of along t
 
 SCRATCH, INPUT = 0, 1
 
-_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift x_at x_step to"
+_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift x_at x_step x_size to"
 PLACE = {name: getattr(lines, name.upper()) for name in _FIELDS.split()}  # of a step's fields
 
 
@@ -466,10 +466,10 @@ def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int)
         at, line, before = row + rows.start, ring[row], [ring[row - 2 * axis.step], ring[row - axis.step]]
         out = max(0, row - 2 * axis.step) * axis.out_pitch  # the first is written until it is right
         if 0 <= at < rows.inputs:
-            reads = {"from": INPUT, "a": offset + at * axis.pitch, "repeat": size, "x_step": step}
+            reads = {"from": INPUT, "a": offset + at * axis.pitch, "x_size": size, "x_step": step}
             parts = {"out_pitch": columns.start * deep, "pitch": first * deep, "b_shift": last * deep}
             has = {"a_shift": line.at, "b": before[0].at, "c": before[1].at}
-            writer.step(lines.SLIDE_3, **reads, **parts, **has, count=count, out=out)
+            writer.step(lines.SLIDE_3, repeat=3, **reads, **parts, **has, count=count, out=out)
             continue
         writer.fill(line, count, 1)
         if row >= 2 * axis.step:
@@ -496,14 +496,14 @@ def slid_9(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int)
         if 0 <= at < rows.inputs:
             x, line, following = offset + at * axis.pitch, threes[at].on(left), threes[at + 1].on(left)
             if at == 0:
-                reads = {"from": INPUT, "a": x, "repeat": size, "x_step": step}
+                reads = {"from": INPUT, "a": x, "x_size": size, "x_step": step}
                 writer.step(lines.THREES, **reads, out=line.at)
             fields = dict(zip("abc", (line.at + start + further for further in across), strict=True))
             fields |= zip(("a_shift", "b_shift", "c_shift"), (row.at for row in three_rows), strict=True)
             fields |= zip(("out_pitch", "a_pitch", "pitch"), (row.at for row in nine_rows), strict=True)
             if at + 1 < rows.inputs:
-                fields |= {"repeat": size, "x_at": x + axis.pitch, "x_step": step, "to": following.at}
-            writer.step(lines.SLIDE_9, **fields, count=count, out=out)
+                fields |= {"x_size": size, "x_at": x + axis.pitch, "x_step": step, "to": following.at}
+            writer.step(lines.SLIDE_9, repeat=6, **fields, count=count, out=out)
             continue
         writer.fill(three_rows[-1], count, 1)
         writer.join(three_rows, count, 1, nine_rows[-1])
