@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import jit, merges
 from ..merges import Line
-from . import half
+from . import half, slides
 from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, poke, store, values
 
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
@@ -26,7 +26,7 @@ from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, p
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-THREES, SLIDE_3, SLIDE_9 = range(19, 22)
+THREES, SLIDE_9, SLIDE_3, SLIDE_3_BY_2 = range(19, 23)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
@@ -34,11 +34,12 @@ BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
 # rows with what is at `OUT` if `C` is 1.
-# `SLIDE_3`, `SLIDE_9` and `THREES` read X_SIZE elements, `X_STEP` apart in a window. `SLIDE_3` keeps a row at
-# `A_SHIFT`; its first window begins at OUT_PITCH, and those from PITCH to `B_SHIFT` are whole. `SLIDE_9` has
-# rows at `A_SHIFT`, `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it
-# writes the last, and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`. Their
-# REPEAT is as how many passes they count for threads.
+# `SLIDE_9` and `THREES` read X_SIZE elements, `X_STEP` apart in a window. `SLIDE_9` has rows at `A_SHIFT`,
+# `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it writes the last, and
+# reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
+# `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
+# those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
+# The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
 # dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, and of up to 9x9, at
@@ -50,13 +51,14 @@ FAMILIES = (
     frozenset((SCAN, PUT_4)),
     frozenset((TAKE, REDUCE, PUT)),
     frozenset((TAKE, STACK, PUT)),
-    frozenset((FILL, PUT_3, SLIDE_3)),
+    frozenset((SLIDE_3,)),
+    frozenset((SLIDE_3_BY_2,)),
     frozenset((FILL, JOIN_THREE, PUT_3, THREES, SLIDE_9)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(STACK + 1)),
 )
 # Passes that pairs of value and place do not have.
-ALONE = frozenset((PUT_4, REDUCE, STACK, THREES, SLIDE_3, SLIDE_9))
+ALONE = frozenset((PUT_4, REDUCE, STACK, THREES, SLIDE_9))
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -311,24 +313,6 @@ def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, ou
 # To read from memory, to compute and to write in one loop is done at once, and in several it is not.
 
 
-def slide_3(odd, merge, finish, knobs, write, blank, out, kept, a, b, x, size, step, scale, outputs):
-    """Windows of three along a row of input, which are kept, merged with those of two rows before."""
-    apart()
-    start, first, last, count = outputs
-    found = ends(odd, x, step, size)
-    for j in range(first, last):
-        row = three(merge, x, start + j, step)
-        found = bool(found | odd(peek(x, start + j + step)))
-        poke(kept, j, row)
-        poke(out, j, write(finish(merge(merge(peek(a, j), peek(b, j)), row), scale, knobs)))
-    for n in range(first + count - last):
-        j = n if n < first else last - first + n
-        row = clipped(merge, blank, x, start + j, step, size)
-        poke(kept, j, row)
-        poke(out, j, write(finish(merge(merge(peek(a, j), peek(b, j)), row), scale, knobs)))
-    return found
-
-
 def slide_9(odd, merge, finish, knobs, write, blank, out, sources, rows, tripled, following, scale, count):
     """A row of windows of nine or fewer, and `threes` of the row of input that follows.
 
@@ -432,7 +416,11 @@ def kernel(kind: Kind) -> Callable[..., None]:
     fills, copies, samples = of(FILL, fill), of(COPY, copy), of(SAMPLE, sample)
     joins, joins_down, joins_three = of(JOIN, join), of(JOIN_DOWN, join_down), of(JOIN_THREE, join_three)
     stacks, threes_in = of(STACK, stack), of(THREES, threes, never)
-    slides_3, slides_9 = of(SLIDE_3, slide_3, never), of(SLIDE_9, slide_9, never)
+    looks = odd if line.careful or SLIDE_3_BY_2 in passes else never
+    slides_9, slides_3 = of(SLIDE_9, slide_9, never), of(SLIDE_3, slides.slide_3, never)
+    slides_3_by_2 = of(SLIDE_3_BY_2, slides.slide_3, never)
+    by_1, by_2 = slides.slid_by_1, slides.slid_by_2
+    moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
     pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
     splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
     puts, puts_4 = of(PUT, put_placed if placed else put), of(PUT_4, put_4)
@@ -447,6 +435,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
         knobs = like[1], like[2]
+        uses = looks, merge, element, moved, give, finish, knobs, write
         found = False
         for task in range(first, last):
             unit, block = task // blocks.shape[0], ahead(pointer(blocks), task % blocks.shape[0] * BLOCK)
@@ -479,11 +468,16 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         joins_three(merge, out, a, b, c, shifts, count, repeat, pitches)
                 elif op == JOIN_DOWN:
                     joins_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
-                elif op == SLIDE_3:
-                    to, kept = ahead(y, peek(step, OUT)), ahead(lines, a_shift)
-                    outputs = out_pitch, pitch, b_shift, count
-                    row = (to, kept, b, c, a, peek(step, X_SIZE), peek(step, X_STEP), scale, outputs)
-                    found = bool(found | slides_3(odd, merge, finish, knobs, write, like[0], *row))
+                elif op in (SLIDE_3, SLIDE_3_BY_2):
+                    at = peek(step, OUT)
+                    to, chosen, x_at = ahead(y, at), ahead(places, at), ahead(x, peek(step, X_AT))
+                    across = (peek(step, X_SIZE), peek(step, X_STEP), peek(step, A), *shifts[1:], count)
+                    down = a_pitch, a_shift, pitch, peek(step, B), out_pitch
+                    slide_of = to, chosen, ahead(lines, peek(step, TO)), peek(step, C), x_at, scale, across, down
+                    if op == SLIDE_3:
+                        found = bool(found | slides_3(by_1, uses, like[0], *slide_of, 1))
+                    else:
+                        found = bool(found | slides_3_by_2(by_2, uses, like[0], *slide_of, 2))
                 elif op == SLIDE_9:
                     to, x_at = ahead(y, peek(step, OUT)), ahead(x, peek(step, X_AT))
                     rows = ahead(lines, a_shift), ahead(lines, b_shift), ahead(lines, shifts[2])

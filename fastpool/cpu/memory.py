@@ -142,6 +142,7 @@ def poke_8(typing_context, array, index, value):
     return types.void(array, types.intp, types.uint64), generate
 
 
+REGISTER = 64  # bytes
 GATHERED = 128  # bytes of sums of one phase that are in registers at once
 
 
@@ -203,6 +204,32 @@ def pointer(typing_context, array):
         return _data(context, builder, signature.args[0], arguments[0])
 
     return types.CPointer(array.dtype)(array), generate
+
+
+def together(itemsize: int) -> int:
+    """Elements of a register, or of two: loops of eight would be unrolled before they are vectorised."""
+    return max(16, REGISTER // itemsize)
+
+
+@intrinsic
+def lanes(typing_context, line):
+    """How many elements of a line are computed at once, which the compiler knows: their loops have no rest."""
+    values = line[0] if isinstance(line, types.BaseTuple) else line
+
+    def generate(context, builder, signature, arguments):
+        return ir.Constant(ir.IntType(64), together(values.dtype.bitwidth // 8))
+
+    return types.intp(line), generate
+
+
+@intrinsic
+def precedes(typing_context, first, second):
+    """Whether ``first < second``, of numbers of 32 bits, of which a register holds more than of 64."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.icmp_signed("<", *(builder.trunc(n, ir.IntType(32)) for n in arguments))
+
+    return types.boolean(types.intp, types.intp), generate
 
 
 @intrinsic

@@ -14,7 +14,7 @@ from ..merges import Line, add, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
-from .memory import c_strides, flatten, offsets, raw, storage
+from .memory import c_strides, flatten, offsets, raw, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, STACKED, Frame, Regular
 from .taps import fits as fits_taps
 
@@ -144,7 +144,10 @@ class Shape(NamedTuple):
             blocks = max(1, row.outputs // max(LOW, 4 * (row.span - 1)))
             blocks -= blocks % 2 if blocks > 1 else 0
             width = max(LONG // self.channels, 4 * columns.span)
-            width = columns.outputs if columns.outputs < 2 * width else width
+            parts = max(1, columns.outputs // width)
+            width = -(-columns.outputs // parts)
+            if (columns.outputs - (parts - 1) * width) * self.channels < together(self.itemsize):
+                width = columns.outputs
             return -(-row.outputs // blocks), width, self.channels
         if row.stacked:
             return 1, 1, min(self.channels, STACK // self.itemsize)
@@ -481,6 +484,8 @@ def _by_lines(
         commutes=not placed and not line.careful,
         grouped=not placed and _grouped(line),
         repeats=line.merge is not add,
+        floats=x.dtype.kind == "f",
+        lanes=together(np.dtype(line.dtype).itemsize),
     )
     if not shape.leading and program.slider(frame, shape.row, shape.columns):
         shape = shape._replace(row=shape.row._replace(slides=True))

@@ -373,6 +373,8 @@ class Frame(NamedTuple):
     commutes: bool  # elements may merge in any order
     grouped: bool  # and those of long rows do in groups
     repeats: bool  # merging elements more than once changes nothing
+    lanes: int  # elements that are computed at once
+    floats: bool  # elements of the input
 
 
 def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: Part, deep: int) -> Writer:
@@ -445,35 +447,40 @@ class Ring:
 
 
 def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None] | None:
-    """How to take windows at stride 1 row by row, where that is cheaper than in blocks."""
-    slides = rows.stride == columns.stride == 1 and rows.outputs > 4 * rows.span and not rows.swept
-    length = columns.outputs * frame.channels
-    if frame.placed or not frame.fused or not slides or length < SLID:
+    """How to take windows row by row, where that is cheaper than in blocks."""
+    if not frame.fused:
         return None
-    if rows.window == columns.window == 3 and not frame.converts:
-        return slid_3
+    length, strides = columns.outputs * frame.channels, (rows.stride, columns.stride)
+    if rows.window == columns.window == 3 and not frame.converts and _slides_3(frame, columns):
+        return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= frame.lanes else None
+    slides = strides == (1, 1) and rows.outputs > 4 * rows.span and not rows.swept
+    if frame.placed or not slides or length < SLID:
+        return None
     if 4 <= rows.window <= 9 and 3 <= columns.window <= 9 and frame.repeats and not frame.converts:
         return slid_9
     return doubled_down if rows.sweeps() and length > DOUBLED else None
 
 
+def _slides_3(frame: Frame, columns: Regular) -> bool:
+    """Whether, of windows along a row, those at the ends have but one element outside."""
+    stride, behind = columns.stride, (columns.outputs - 1) * columns.stride - columns.before + columns.step
+    few = columns.before <= columns.step and behind < columns.size
+    return few and (stride == 1 or (stride == 2 and columns.step == frame.channels == 1 and frame.floats))
+
+
 def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows of 3x3: each row of input is read in the pass that writes a row of output."""
-    axis, deep, (first, last) = rows.axis, frame.channels, columns.inside()
-    count, size, step = columns.outputs * deep, columns.inputs * deep, columns.axis.step * deep
-    ring = Ring(writer, 2 * axis.step + 1, count)
-    for row in range(rows.outputs - 1 + axis.span):
-        at, line, before = row + rows.start, ring[row], [ring[row - 2 * axis.step], ring[row - axis.step]]
-        out = max(0, row - 2 * axis.step) * axis.out_pitch  # the first is written until it is right
-        if 0 <= at < rows.inputs:
-            reads = {"from": INPUT, "a": offset + at * axis.pitch, "x_size": size, "x_step": step}
-            parts = {"out_pitch": columns.start * deep, "pitch": first * deep, "b_shift": last * deep}
-            has = {"a_shift": line.at, "b": before[0].at, "c": before[1].at}
-            writer.step(lines.SLIDE_3, repeat=3, **reads, **parts, **has, count=count, out=out)
-            continue
-        writer.fill(line, count, 1)
-        if row >= 2 * axis.step:
-            writer.put([*before, line], count, 1, out, axis.out_pitch)
+    """Windows of 3x3 in one pass: each row of input is read where a row of output is written."""
+    row, column, deep = rows.axis, columns.axis, frame.channels
+    count, size, step = columns.outputs * deep, columns.inputs * deep, column.step * deep
+    first = -(min(columns.start, 0) // column.stride)
+    last = (columns.inputs - column.span - columns.start) // column.stride + 1
+    pitch = -(-count // frame.lanes) * frame.lanes + frame.lanes  # rows of 8 KB would share lines of the cache
+    lines_at = writer.region(3 * pitch + 3 * (size + 4 * step), pitch).at
+    reads = {"x_at": offset, "x_size": size, "x_step": step, "pitch": row.pitch, "a_pitch": rows.inputs}
+    begins = {"a_shift": -rows.start, "a": columns.start * deep, "b_shift": first * deep, "c_shift": last * deep}
+    writes = {"out_pitch": row.out_pitch, "b": rows.outputs, "count": count, "repeat": 3 * rows.outputs}
+    op = lines.SLIDE_3 if row.stride == 1 else lines.SLIDE_3_BY_2
+    writer.step(op, **reads, **begins, **writes, to=lines_at, c=pitch)
 
 
 def slid_9(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
