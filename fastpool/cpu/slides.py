@@ -32,17 +32,15 @@ def slide_3(slid, uses, blank, out, places, kept, length, x, scale, across, down
         for row in range(rows):
             line = ahead(x, row * pitch)
             found = bool(found | ends(odd, line, start + step, start + step + stride * count, size))
-    for i in range(stride - 3, outputs):
-        row = stride * i + 2 - top
-        p = row_at(x, begin, end, empty, row - 1, rows, pitch)
-        q = row_at(x, begin, end, empty, row, rows, pitch)
-        to = max(0, i) * out_pitch  # the first row is written until it is right
+    for row in range(-top, stride * outputs + 3 - stride - top):
+        line = row_at(x, begin, end, empty, row, rows, pitch)
+        # A row of output is written until it is right
+        to = max(0, (row + top - 3 + stride) // stride) * out_pitch
         for j in range(0, count, together):
             at = min(j, count - together)
             y, chosen, own = ahead(out, to + at), ahead(places, to + at), ahead(c, j)
-            read, inside = start + stride * at, (first - at, last - at)
-            sources = ahead(a, j), ahead(b, j), ahead(p, read), ahead(q, read)
-            rest = scale, step, *inside, 3 * max(0, -row)
+            sources = ahead(a, j), ahead(b, j), ahead(line, start + stride * at)
+            rest = scale, step, first - at, last - at, 3 * max(0, -row)
             found = bool(found | slid(uses, blank, y, chosen, own, *sources, *rest))
         a, b, c = b, c, a
     return found
@@ -74,31 +72,31 @@ def ends(odd, x, low, high, size):
     return found
 
 
-def slid_by_1(uses, blank, out, places, kept, a, b, p, q, scale, step, first, last, shift):
-    """At stride 1, of the windows along two rows before and of the row `q`."""
+def slid_by_1(uses, blank, out, places, kept, a, b, x, scale, step, first, last, shift):
+    """Windows along a row at stride 1, merged with those of two rows before."""
     apart()
     odd, merge, element, moved, give, finish, knobs, write = uses
     found = False
     for j in range(lanes(kept)):
-        found = bool(found | odd(peek(q, j + step)))
-        row = three(merge, element, blank, q, j, step, precedes(first, j + 1), precedes(j + 1, last + 1))
+        found = bool(found | odd(peek(x, j + step)))
+        row = three(merge, element, blank, x, j, step, precedes(first, j + 1), precedes(j + 1, last + 1))
         above = merge(load(a, j, 0), load(b, j, 3))
         give(finish, knobs, write, out, places, j, merge(above, moved(row, 6)), scale)
         store(kept, j, moved(row, shift))
     return found
 
 
-def slid_by_2(uses, blank, out, places, kept, a, b, p, q, scale, step, first, last, shift):
-    """At stride 2, of the windows along the row before and of the rows `p` and `q`."""
+def slid_by_2(uses, blank, out, places, kept, a, b, x, scale, step, first, last, shift):
+    """As `slid_by_1`, at stride 2."""
     apart()
     odd, merge, element, moved, give, finish, knobs, write = uses
     found = False
     for j in range(lanes(kept)):
-        at, inside = 2 * j, (precedes(first, j + 1), precedes(j + 1, last + 1))
-        for tap in range(-1, 3):
-            found = bool(found | odd(peek(p, at + tap)) | odd(peek(q, at + tap)))
-        middle, row = three(merge, element, blank, p, at, 1, *inside), three(merge, element, blank, q, at, 1, *inside)
-        above = merge(load(b, j, 0), moved(middle, 3))
+        at = 2 * j
+        for tap in range(-1, 3):  # whole pairs of elements are read at once, and what is between others is not
+            found = bool(found | odd(peek(x, at + tap)))
+        row = three(merge, element, blank, x, at, 1, precedes(first, j + 1), precedes(j + 1, last + 1))
+        above = merge(load(a, j, 0), load(b, j, 3))
         give(finish, knobs, write, out, places, j, merge(above, moved(row, 6)), scale)
         store(kept, j, moved(row, shift))
     return found
