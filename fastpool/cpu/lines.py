@@ -35,15 +35,15 @@ BARE = 8
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
 # rows with what is at `OUT` if `C` is 1.
 # `SLIDE_9` and `THREES` read X_SIZE elements, `X_STEP` apart in a window. `SLIDE_9` has rows at `A_SHIFT`,
-# `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it writes the last, and
-# reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
+# `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it writes the last,
+# and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
 # The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
-# dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, and of up to 9x9, at
-# stride 1 over long rows; small windows else; all but the sliding ones.
+# dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3 at strides 1 and 2; up to
+# 9x9 over long rows; small windows else; all but the sliding ones.
 FAMILIES = (
     frozenset((SCAN, PAIR, PUT_2)),
     frozenset((PAIR, PAIR_IN, PUT_2)),
@@ -419,7 +419,6 @@ def kernel(kind: Kind) -> Callable[..., None]:
     looks = odd if line.careful or SLIDE_3_BY_2 in passes else never
     slides_9, slides_3 = of(SLIDE_9, slide_9, never), of(SLIDE_3, slides.slide_3, never)
     slides_3_by_2 = of(SLIDE_3_BY_2, slides.slide_3, never)
-    by_1, by_2 = slides.slid_by_1, slides.slid_by_2
     moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
     pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
     splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
@@ -469,15 +468,14 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif op == JOIN_DOWN:
                     joins_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
                 elif op in (SLIDE_3, SLIDE_3_BY_2):
-                    at = peek(step, OUT)
-                    to, chosen, x_at = ahead(y, at), ahead(places, at), ahead(x, peek(step, X_AT))
+                    x_at, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
                     across = (peek(step, X_SIZE), peek(step, X_STEP), peek(step, A), *shifts[1:], count)
                     down = a_pitch, a_shift, pitch, peek(step, B), out_pitch
-                    slide_of = to, chosen, ahead(lines, peek(step, TO)), peek(step, C), x_at, scale, across, down
+                    block_of = like[0], y, places, kept, peek(step, C), x_at, scale, across, down
                     if op == SLIDE_3:
-                        found = bool(found | slides_3(by_1, uses, like[0], *slide_of, 1))
+                        found = bool(found | slides_3(slides.slid_by_1, uses, *block_of, 1))
                     else:
-                        found = bool(found | slides_3_by_2(by_2, uses, like[0], *slide_of, 2))
+                        found = bool(found | slides_3_by_2(slides.slid_by_2, uses, *block_of, 2))
                 elif op == SLIDE_9:
                     to, x_at = ahead(y, peek(step, OUT)), ahead(x, peek(step, X_AT))
                     rows = ahead(lines, a_shift), ahead(lines, b_shift), ahead(lines, shifts[2])

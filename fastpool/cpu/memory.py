@@ -213,7 +213,7 @@ def together(itemsize: int) -> int:
 
 @intrinsic
 def lanes(typing_context, line):
-    """How many elements of a line are computed at once, which the compiler knows: their loops have no rest."""
+    """How many elements of a line are computed at once; compiled in, so that loops over them have no rest."""
     values = line[0] if isinstance(line, types.BaseTuple) else line
 
     def generate(context, builder, signature, arguments):

@@ -14,6 +14,9 @@ CHAIN = 4  # taps that are merged one after the other where windows overlap much
 LONGEST = 16  # taps that are merged so at all, along an axis
 MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
+WIDE = (
+    3  # registers that the shortest row of outputs fills which 3x3 windows at stride 1 slide over, of values
+)
 SLID = 150  # elements of the shortest row of outputs over which windows slide, row by row
 DOUBLED = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
@@ -452,7 +455,8 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
         return None
     length, strides = columns.outputs * frame.channels, (rows.stride, columns.stride)
     if rows.window == columns.window == 3 and not frame.converts and _slides_3(frame, columns):
-        return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= frame.lanes else None
+        least = frame.lanes * (1 if frame.placed or strides != (1, 1) else WIDE)
+        return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= least else None
     slides = strides == (1, 1) and rows.outputs > 4 * rows.span and not rows.swept
     if frame.placed or not slides or length < SLID:
         return None
@@ -474,10 +478,17 @@ def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int)
     count, size, step = columns.outputs * deep, columns.inputs * deep, column.step * deep
     first = -(min(columns.start, 0) // column.stride)
     last = (columns.inputs - column.span - columns.start) // column.stride + 1
-    pitch = -(-count // frame.lanes) * frame.lanes + frame.lanes  # rows of 8 KB would share lines of the cache
+    pitch = (
+        -(-count // frame.lanes) * frame.lanes + frame.lanes
+    )  # rows of 8 KB would share lines of the cache
     lines_at = writer.region(3 * pitch + 3 * (size + 4 * step), pitch).at
     reads = {"x_at": offset, "x_size": size, "x_step": step, "pitch": row.pitch, "a_pitch": rows.inputs}
-    begins = {"a_shift": -rows.start, "a": columns.start * deep, "b_shift": first * deep, "c_shift": last * deep}
+    begins = {
+        "a_shift": -rows.start,
+        "a": columns.start * deep,
+        "b_shift": first * deep,
+        "c_shift": last * deep,
+    }
     writes = {"out_pitch": row.out_pitch, "b": rows.outputs, "count": count, "repeat": 3 * rows.outputs}
     op = lines.SLIDE_3 if row.stride == 1 else lines.SLIDE_3_BY_2
     writer.step(op, **reads, **begins, **writes, to=lines_at, c=pitch)

@@ -14,9 +14,9 @@ from .memory import ahead, apart, lanes, load, peek, poke, precedes, store, valu
 def slide_3(slid, uses, blank, out, places, kept, length, x, scale, across, down, stride):
     """Windows of 3x3 over a block, of whose last rows of input windows of three are `kept`.
 
-    Each row of output is computed a register at a time, the last of them twice rather than few alone. Windows at
-    the ends read on, and what is outside they take for blank. Of the first and the last row of input there
-    are copies, since what is before the one and behind the other may be no memory.
+    The rows of input are read in the order of addresses, a register of windows at a time, the last of them
+    twice rather than few alone. Windows at the ends read on, and what is outside they take for blank. Of the
+    first and the last row there are copies, since before the one and behind the other may be no memory.
     """
     odd, (size, step, start, first, last, count) = uses[0], across
     rows, top, pitch, outputs, out_pitch = down
@@ -93,7 +93,9 @@ def slid_by_2(uses, blank, out, places, kept, a, b, x, scale, step, first, last,
     found = False
     for j in range(lanes(kept)):
         at = 2 * j
-        for tap in range(-1, 3):  # whole pairs of elements are read at once, and what is between others is not
+        for tap in range(
+            -1, 3
+        ):  # whole pairs of elements are read at once, and what is between others is not
             found = bool(found | odd(peek(x, at + tap)))
         row = three(merge, element, blank, x, at, 1, precedes(first, j + 1), precedes(j + 1, last + 1))
         above = merge(load(a, j, 0), load(b, j, 3))
