@@ -42,8 +42,8 @@ BARE = 8
 # The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
-# dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3 at strides 1 and 2; up to
-# 9x9 over long rows; small windows else; all but the sliding ones.
+# dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, at strides 1 and 2, and
+# of up to 9x9, over long rows; small windows else; all but the sliding ones.
 FAMILIES = (
     frozenset((SCAN, PAIR, PUT_2)),
     frozenset((PAIR, PAIR_IN, PUT_2)),
