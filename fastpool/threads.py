@@ -10,9 +10,9 @@ to compile (docs/architecture.md).
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
+from queue import SimpleQueue
 from typing import Any
 
 from . import checks
@@ -29,17 +29,77 @@ def _default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Part:
+    """Work of a call that a helper begins, or the caller takes back, whoever comes first."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work: Callable[[], None] | None = work
+        self.takers = count()
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def taken(self) -> Callable[[], None] | None:
+        """The work, for the first who asks."""
+        if next(self.takers):
+            return None
+        work, self.work = self.work, None
+        return work
+
+    def run(self) -> None:
+        """Do it, unless the caller has it."""
+        work = self.taken()
+        if work:
+            try:
+                work()
+            except BaseException as error:
+                self.error = error
+            finally:
+                self.done.release()
+
+    def wait(self) -> BaseException | None:
+        """Until it is done, or nobody will do it; what went wrong."""
+        if not self.taken():
+            self.done.acquire()
+        return self.error
+
+
+def _help(parts: SimpleQueue[_Part | None]) -> None:
+    """What a helper does as long as it lives."""
+    while part := parts.get():
+        part.run()
+        del part
+
+
 class _Team:
-    """The number of threads and the pool that supplies all but the calling one."""
+    """The number of threads, and the helpers, all but the calling one, that start with the first work."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.pool: ThreadPoolExecutor | None = None
+        self.parts: SimpleQueue[_Part | None] = SimpleQueue()
+        self.helpers: list[threading.Thread] = []
+        self.starting = threading.Lock()
 
-    def helpers(self) -> ThreadPoolExecutor:
-        if self.pool is None:
-            self.pool = ThreadPoolExecutor(max(self.size - 1, 1), thread_name_prefix="fastpool")
-        return self.pool
+    def submit(self, work: Callable[[], None]) -> _Part:
+        """Work for a helper; RuntimeError where no thread starts any more."""
+        if len(self.helpers) < self.size - 1:
+            self.start()
+        part = _Part(work)
+        self.parts.put(part)
+        return part
+
+    def start(self) -> None:
+        """Start the helpers. They do not keep the interpreter from ending."""
+        with self.starting:
+            while len(self.helpers) < self.size - 1:
+                helper = threading.Thread(target=_help, args=(self.parts,), name="fastpool", daemon=True)
+                helper.start()
+                self.helpers.append(helper)
+
+    def dismiss(self) -> None:
+        """No more work: what is under way is finished, and what comes late its caller does."""
+        for _ in self.helpers:
+            self.parts.put(None)
 
 
 class _Current:
@@ -48,13 +108,13 @@ class _Current:
     team = _Team(_default_threads())
 
 
-def _forget_pool() -> None:
+def _new_team() -> None:
     """In a forked child: the parent's threads do not exist here, the next call starts new ones."""
-    _Current.team.pool = None
+    _Current.team = _Team(_Current.team.size)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_new_team)
 
 
 def get_num_threads() -> int:
@@ -98,7 +158,8 @@ def set_num_threads(n: int) -> None:
     1
     >>> fp.set_num_threads(before)
     """
-    _Current.team = _Team(checks.integer("n", n, minimum=1))
+    before, _Current.team = _Current.team, _Team(checks.integer("n", n, minimum=1))
+    before.dismiss()
 
 
 class _Here(threading.local):
@@ -151,17 +212,18 @@ def run(
     numbers = count()
 
     def take() -> None:
-        own = scratch()
+        own: tuple[Any, ...] | None = None
         while (number := next(numbers)) < ranges:
+            own = scratch() if own is None else own
             kernel(*arguments, *own, number * tasks // ranges, (number + 1) * tasks // ranges)
 
     try:
-        helpers = [team.helpers().submit(take) for _ in range(min(team.size, ranges) - 1)]
+        parts = [team.submit(take) for _ in range(min(team.size, ranges) - 1)]
     except RuntimeError:  # the interpreter is shutting down and starts no more threads
-        helpers = []
+        parts = []
     try:
         take()
-    finally:  # helpers that have not begun by now would find nothing to do
-        begun = [helper for helper in helpers if not helper.cancel()]
-        for helper in begun:
-            helper.result()
+    finally:  # a helper that has not begun by now would find nothing to do
+        errors = [part.wait() for part in parts]
+    for error in filter(None, errors):
+        raise error
