@@ -109,6 +109,40 @@ def rounded_narrow(value, scale, knobs):
     return np.floor(np.float32(np.int32(value)) * scale + half)
 
 
+# The same by one divisor d of all windows, in numbers of 16 bits, of which a register holds twice as many:
+# half up is floor((value + d // 2) / d), and floor(n / d) = n m >> 15 + b for n < 2^15, where d <= 2^b and
+# m = ceil(2^(15+b) / d) (Granlund and Montgomery 1994). Knobs are what is added, m and b - 1.
+
+BELOW = 128  # what is added, d times, so that nothing is below 0
+
+
+def rounded_shares(value, scale, knobs):
+    """`rounded` of sums of unsigned numbers."""
+    n = np.uint16(value + knobs[0])
+    return np.uint16(np.uint16((np.uint32(n) * np.uint32(knobs[1])) >> np.uint32(16)) >> knobs[2])
+
+
+def rounded_shares_signed(value, scale, knobs):
+    """`rounded` of sums of signed numbers."""
+    n = np.uint16(value + knobs[0])
+    share = np.uint16(np.uint16((np.uint32(n) * np.uint32(np.uint16(knobs[1]))) >> np.uint32(16)) >> knobs[2])
+    return np.int16(np.int16(share) - np.int16(BELOW))
+
+
+def in_shares(line: "Line", elements: int, divisor: int) -> tuple["Line", list[int]] | None:
+    """The line of narrow averages by one divisor and its knobs; None where numbers of 16 bits do not fit."""
+    signed = line.dtype == "int16"
+    added = divisor // 2 + signed * BELOW * divisor
+    if line.finish is not rounded_narrow or not 2 <= elements <= divisor:
+        return None
+    if elements * (127 if signed else 255) + added >= 2**15:
+        return None
+    bits = (divisor - 1).bit_length()
+    factor = -(-(2 ** (15 + bits)) // divisor)
+    finish = rounded_shares_signed if signed else rounded_shares
+    return line._replace(finish=finish), [added, factor - signed * (factor >> 15 << 16), bits - 1]
+
+
 # Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where a library would
 # be called for one number after the other (10 ns each, and 2 here). To 1e-10, for sums that become float32.
 # With x = k log 2 + r and abs(r) < 0.35, exp(x) = 2^k (1 + q) and expm1(x) = 2^k q + (2^k - 1), where

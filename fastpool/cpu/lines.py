@@ -26,7 +26,7 @@ from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, p
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-THREES, SLIDE_9, SLIDE_3, SLIDE_3_BY_2 = range(19, 23)
+SLIDE_3, SLIDE_3_BY_2, SLIDE_9 = range(19, 22)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
@@ -34,12 +34,10 @@ BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
 # rows with what is at `OUT` if `C` is 1.
-# `SLIDE_9` and `THREES` read X_SIZE elements, `X_STEP` apart in a window. `SLIDE_9` has rows at `A_SHIFT`,
-# `B_SHIFT` and `C_SHIFT`, and those of three at OUT_PITCH, A_PITCH and PITCH, of which it writes the last,
-# and reads the next row of input at `X_AT`, whose windows of three it writes to `TO`.
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
-# The REPEAT of these is as how many passes they count for threads.
+# Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
+# window of three begin. The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
 # dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, at strides 1 and 2, and
@@ -53,12 +51,12 @@ FAMILIES = (
     frozenset((TAKE, STACK, PUT)),
     frozenset((SLIDE_3,)),
     frozenset((SLIDE_3_BY_2,)),
-    frozenset((FILL, JOIN_THREE, PUT_3, THREES, SLIDE_9)),
+    frozenset((SLIDE_9,)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(STACK + 1)),
 )
 # Passes that pairs of value and place do not have.
-ALONE = frozenset((PUT_4, REDUCE, STACK, THREES, SLIDE_9))
+ALONE = frozenset((PUT_4, REDUCE, STACK, SLIDE_9))
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -310,83 +308,8 @@ def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, ou
             poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
 
 
-# To read from memory, to compute and to write in one loop is done at once, and in several it is not.
-
-
-def slide_9(odd, merge, finish, knobs, write, blank, out, sources, rows, tripled, following, scale, count):
-    """A row of windows of nine or fewer, and `threes` of the row of input that follows.
-
-    Three `sources` merge to a row, which is kept; the last three `rows` to one, which is kept too; and three
-    of these `tripled` to the output.
-    """
-    apart()
-    to, x, size, step = following
-    found, both = ends(odd, x, step, size), max(0, min(count, size - 2 * step))
-    for j in range(both):
-        poke(out, j, write(finish(nine(merge, sources, rows, tripled, j), scale, knobs)))
-        found = bool(found | odd(peek(x, j + step)))
-        poke(to, j, three(merge, x, j, step))
-    for j in range(both, count):
-        poke(out, j, write(finish(nine(merge, sources, rows, tripled, j), scale, knobs)))
-    return bool(found | threes_from(odd, merge, blank, to, x, size, step, both))
-
-
-def threes(odd, merge, blank, out, x, size, step):
-    """Windows of three along a row of input that begin in it, or as far as they reach before it."""
-    apart()
-    return bool(ends(odd, x, step, size) | threes_from(odd, merge, blank, out, x, size, step, 0))
-
-
-def threes_from(odd, merge, blank, out, x, size, step, start):
-    """Those from `start` on, and those at the edges; not whether there is a NaN at the ends."""
-    apart()
-    found = False
-    for j in range(start, size - 2 * step):
-        found = bool(found | odd(peek(x, j + step)))
-        poke(out, j, three(merge, x, j, step))
-    for j in range(min(2 * step, size)):
-        poke(out, j - 2 * step, clipped(merge, blank, x, j - 2 * step, step, size))
-        poke(out, size - 1 - j, clipped(merge, blank, x, size - 1 - j, step, size))
-    return found
-
-
-def three(merge, x, at, step):
-    """One window of three."""
-    return merge(merge(peek(x, at), peek(x, at + step)), peek(x, at + 2 * step))
-
-
-def nine(merge, sources, rows, tripled, j):
-    """One window of `slide_9`; what it merges on the way is kept in the last of `rows` and of `tripled`."""
-    row = merge(merge(peek(sources[0], j), peek(sources[1], j)), peek(sources[2], j))
-    poke(rows[2], j, row)
-    newest = merge(merge(peek(rows[0], j), peek(rows[1], j)), row)
-    poke(tripled[2], j, newest)
-    return merge(merge(peek(tripled[0], j), peek(tripled[1], j)), newest)
-
-
-def clipped(merge, blank, x, at, step, size):
-    """As `three`, of elements inside the row."""
-    found = blank
-    for tap in range(at, at + 3 * step, step):
-        if 0 <= tap < size:
-            found = merge(found, peek(x, tap))
-    return found
-
-
-def ends(odd, x, count, size):
-    """Whether there is a NaN in so many elements at either end of a row."""
-    found = False
-    for j in range(min(count, size)):
-        found = bool(found | odd(peek(x, j)) | odd(peek(x, size - 1 - j)))
-    return found
-
-
-def nothing(*arguments):
-    """In place of a pass that the kernel does not have."""
-
-
 def never(*arguments):
-    """As `nothing`, for passes that tell whether they met a NaN."""
+    """In place of the question whether there is a NaN."""
     return False
 
 
@@ -407,24 +330,17 @@ def kernel(kind: Kind) -> Callable[..., None]:
     )
     odd = half.IS_NAN[kind.source]
 
-    passes = FAMILIES[kind.family] - (ALONE if placed else frozenset())
-
-    def of(op, function, otherwise=nothing):
-        return function if op in passes else otherwise
-
-    scans, takes = of(SCAN, scan, never), of(TAKE, take, never)
-    fills, copies, samples = of(FILL, fill), of(COPY, copy), of(SAMPLE, sample)
-    joins, joins_down, joins_three = of(JOIN, join), of(JOIN_DOWN, join_down), of(JOIN_THREE, join_three)
-    stacks, threes_in = of(STACK, stack), of(THREES, threes, never)
-    looks = odd if line.careful or SLIDE_3_BY_2 in passes else never
-    slides_9, slides_3 = of(SLIDE_9, slide_9, never), of(SLIDE_3, slides.slide_3, never)
-    slides_3_by_2 = of(SLIDE_3_BY_2, slides.slide_3, never)
+    # Each tells whether the kernel has a pass; numba drops what is behind `if False` before it looks at it.
+    has = (FAMILIES[kind.family] - (ALONE if placed else frozenset())).__contains__
+    scans, takes, fills, copies, samples = map(has, (SCAN, TAKE, FILL, COPY, SAMPLE))
+    joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
+    pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
+    puts, puts_2, puts_3, puts_4 = map(has, (PUT, PUT_2, PUT_3, PUT_4))
+    slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
+    slides_at_all = slides_3 or slides_3_by_2 or slides_9
+    looks = odd if line.careful or slides_3_by_2 else never
     moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
-    pairs, pairs_in, reduces = of(PAIR, pair), of(PAIR_IN, pair_in, never), of(REDUCE, reduce)
-    splits_2, splits_3, splits_4 = of(SPLIT_2, split_2), of(SPLIT_3, split_3), of(SPLIT_4, split_4)
-    puts, puts_4 = of(PUT, put_placed if placed else put), of(PUT_4, put_4)
-    puts_2 = of(PUT_2, put_2_placed if placed else put_2)
-    puts_3 = of(PUT_3, put_3_placed if placed else put_3)
+    give_1, give_2, give_3 = (put_placed, put_2_placed, put_3_placed) if placed else (put, put_2, put_3)
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -433,8 +349,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
         scales, factors = weights
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
-        knobs = like[1], like[2]
-        uses = looks, merge, element, moved, give, finish, knobs, write
+        knobs = like[1], like[2], like[3]
         found = False
         for task in range(first, last):
             unit, block = task // blocks.shape[0], ahead(pointer(blocks), task % blocks.shape[0] * BLOCK)
@@ -452,99 +367,80 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 a = ahead(choose(where & 1, x, zero, lines), peek(step, A))
                 b = ahead(choose(where & 2, x, zero, lines), peek(step, B))
                 c = ahead(choose(where & 4, x, zero, lines), peek(step, C))
-                out = ahead(lines, peek(step, OUT))
+                out, to = ahead(lines, peek(step, OUT)), ahead(y, peek(step, OUT))
                 a_shift, b_shift = peek(step, A_SHIFT), peek(step, B_SHIFT)
                 shifts, pitches = (a_shift, b_shift, peek(step, C_SHIFT)), (out_pitch, a_pitch, pitch)
-                if op == JOIN:
+                if joins and op == JOIN:
                     if placed and where & BARE:
-                        joins(merge, out, bare(a), bare(b), a_shift, b_shift, count, repeat, *pitches)
+                        join(merge, out, bare(a), bare(b), a_shift, b_shift, count, repeat, *pitches)
                     else:
-                        joins(merge, out, a, b, a_shift, b_shift, count, repeat, *pitches)
-                elif op == JOIN_THREE:
+                        join(merge, out, a, b, a_shift, b_shift, count, repeat, *pitches)
+                elif joins_three and op == JOIN_THREE:
                     if placed and where & BARE:
-                        joins_three(merge, out, bare(a), bare(b), bare(c), shifts, count, repeat, pitches)
+                        join_three(merge, out, bare(a), bare(b), bare(c), shifts, count, repeat, pitches)
                     else:
-                        joins_three(merge, out, a, b, c, shifts, count, repeat, pitches)
-                elif op == JOIN_DOWN:
-                    joins_down(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch)
-                elif op in (SLIDE_3, SLIDE_3_BY_2):
-                    x_at, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
+                        join_three(merge, out, a, b, c, shifts, count, repeat, pitches)
+                elif joins_down and op == JOIN_DOWN:
+                    join_down(merge, out, a, b, a_shift, b_shift, count, repeat, *pitches)
+                elif slides_at_all and op >= SLIDE_3:
+                    uses = looks, merge, element, moved, give, finish, knobs, write
+                    rows, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
                     across = (peek(step, X_SIZE), peek(step, X_STEP), peek(step, A), *shifts[1:], count)
-                    down = a_pitch, a_shift, pitch, peek(step, B), out_pitch
-                    block_of = like[0], y, places, kept, peek(step, C), x_at, scale, across, down
-                    if op == SLIDE_3:
-                        found = bool(found | slides_3(slides.slid_by_1, uses, *block_of, 1))
-                    else:
-                        found = bool(found | slides_3_by_2(slides.slid_by_2, uses, *block_of, 2))
-                elif op == SLIDE_9:
-                    to, x_at = ahead(y, peek(step, OUT)), ahead(x, peek(step, X_AT))
-                    rows = ahead(lines, a_shift), ahead(lines, b_shift), ahead(lines, shifts[2])
-                    tripled = ahead(lines, out_pitch), ahead(lines, a_pitch), ahead(lines, pitch)
-                    following = ahead(lines, peek(step, TO)), x_at, peek(step, X_SIZE), peek(step, X_STEP)
-                    nine_of = (like[0], to, (a, b, c), rows, tripled, following, scale, count)
-                    found = bool(found | slides_9(odd, merge, finish, knobs, write, *nine_of))
-                elif op == THREES:
-                    reads = a, peek(step, X_SIZE), peek(step, X_STEP)
-                    found = bool(found | threes_in(odd, merge, like[0], out, *reads))
-                elif op == PAIR:
+                    downwards = a_pitch, a_shift, pitch, peek(step, B), out_pitch
+                    whole = uses, like[0], y, places, kept, peek(step, C), rows, scale, across, downwards
+                    if slides_3:
+                        found = bool(found | slides.slide_3(*whole, slides.slid_by_1, 1))
+                    if slides_3_by_2:
+                        found = bool(found | slides.slide_3(*whole, slides.slid_by_2, 2))
+                    if slides_9:
+                        found = bool(found | slides.slide_9(*whole, peek(step, OUT)))
+                elif pairs and op == PAIR:
                     if placed and where & BARE:
-                        pairs(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)
+                        pair(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)
                     else:
-                        pairs(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
-                elif op == PUT_2:
-                    to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
+                        pair(merge, out, a, b_shift, count, repeat, out_pitch, pitch)
+                elif puts_2 and op == PUT_2:
                     rest = (scale, shifts, count, repeat, out_pitch, pitch)
-                    puts_2(merge, finish, knobs, write, to, chosen, a, b, *rest)
-                elif op == PUT_3:
-                    to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
+                    give_2(merge, finish, knobs, write, to, ahead(places, peek(step, OUT)), a, b, *rest)
+                elif puts_3 and op == PUT_3:
                     rest = (scale, shifts, count, repeat, out_pitch, pitch)
-                    puts_3(merge, finish, knobs, write, to, chosen, a, b, c, *rest)
-                elif op == STACK:
-                    stacks(
-                        merge, out, ahead(lines, peek(step, B)), a, peek(step, C) == 1, count, repeat, pitch
-                    )
-                elif op == REDUCE:
-                    reduces(merge, out, a, count, repeat, out_pitch, pitch)
-                elif op == PUT_4:
-                    to, d = ahead(y, peek(step, OUT)), ahead(c, peek(step, B) - peek(step, A))
-                    puts_4(
-                        merge, finish, knobs, write, to, a, b, c, d, scale, count, repeat, out_pitch, pitch
-                    )
-                elif op == PUT:
-                    to, chosen = ahead(y, peek(step, OUT)), ahead(places, peek(step, OUT))
+                    give_3(merge, finish, knobs, write, to, ahead(places, peek(step, OUT)), a, b, c, *rest)
+                elif puts_4 and op == PUT_4:
+                    d, results = ahead(c, peek(step, B) - peek(step, A)), (finish, knobs, write, to)
+                    put_4(merge, *results, a, b, c, d, scale, count, repeat, out_pitch, pitch)
+                elif puts and op == PUT:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
-                    apart_by = (out_pitch, pitch, *shifts)
-                    puts(finish, knobs, write, to, chosen, a, along, down, count, repeat, apart_by)
-                elif op == SCAN:
-                    found = bool(found | scans(odd, ahead(x, peek(step, A)), count, repeat, pitch))
-                elif op == TAKE:
-                    x_at = ahead(x, peek(step, A))
-                    found = bool(
-                        found
-                        | takes(odd, read, lift, element, knobs, out, x_at, count, repeat, out_pitch, pitch)
-                    )
-                elif op == PAIR_IN:
-                    x_at = ahead(x, peek(step, A))
-                    pairs_in(
-                        merge, read, lift, element, knobs, out, x_at, b_shift, count, repeat, out_pitch, pitch
-                    )
-                elif op == FILL:
-                    fills(out, element(like[0], 0), count, repeat, out_pitch)
-                elif op == COPY:
-                    copies(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
-                elif op == SAMPLE:
-                    samples(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
-                else:
-                    line, apart = values(a), peek(step, B)
-                    to = values(out)
-                    second, third, fourth = ahead(to, apart), ahead(to, 2 * apart), ahead(to, 3 * apart)
+                    chosen, apart_by = ahead(places, peek(step, OUT)), (out_pitch, pitch, *shifts)
+                    give_1(finish, knobs, write, to, chosen, a, along, down, count, repeat, apart_by)
+                elif stacks and op == STACK:
+                    held, onto = ahead(lines, peek(step, B)), peek(step, C) == 1
+                    stack(merge, out, held, a, onto, count, repeat, pitch)
+                elif reduces and op == REDUCE:
+                    reduce(merge, out, a, count, repeat, out_pitch, pitch)
+                elif scans and op == SCAN:
+                    found = bool(found | scan(odd, ahead(x, peek(step, A)), count, repeat, pitch))
+                elif takes and op == TAKE:
+                    of = odd, read, lift, element, knobs, out, ahead(x, peek(step, A))
+                    found = bool(found | take(*of, count, repeat, out_pitch, pitch))
+                elif pairs_in and op == PAIR_IN:
+                    two = merge, read, lift, element, knobs, out, ahead(x, peek(step, A)), b_shift
+                    pair_in(*two, count, repeat, out_pitch, pitch)
+                elif fills and op == FILL:
+                    fill(out, element(like[0], 0), count, repeat, out_pitch)
+                elif copies and op == COPY:
+                    copy(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
+                elif samples and op == SAMPLE:
+                    sample(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
+                elif splits:
+                    source, far, onto = values(a), peek(step, B), values(out)
+                    second, third, fourth = ahead(onto, far), ahead(onto, 2 * far), ahead(onto, 3 * far)
                     if op == SPLIT_2:
-                        splits_2(to, second, line, count, repeat, out_pitch, pitch)
+                        split_2(onto, second, source, count, repeat, out_pitch, pitch)
                     elif op == SPLIT_3:
-                        splits_3(to, second, third, line, count, repeat, out_pitch, pitch)
+                        split_3(onto, second, third, source, count, repeat, out_pitch, pitch)
                     else:
-                        splits_4(to, second, third, fourth, line, count, repeat, out_pitch, pitch)
+                        split_4(onto, second, third, fourth, source, count, repeat, out_pitch, pitch)
         if found:
             met[0] = 1
 

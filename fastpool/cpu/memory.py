@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from ..windows import Integers
@@ -248,107 +248,122 @@ def apart(typing_context):
     return types.void(), generate
 
 
-@intrinsic
-def _further(typing_context, start, count):
-    def generate(context, builder, signature, arguments):
-        return builder.gep(arguments[0], [arguments[1]], inbounds=True)
-
-    return start(start, types.intp), generate
-
-
 # Lines: pointers, or for elements that are pairs of value and place, pairs of pointers. A tuple of the first
-# alone is a bare line, whose places are 0 ----------------------------------------------------------------
+# alone is a bare line, whose places are 0. Each is an intrinsic, since numba compiles overloads one by one --
 
 
-def load(line, index, shift):
+def _parts(builder, kind, line):
+    """The pointers of a line, its values' first."""
+    return cgutils.unpack_tuple(builder, line) if isinstance(kind, types.BaseTuple) else [line]
+
+
+def _element(kind):
+    """What `load` gives of a line, and how many values that is."""
+    if isinstance(kind, types.BaseTuple):
+        return types.Tuple((kind[0].dtype, types.int32))
+    return kind.dtype
+
+
+@intrinsic
+def load(typing_context, line, index, shift):
     """Element `index` of a line, its place `shift` further on."""
-    raise NotImplementedError
+
+    def generate(context, builder, signature, arguments):
+        kind, parts = signature.args[0], _parts(builder, signature.args[0], arguments[0])
+        kinds = kind.types if isinstance(kind, types.BaseTuple) else [kind]
+        found = [
+            context.unpack_value(builder, each.dtype, builder.gep(part, [arguments[1]], inbounds=True))
+            for each, part in zip(kinds, parts, strict=True)
+        ]
+        if not isinstance(kind, types.BaseTuple):
+            return found[0]
+        place = builder.trunc(arguments[2], ir.IntType(32))
+        found[1:] = [builder.add(each, place) for each in found[1:]] or [place]
+        return context.make_tuple(builder, signature.return_type, found)
+
+    return _element(line)(line, types.intp, types.intp), generate
 
 
-def store(line, index, element):
+@intrinsic
+def store(typing_context, line, index, element):
     """Write element `index` of a line."""
-    raise NotImplementedError
+    wanted = _element(line)
+
+    def generate(context, builder, signature, arguments):
+        kind, parts = signature.args[0], _parts(builder, signature.args[0], arguments[0])
+        paired = isinstance(kind, types.BaseTuple)
+        found = cgutils.unpack_tuple(builder, arguments[2]) if paired else [arguments[2]]
+        for each, part, value in zip(kind.types if paired else [kind], parts, found, strict=True):
+            place = builder.gep(part, [arguments[1]], inbounds=True)
+            context.pack_value(builder, each.dtype, value, place)
+        return context.get_dummy_value()
+
+    return types.void(line, types.intp, wanted), generate
 
 
-def ahead(line, count):
+@intrinsic
+def ahead(typing_context, line, count):
     """The line from element `count` on."""
-    raise NotImplementedError
+
+    def generate(context, builder, signature, arguments):
+        parts = _parts(builder, signature.args[0], arguments[0])
+        parts = [builder.gep(part, [arguments[1]], inbounds=True) for part in parts]
+        paired = isinstance(signature.args[0], types.BaseTuple)
+        return context.make_tuple(builder, signature.return_type, parts) if paired else parts[0]
+
+    return line(line, types.intp), generate
 
 
-def values(line):
+@intrinsic
+def values(typing_context, line):
     """The pointer to a line's values."""
-    raise NotImplementedError
+
+    def generate(context, builder, signature, arguments):
+        return _parts(builder, signature.args[0], arguments[0])[0]
+
+    return (line[0] if isinstance(line, types.BaseTuple) else line)(line), generate
 
 
-def bare(line):
+@intrinsic
+def bare(typing_context, line):
     """The line, its places taken for 0."""
-    raise NotImplementedError
+
+    def generate(context, builder, signature, arguments):
+        parts = _parts(builder, signature.args[0], arguments[0])
+        paired = isinstance(signature.args[0], types.BaseTuple)
+        return context.make_tuple(builder, signature.return_type, parts[:1]) if paired else parts[0]
+
+    return (types.Tuple((line[0],)) if isinstance(line, types.BaseTuple) else line)(line), generate
 
 
-def pointers(arrays):
+@intrinsic
+def pointers(typing_context, arrays):
     """The line that begins with `arrays`."""
-    raise NotImplementedError
+    paired = isinstance(arrays, types.BaseTuple)
+    kinds = [types.CPointer(each.dtype) for each in (arrays.types if paired else [arrays])]
+
+    def generate(context, builder, signature, arguments):
+        given = _parts(builder, signature.args[0], arguments[0])
+        parts = [
+            _data(context, builder, kind, each)
+            for kind, each in zip(arrays.types if paired else [arrays], given, strict=True)
+        ]
+        return context.make_tuple(builder, signature.return_type, parts) if paired else parts[0]
+
+    return (types.Tuple(kinds) if paired else kinds[0])(arrays), generate
 
 
-def choose(inputs, x, zeros, line):
+@intrinsic
+def choose(typing_context, inputs, x, zeros, line):
     """The input as a line where `inputs`, its places from `zeros`; the line where dtypes differ."""
-    raise NotImplementedError
+    paired = isinstance(line, types.BaseTuple)
 
+    def generate(context, builder, signature, arguments):
+        if x != (line[0] if paired else line):
+            return arguments[3]
+        wanted = context.is_true(builder, signature.args[0], arguments[0])
+        own = _parts(builder, line, arguments[3])
+        parts = [builder.select(wanted, *each) for each in zip(arguments[1:3], own, strict=False)]
+        return context.make_tuple(builder, line, parts) if paired else parts[0]
 
-@overload(load, jit_options={"forceinline": True})
-def _load(line, index, shift):
-    if isinstance(line, types.BaseTuple) and len(line) == 1:
-        return lambda line, index, shift: (peek(line[0], index), np.int32(shift))
-    if isinstance(line, types.BaseTuple):
-        return lambda line, index, shift: (peek(line[0], index), np.int32(peek(line[1], index) + shift))
-    return lambda line, index, shift: peek(line, index)  # noqa: ARG005
-
-
-@overload(store, jit_options={"forceinline": True})
-def _store(line, index, element):
-    if isinstance(line, types.BaseTuple):
-
-        def store_pair(line, index, element):
-            poke(line[0], index, element[0])
-            poke(line[1], index, element[1])
-
-        return store_pair
-    return lambda line, index, element: poke(line, index, element)  # noqa: PLW0108
-
-
-@overload(ahead)
-def _ahead(line, count):
-    if isinstance(line, types.BaseTuple):
-        return lambda line, count: (_further(line[0], count), _further(line[1], count))
-    return lambda line, count: _further(line, count)  # noqa: PLW0108
-
-
-@overload(values)
-def _values(line):
-    if isinstance(line, types.BaseTuple):
-        return lambda line: line[0]
-    return lambda line: line
-
-
-@overload(bare)
-def _bare(line):
-    if isinstance(line, types.BaseTuple):
-        return lambda line: (line[0],)
-    return lambda line: line
-
-
-@overload(pointers)
-def _pointers(arrays):
-    if isinstance(arrays, types.BaseTuple):
-        return lambda arrays: (pointer(arrays[0]), pointer(arrays[1]))
-    return lambda arrays: pointer(arrays)  # noqa: PLW0108
-
-
-@overload(choose)
-def _choose(inputs, x, zeros, line):
-    placed = isinstance(line, types.BaseTuple)
-    if x != (line[0] if placed else line):
-        return lambda inputs, x, zeros, line: line  # noqa: ARG005
-    if placed:
-        return lambda inputs, x, zeros, line: (x, zeros) if inputs else line
-    return lambda inputs, x, zeros, line: x if inputs else line  # noqa: ARG005
+    return line(inputs, x, zeros, line), generate

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import reuse, threads, windows
 from ..folds import RANKS
-from ..merges import Line, add, unlifted
+from ..merges import Line, add, in_shares, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, turn
@@ -468,6 +468,10 @@ def _by_lines(
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
     scales, factors, uniform = _weights(shape, divisors, line)
+    knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
+    if uniform and line.scales == "inverse":
+        divisor = math.prod(int(factor[0]) for factor in divisors)
+        line, knobs = in_shares(line, shape.elements()[0], divisor) or (line, knobs)
     units = shape.row.step * geometry.plane[-1], shape.columns.step
     if placed:
         scales, factors = _corners(shape, geometry)
@@ -501,7 +505,6 @@ def _by_lines(
     name = operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}"
     family = lines.family(steps[:, lines.OP].tolist())
     kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed, family)
-    knobs = [*params, 0.0, 0.0][:2] if line.dtype == "float64" else [0, 0]
     like = np.array([line.neutral, *knobs], line.dtype)
     work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * shape.outer.shape[1]
     return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, work)

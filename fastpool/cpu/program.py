@@ -17,7 +17,7 @@ SWEPT = 13  # rows of the shortest window that is swept
 WIDE = (
     3  # registers that the shortest row of outputs fills which 3x3 windows at stride 1 slide over, of values
 )
-SLID = 150  # elements of the shortest row of outputs over which windows slide, row by row
+SLID = 150  # elements of the shortest row of outputs over which longer ones slide
 DOUBLED = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
 LANES = 8  # elements that are reduced side by side
@@ -457,12 +457,13 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
     if rows.window == columns.window == 3 and not frame.converts and _slides_3(frame, columns):
         least = frame.lanes * (1 if frame.placed or strides != (1, 1) else WIDE)
         return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= least else None
-    slides = strides == (1, 1) and rows.outputs > 4 * rows.span and not rows.swept
-    if frame.placed or not slides or length < SLID:
+    if frame.placed or strides != (1, 1):
         return None
-    if 4 <= rows.window <= 9 and 3 <= columns.window <= 9 and frame.repeats and not frame.converts:
+    few = 4 <= rows.window <= 9 and 3 <= columns.window <= 9 and rows.step == 1 and length >= SLID
+    if few and frame.repeats and not frame.converts:
         return slid_9
-    return doubled_down if rows.sweeps() and length > DOUBLED else None
+    down = rows.outputs > 4 * rows.span and rows.sweeps() and not rows.swept
+    return doubled_down if down and length > DOUBLED else None
 
 
 def _slides_3(frame: Frame, columns: Regular) -> bool:
@@ -495,38 +496,17 @@ def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int)
 
 
 def slid_9(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows of up to nine rows and columns, each as three windows of three, which may overlap."""
-    axis, deep, step = rows.axis, frame.channels, columns.axis.step * frame.channels
+    """Windows of up to 9x9 in one pass over a block, two rows at a time."""
+    row, deep, step = rows.axis, frame.channels, columns.axis.step * frame.channels
     count, size, start = columns.outputs * deep, columns.inputs * deep, columns.start * deep
-    across, down = thirds(columns.axis.window, step), thirds(axis.window, axis.step)
-    left = max(-start, 2 * step)
-    length = left + max(size, start + count + across[-1])
-    threes, ring, tripled = (
-        Ring(writer, turns, long)
-        for turns, long in ((2, length), (2 * axis.step + 1, count), (down[-1] + 1, count))
-    )
-    writer.fill(threes[0], 2 * threes[0].pitch, 1)
-    for row in range(rows.outputs - 1 + axis.span):
-        at, output, newest = row + rows.start, row - axis.span + 1, row - 2 * axis.step
-        three_rows = [ring[newest], ring[row - axis.step], ring[row]]
-        nine_rows = [tripled[newest - down[-1] + further] for further in down]
-        out = max(0, output) * axis.out_pitch  # the first is written until it is right
-        if 0 <= at < rows.inputs:
-            x, line, following = offset + at * axis.pitch, threes[at].on(left), threes[at + 1].on(left)
-            if at == 0:
-                reads = {"from": INPUT, "a": x, "x_size": size, "x_step": step}
-                writer.step(lines.THREES, **reads, out=line.at)
-            fields = dict(zip("abc", (line.at + start + further for further in across), strict=True))
-            fields |= zip(("a_shift", "b_shift", "c_shift"), (row.at for row in three_rows), strict=True)
-            fields |= zip(("out_pitch", "a_pitch", "pitch"), (row.at for row in nine_rows), strict=True)
-            if at + 1 < rows.inputs:
-                fields |= {"x_size": size, "x_at": x + axis.pitch, "x_step": step, "to": following.at}
-            writer.step(lines.SLIDE_9, repeat=6, **fields, count=count, out=out)
-            continue
-        writer.fill(three_rows[-1], count, 1)
-        writer.join(three_rows, count, 1, nine_rows[-1])
-        if output >= 0:
-            writer.put(nine_rows, count, 1, out, axis.out_pitch)
+    across = thirds(columns.axis.window, step)
+    length = max(-start, 2 * step) + max(size, start + count + across[-1]) + frame.lanes
+    line = (count // frame.lanes + 2) * frame.lanes
+    lines_at = writer.region(2 * length + (2 * (row.window // 2) + 4) * line, length).at
+    reads = {"x_at": offset, "x_size": size, "x_step": step, "pitch": row.pitch, "a_pitch": rows.inputs}
+    begins = {"a_shift": -rows.start, "a": start, "b_shift": across[1], "c_shift": across[2]}
+    writes = {"out_pitch": row.out_pitch, "b": rows.outputs, "count": count, "repeat": 3 * rows.outputs}
+    writer.step(lines.SLIDE_9, **reads, **begins, **writes, to=lines_at, c=length, out=row.window)
 
 
 def thirds(window: int, step: int) -> tuple[int, int, int]:

@@ -6,12 +6,12 @@ To read from memory, to compute and to write in one loop is done at once, and in
 import numpy as np
 
 from .. import jit
-from .memory import ahead, apart, lanes, load, peek, poke, precedes, store, values
+from .memory import ahead, apart, choose, lanes, load, peek, poke, precedes, store, values
 
 # Windows of 3x3 ------------------------------------------------------------------------------------------
 
 
-def slide_3(slid, uses, blank, out, places, kept, length, x, scale, across, down, stride):
+def slide_3(uses, blank, out, places, kept, length, x, scale, across, down, slid, stride):
     """Windows of 3x3 over a block, of whose last rows of input windows of three are `kept`.
 
     The rows of input are read in the order of addresses, a register of windows at a time, the last of them
@@ -127,4 +127,114 @@ def moved(pair, shift):
     return pair[0], np.int32(pair[1] + shift)
 
 
-jit.register(__name__)
+# Windows of up to 9x9 at stride 1, of what may merge more than once ----------------------------------------
+
+
+def slide_9(uses, blank, out, places, kept, length, x, scale, across, down, window):
+    """Two rows of output at a time, whose windows have most rows in common, from two new rows of input.
+
+    Along a row a window is three windows of three, which may overlap; down the rows it is `half` pairs of
+    them and, of an odd number, one more. Pairs are kept as long as windows need them, and their lower rows.
+    """
+    size, step, start, second, third, count = across
+    rows, top, pitch, outputs, out_pitch = down
+    half, together, left = window // 2, lanes(kept), max(-start, 2 * step)
+    line = (count // together + 2) * together
+    ring = (half + 1) * line
+    upper, lower = ahead(kept, left), ahead(kept, left + length)
+    pairs = ahead(kept, 2 * length)
+    singles, unwanted = ahead(pairs, ring), ahead(pairs, 2 * ring)
+    clear(kept, blank, 2 * length)
+    found, newest = False, 0
+    for row in range(0, 2 * half + outputs, 2):
+        for new, at in ((upper, row - top), (lower, row + 1 - top)):
+            if 0 <= at < rows:
+                found = bool(found | triples(uses, blank, new, ahead(x, at * pitch), size, step))
+            else:
+                clear(ahead(new, -left), blank, length)
+        output = row - 2 * half
+        one = choose(output >= 0, ahead(out, output * out_pitch), 0, unwanted)
+        two = ahead(out, (output + 1) * out_pitch)
+        two = choose(0 <= output < outputs - 1, two, 0, ahead(unwanted, line))
+        oldest, near = turned(newest + line, ring), turned(newest + 2 * line, ring)
+        between, far = turned(newest + min(3, half) * line, ring), turned(newest + half * line, ring)
+        for j in range(0, count, together):
+            at = min(j, count - together)
+            own, below = ahead(pairs, at), ahead(singles, at)
+            common = ahead(own, near), ahead(own, between), ahead(own, far)
+            begins = ahead(own, oldest), ahead(below, oldest)
+            writes = ahead(one, at), ahead(two, at), ahead(own, newest), ahead(below, newest)
+            reads = ahead(upper, start + at), ahead(lower, start + at), second, third
+            two_rows(uses, scale, window % 2 != 0, reads, begins, common, writes)
+        newest = oldest
+    return found
+
+
+def turned(at, ring):
+    """A place in a ring; division takes as long as a row."""
+    return at - ring if at >= ring else at
+
+
+def two_rows(uses, scale, uneven, reads, begins, common, writes):
+    """A register of windows of either row, which are of an `uneven` number of rows or not."""
+    apart()
+    merge, finish, knobs, write = uses[1], uses[5], uses[6], uses[7]
+    upper, lower, second, third = reads
+    for j in range(lanes(upper)):
+        high = merge(merge(peek(upper, j), peek(upper, j + second)), peek(upper, j + third))
+        low = merge(merge(peek(lower, j), peek(lower, j + second)), peek(lower, j + third))
+        both = merge(high, low)
+        middle = merge(merge(peek(common[0], j), peek(common[1], j)), peek(common[2], j))
+        one, two = merge(peek(begins[0], j), middle), merge(peek(begins[1], j), middle)
+        poke(writes[0], j, write(finish(merge(one, high) if uneven else one, scale, knobs)))
+        poke(writes[1], j, write(finish(merge(two, both if uneven else high), scale, knobs)))
+        poke(writes[2], j, both)
+        poke(writes[3], j, low)
+
+
+def triples(uses, blank, out, x, size, step):
+    """Windows of three along a row of input that begin in it, or as far as they reach before it."""
+    apart()
+    odd, merge = uses[0], uses[1]
+    found = False
+    if size < 2 * step:
+        for j in range(-2 * step, size):
+            found = bool(found | odd(peek(x, max(j, 0))))
+            poke(out, j, clipped(merge, blank, x, j, step, size))
+        return found
+    for j in range(size - 2 * step):
+        found = bool(found | odd(peek(x, j + step)))
+        poke(out, j, merge(merge(peek(x, j), peek(x, j + step)), peek(x, j + 2 * step)))
+    return bool(found | outer_triples(odd, merge, out, x, size, step))
+
+
+def outer_triples(odd, merge, out, x, size, step):
+    """Those of which one or two elements are outside."""
+    apart()
+    found = False
+    for j in range(step):
+        last = size - step + j
+        found = bool(found | odd(peek(x, j)) | odd(peek(x, last)))
+        poke(out, j - 2 * step, peek(x, j))
+        poke(out, j - step, merge(peek(x, j), peek(x, j + step)))
+        poke(out, last - step, merge(peek(x, last - step), peek(x, last)))
+        poke(out, last, peek(x, last))
+    return found
+
+
+def clipped(merge, blank, x, at, step, size):
+    """A window of three, of its elements inside the row."""
+    found = blank
+    for tap in range(at, at + 3 * step, step):
+        if 0 <= tap < size:
+            found = merge(found, peek(x, tap))
+    return found
+
+
+def clear(out, blank, count):
+    """Blanks."""
+    for j in range(count):
+        poke(out, j, blank)
+
+
+jit.register(__name__, forceinline=False)
