@@ -109,24 +109,44 @@ def rounded_narrow(value, scale, knobs):
     return np.floor(np.float32(np.int32(value)) * scale + half)
 
 
-# The same by one divisor d of all windows, in numbers of 16 bits, of which a register holds twice as many:
-# half up is floor((value + d // 2) / d), and floor(n / d) = n m >> 15 + b for n < 2^15, where d <= 2^b and
-# m = ceil(2^(15+b) / d) (Granlund and Montgomery 1994). Knobs are what is added, m and b - 1.
+# The same by one divisor d of all windows, in 16 and 32 bits, of which a register holds more numbers: half
+# up is floor((value + d // 2) / d), and floor(n / d) = n m >> 15 + b for n < 2^15, where d <= 2^b and m =
+# ceil(2^(15+b) / d) (Granlund and Montgomery 1994). As the upper halves of two products, of 2 n and m, and
+# of that and 2^(16-b): numba shifts by a number it does not know in 64 bits. Knobs are what is added, m and
+# 2^(16-b).
 
 BELOW = 128  # what is added, d times, so that nothing is below 0
+
+
+def upper_half(a, b):
+    """Of the product of two numbers of 16 bits."""
+    return np.uint16(np.uint32(np.uint32(a) * np.uint32(b)) >> np.uint32(16))
 
 
 def rounded_shares(value, scale, knobs):
     """`rounded` of sums of unsigned numbers."""
     n = np.uint16(value + knobs[0])
-    return np.uint16(np.uint16((np.uint32(n) * np.uint32(knobs[1])) >> np.uint32(16)) >> knobs[2])
+    return upper_half(upper_half(np.uint16(n + n), np.uint16(knobs[1])), np.uint16(knobs[2]))
 
 
 def rounded_shares_signed(value, scale, knobs):
     """`rounded` of sums of signed numbers."""
-    n = np.uint16(value + knobs[0])
-    share = np.uint16(np.uint16((np.uint32(n) * np.uint32(np.uint16(knobs[1]))) >> np.uint32(16)) >> knobs[2])
-    return np.int16(np.int16(share) - np.int16(BELOW))
+    return np.int16(np.int16(rounded_shares(value, scale, knobs)) - np.int16(BELOW))
+
+
+# By 2, 4 and 8, the divisors of the cells of pyramids, in 16 bits alone.
+
+
+def rounded_half(value, scale, knobs):
+    return (value + knobs[0]) >> 1
+
+
+def rounded_quarter(value, scale, knobs):
+    return (value + knobs[0]) >> 2
+
+
+def rounded_eighth(value, scale, knobs):
+    return (value + knobs[0]) >> 3
 
 
 def in_shares(line: "Line", elements: int, divisor: int) -> tuple["Line", list[int]] | None:
@@ -138,9 +158,18 @@ def in_shares(line: "Line", elements: int, divisor: int) -> tuple["Line", list[i
     if elements * (127 if signed else 255) + added >= 2**15:
         return None
     bits = (divisor - 1).bit_length()
-    factor = -(-(2 ** (15 + bits)) // divisor)
+    if divisor in (2, 4, 8):
+        return line._replace(finish=(rounded_half, rounded_quarter, rounded_eighth)[bits - 1]), [
+            divisor // 2,
+            0,
+            0,
+        ]
+    factors = -(-(2 ** (15 + bits)) // divisor), 2 ** (16 - bits)
     finish = rounded_shares_signed if signed else rounded_shares
-    return line._replace(finish=finish), [added, factor - signed * (factor >> 15 << 16), bits - 1]
+    return line._replace(finish=finish), [
+        added,
+        *(factor - signed * (factor >> 15 << 16) for factor in factors),
+    ]
 
 
 # Exponentials, logarithms and powers, in arithmetic alone: it fills vector registers, where a library would

@@ -18,7 +18,7 @@ from typing import Any
 from . import checks
 
 SERIAL_WORK = 100_000  # elements read, up to which waking a thread (20 to 100 us) costs more than it saves
-VECTOR = 64  # bytes that passes over contiguous memory have done when other code has read an element
+VECTOR = 32  # bytes that passes over contiguous memory have done when other code has read an element
 RANGES_PER_THREAD = 4  # so that a thread that was held up does not hold up the call
 
 

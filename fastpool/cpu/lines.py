@@ -26,23 +26,25 @@ from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, p
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-SLIDE_3, SLIDE_3_BY_2, SLIDE_9 = range(19, 22)
+CELLS, VOLUMES, SLIDE_3, SLIDE_3_BY_2, SLIDE_9 = range(19, 24)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
 # `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
-# rows with what is at `OUT` if `C` is 1.
+# rows with what is at `OUT` if `C` is 1. `CELLS` read rows at `A` and `B`, `VOLUMES` two more, `C` further.
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
 # Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
 # window of three begin. The REPEAT of these is as how many passes they count for threads.
 
-# A kernel has the passes of one family, since compiling takes about 0.2 s each: 2x2 cells; the same of other
-# dtypes, with places, and of channels; whole planes, and of channels; windows of 3x3, at strides 1 and 2, and
-# of up to 9x9, over long rows; small windows else; all but the sliding ones.
+# A kernel has the passes of one family, since compiling takes about 0.1 s each: cells of 2x2 and of 2x2x2;
+# 2x2 of short rows; of other dtypes; with places; of channels; whole planes, and of channels; windows of
+# 3x3, at strides 1 and 2, and of up to 9x9, over long rows; small windows else; all but the sliding ones.
 FAMILIES = (
+    frozenset((SCAN, CELLS)),
+    frozenset((SCAN, VOLUMES)),
     frozenset((SCAN, PAIR, PUT_2)),
     frozenset((PAIR, PAIR_IN, PUT_2)),
     frozenset((SCAN, PAIR, JOIN, PUT)),
@@ -56,7 +58,7 @@ FAMILIES = (
     frozenset(range(STACK + 1)),
 )
 # Passes that pairs of value and place do not have.
-ALONE = frozenset((PUT_4, REDUCE, STACK, SLIDE_9))
+ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, SLIDE_9))
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -308,6 +310,35 @@ def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, ou
             poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
 
 
+def cells(uses, out, a, b, scale, count, repeat, out_pitch, pitch):
+    """Cells of 2x2, straight from two rows of input."""
+    apart()
+    merge, read, lift, finish, knobs, write = uses
+    for r in range(repeat):
+        for j in range(count):
+            upper = two_of(merge, read, lift, knobs, a, r * pitch + 2 * j)
+            lower = two_of(merge, read, lift, knobs, b, r * pitch + 2 * j)
+            poke(out, r * out_pitch + j, write(finish(merge(upper, lower), scale, knobs)))
+
+
+def volumes(uses, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
+    """Cells of 2x2x2."""
+    apart()
+    merge, read, lift, finish, knobs, write = uses
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + 2 * j
+            first, second = two_of(merge, read, lift, knobs, a, at), two_of(merge, read, lift, knobs, b, at)
+            third, fourth = two_of(merge, read, lift, knobs, c, at), two_of(merge, read, lift, knobs, d, at)
+            found = merge(merge(first, second), merge(third, fourth))
+            poke(out, r * out_pitch + j, write(finish(found, scale, knobs)))
+
+
+def two_of(merge, read, lift, knobs, x, at):
+    """Two neighbours in the input."""
+    return merge(lift(read(peek(x, at)), knobs), lift(read(peek(x, at + 1)), knobs))
+
+
 def never(*arguments):
     """In place of the question whether there is a NaN."""
     return False
@@ -335,7 +366,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     scans, takes, fills, copies, samples = map(has, (SCAN, TAKE, FILL, COPY, SAMPLE))
     joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
     pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
-    puts, puts_2, puts_3, puts_4 = map(has, (PUT, PUT_2, PUT_3, PUT_4))
+    puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
     slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
     slides_at_all = slides_3 or slides_3_by_2 or slides_9
     looks = odd if line.careful or slides_3_by_2 else never
@@ -350,9 +381,10 @@ def kernel(kind: Kind) -> Callable[..., None]:
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
         knobs = like[1], like[2], like[3]
-        found = False
-        for task in range(first, last):
-            unit, block = task // blocks.shape[0], ahead(pointer(blocks), task % blocks.shape[0] * BLOCK)
+        found, each = False, blocks.shape[0]
+        unit, turn = first // each, first % each
+        for _ in range(first, last):
+            block = ahead(pointer(blocks), turn * BLOCK)
             x, at = ahead(pointer(x_all), outer[0, unit] + peek(block, X)), outer[1, unit] + peek(block, Y)
             y, places = ahead(pointer(y_all), at), ahead(pointer(places_all), at if placed else 0)
             for number in range(peek(block, BEGIN), peek(block, END)):
@@ -408,6 +440,15 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif puts_4 and op == PUT_4:
                     d, results = ahead(c, peek(step, B) - peek(step, A)), (finish, knobs, write, to)
                     put_4(merge, *results, a, b, c, d, scale, count, repeat, out_pitch, pitch)
+                elif (squares and op == CELLS) or (cubes and op == VOLUMES):
+                    steps_of = merge, read, lift, finish, knobs, write
+                    upper, lower = ahead(x, peek(step, A)), ahead(x, peek(step, B))
+                    if squares:
+                        cells(steps_of, to, upper, lower, scale, count, repeat, out_pitch, pitch)
+                    if cubes:
+                        third, fourth = ahead(upper, peek(step, C)), ahead(lower, peek(step, C))
+                        four = upper, lower, third, fourth
+                        volumes(steps_of, to, *four, scale, count, repeat, out_pitch, pitch)
                 elif puts and op == PUT:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
@@ -441,6 +482,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         split_3(onto, second, third, source, count, repeat, out_pitch, pitch)
                     else:
                         split_4(onto, second, third, fourth, source, count, repeat, out_pitch, pitch)
+            turn += 1  # to divide takes as long as a short pass
+            unit, turn = (unit, turn) if turn < each else (unit + 1, 0)
         if found:
             met[0] = 1
 

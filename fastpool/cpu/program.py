@@ -17,6 +17,7 @@ SWEPT = 13  # rows of the shortest window that is swept
 WIDE = (
     3  # registers that the shortest row of outputs fills which 3x3 windows at stride 1 slide over, of values
 )
+LONG_CELLS = 24  # outputs of the shortest row of cells that a pass goes over
 SLID = 150  # elements of the shortest row of outputs over which longer ones slide
 DOUBLED = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
@@ -389,6 +390,9 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     if _direct(frame, rows, columns, deep) and len(slabs) == 1:
         squares(writer, frame, rows, columns, slabs[0][0])
         return writer
+    if _in_cells(frame, rows, columns, len(slabs)):
+        cells(writer, frame, rows, columns, [offset for offset, _ in slabs])
+        return writer
     doubles = row.doubles(narrow=False)
     above, below = (-min(rows.start, 0), rows.after) if doubles else (0, 0)
     pitch = line_pitch(columns, deep)
@@ -637,6 +641,27 @@ def squares(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int
         left = top.on(columns.start * deep)._replace(pitch=columns.axis.stride * deep)
         taps = [left, left.on(deep), left.on(row.pitch)]
         writer.put_squares(taps, deep, columns.outputs, output * row.out_pitch)
+
+
+def _in_cells(frame: Frame, rows: Part, columns: Part, slabs: int) -> bool:
+    """Whether windows are cells of 2x2, or 2x2x2, of rows that are long enough for a pass."""
+    pairs = columns.pairs() and columns.axis.window == 2 and columns.outputs >= LONG_CELLS
+    return frame.fused and not frame.placed and slabs <= 2 and pairs and rows.twos()
+
+
+def cells(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: list[int]) -> None:
+    """Cells of 2x2, of one slab or two, straight from the input, after a look for NaNs in it."""
+    row, size = rows.axis, columns.inputs
+    together = max(1, round(frame.near / (row.stride * size * len(slabs))))
+    for top in range(0, rows.outputs, together):
+        count, first = min(together, rows.outputs - top), (rows.start + top * row.stride) * row.pitch
+        if frame.scans:
+            for slab in slabs:
+                writer.look(Span(INPUT, slab + first, row.pitch), size, row.stride * count)
+        at = slabs[0] + first + columns.start
+        fields = {"a": at, "b": at + row.pitch, "c": slabs[-1] - slabs[0], "count": columns.outputs}
+        fields |= {"repeat": count, "pitch": row.stride * row.pitch, "out_pitch": row.out_pitch}
+        writer.step(lines.CELLS if len(slabs) == 1 else lines.VOLUMES, **fields, out=top * row.out_pitch)
 
 
 def line_pitch(columns: Part, channels: int) -> int:

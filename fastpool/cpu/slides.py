@@ -15,27 +15,17 @@ def slide_3(uses, blank, out, places, kept, length, x, scale, across, down, slid
     """Windows of 3x3 over a block, of whose last rows of input windows of three are `kept`.
 
     The rows of input are read in the order of addresses, a register of windows at a time, the last of them
-    twice rather than few alone. Windows at the ends read on, and what is outside they take for blank. Of the
-    first and the last row there are copies, since before the one and behind the other may be no memory.
+    twice rather than few alone. Windows at the ends read on, and what is outside they take for blank.
     """
-    odd, (size, step, start, first, last, count) = uses[0], across
-    rows, top, pitch, outputs, out_pitch = down
-    margin = 2 * step
-    begin = ahead(values(kept), 3 * length + margin)
-    end, empty = ahead(begin, size + 2 * margin), ahead(begin, 2 * (size + 2 * margin))
-    frame(begin, x, blank, size, size, margin)
-    frame(end, ahead(x, (rows - 1) * pitch), blank, size, size, margin)
-    frame(empty, x, blank, 0, size, margin)
+    (size, step, start, first, last, count), (rows, top, pitch, outputs, out_pitch) = across, down
+    begin, end, empty = borders(blank, ahead(values(kept), 3 * length), x, size, step, rows, pitch)
     a, b, c = kept, ahead(kept, length), ahead(kept, 2 * length)
-    found, together = False, lanes(kept)
-    if start + step > 0 or start + step + stride * count < size:
-        for row in range(rows):
-            line = ahead(x, row * pitch)
-            found = bool(found | ends(odd, line, start + step, start + step + stride * count, size))
+    low, high, together = start + step, start + step + stride * count, lanes(kept)
+    found = ends(uses[0], x, low, high, size, rows, pitch)
     for row in range(-top, stride * outputs + 3 - stride - top):
         line = row_at(x, begin, end, empty, row, rows, pitch)
-        # A row of output is written until it is right
-        to = max(0, (row + top - 3 + stride) // stride) * out_pitch
+        # A row of output is written until it is right. The stride is 1 or 2: to divide takes as long as a row
+        to = max(0, (row + top - 3 + stride) >> (stride - 1)) * out_pitch
         for j in range(0, count, together):
             at = min(j, count - together)
             y, chosen, own = ahead(out, to + at), ahead(places, to + at), ahead(c, j)
@@ -44,6 +34,17 @@ def slide_3(uses, blank, out, places, kept, length, x, scale, across, down, slid
             found = bool(found | slid(uses, blank, y, chosen, own, *sources, *rest))
         a, b, c = b, c, a
     return found
+
+
+def borders(blank, to, x, size, step, rows, pitch):
+    """Copies of the first and the last row, beyond which may be no memory, and a row of blanks."""
+    margin = 2 * step
+    begin = ahead(to, margin)
+    end, empty = ahead(begin, size + 2 * margin), ahead(begin, 2 * (size + 2 * margin))
+    frame(begin, x, blank, size, size, margin)
+    frame(end, ahead(x, (rows - 1) * pitch), blank, size, size, margin)
+    frame(empty, x, blank, 0, size, margin)
+    return begin, end, empty
 
 
 def frame(out, x, blank, inside, size, margin):
@@ -62,13 +63,15 @@ def row_at(x, begin, end, empty, row, rows, pitch):
     return begin if row == 0 else end if row == rows - 1 else ahead(x, row * pitch)
 
 
-def ends(odd, x, low, high, size):
-    """Whether there is a NaN in the elements of a row before `low`, or from `high` on."""
+def ends(odd, x, low, high, size, rows, pitch):
+    """Whether there is a NaN in the elements of rows before `low`, or from `high` on."""
     found = False
-    for j in range(low):
-        found = bool(found | odd(peek(x, j)))
-    for j in range(high, size):
-        found = bool(found | odd(peek(x, j)))
+    for row in range(rows if low > 0 or high < size else 0):
+        line = ahead(x, row * pitch)
+        for j in range(low):
+            found = bool(found | odd(peek(line, j)))
+        for j in range(high, size):
+            found = bool(found | odd(peek(line, j)))
     return found
 
 
