@@ -119,27 +119,50 @@ def poke(typing_context, array, index, value):
     return types.void(array, types.intp, array.dtype), generate
 
 
-@intrinsic
-def peek_8(typing_context, array, index):
-    """Eight bytes from ``array[index]`` on as one number, wherever they begin."""
-
-    def generate(context, builder, signature, arguments):
-        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
-        return builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()), align=1)
-
-    return types.uint64(array, types.intp), generate
+SQUARE = 16  # bytes of a side of a square that is turned in registers
 
 
 @intrinsic
-def poke_8(typing_context, array, index, value):
-    """Write eight bytes, as `peek_8`."""
+def side(typing_context, line):
+    """Elements of a side of a square, a number that is compiled in."""
 
     def generate(context, builder, signature, arguments):
-        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
-        builder.store(arguments[2], builder.bitcast(place, ir.IntType(64).as_pointer()), align=1)
+        return ir.Constant(ir.IntType(64), SQUARE * 8 // line.dtype.bitwidth)
+
+    return types.intp(line), generate
+
+
+@intrinsic
+def turn_square(typing_context, out, x, places, out_pitch):
+    """Write the columns of a square of elements as rows; the rows that are read begin at the places.
+
+    Rows take turns with those half a square further, element by element; after as many rounds as the
+    logarithm of the side has bits, rows are columns.
+    """
+
+    def generate(context, builder, signature, arguments):
+        to, source, begins, far = arguments
+        size = SQUARE * 8 // x.dtype.bitwidth
+        number, place = ir.IntType(64), ir.IntType(32)
+        row = ir.VectorType(source.type.pointee, size)
+        halves = [
+            [n for i in range(size // 2) for n in (i + half, i + half + size)] for half in (0, size // 2)
+        ]
+        order = [ir.Constant(ir.VectorType(place, size), half) for half in halves]
+
+        def at(line, index):
+            return builder.bitcast(builder.gep(line, [index]), row.as_pointer())
+
+        rows = [builder.load(builder.gep(begins, [number(n)])) for n in range(size)]
+        rows = [builder.load(at(source, begin), align=1) for begin in rows]
+        for _ in range(size.bit_length() - 1):
+            pairs = zip(rows[: size // 2], rows[size // 2 :], strict=True)
+            rows = [builder.shuffle_vector(*pair, half) for pair in pairs for half in order]
+        for n, found in enumerate(rows):
+            builder.store(found, at(to, builder.mul(far, number(n))), align=1)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.uint64), generate
+    return types.void(out, x, places, types.intp), generate
 
 
 REGISTER = 64  # bytes

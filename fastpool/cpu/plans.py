@@ -13,9 +13,10 @@ from ..folds import RANKS
 from ..merges import Line, add, in_shares, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
-from . import fold, lines, program, rank, turn
+from . import fold, lines, program, rank, slabs, turn
 from .memory import c_strides, flatten, offsets, raw, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, STACKED, Frame, Regular
+from .slabs import Slabs
 from .taps import fits as fits_taps
 
 Array = NDArray[Any]
@@ -245,7 +246,9 @@ def plan(
         for form in _forms(operator, x, geometry, divisors, chosen):
             found = _lines_or_parts(operator, x, form, params, target, chosen)
             if found:
-                whole: Lines = Turned(found, form.order) if form.order else found
+                whole: Lines = (
+                    _turned(operator, x, form, params, target, chosen, found) if form.order else found
+                )
                 if operator.bears is None:
                     return whole
                 other = _by_elements(operator, x, geometry, divisors, params, target)
@@ -340,7 +343,7 @@ def _forms(
     order = tuple(sorted(range(x.ndim), key=lambda axis: (-x.strides[axis], axis)))
     if not x.flags.c_contiguous and x.transpose(order).flags.c_contiguous:
         commutes = not chosen and (operator.backward == "spread" or x.dtype.kind in "iub")
-        found = [turned for form in found if (turned := _turned(form, order, commutes=commutes))]
+        found = [turned for form in found if (turned := _in_order(form, order, commutes=commutes))]
     return found if chosen else [_in_rows(form) for form in found]
 
 
@@ -355,7 +358,7 @@ def _in_rows(form: Form) -> Form:
     return form._replace(geometry=Geometry(shape, (*axes, axes[0] + 1), (*tables, each)), divisors=divisors)
 
 
-def _turned(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | None:
+def _in_order(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | None:
     """The form over the axes in another order; None where the order of a window's elements would change."""
     axes = [order.index(axis) for axis in form.geometry.axes]
     if axes != sorted(axes) and not commutes:
@@ -418,7 +421,24 @@ class Ranged(NamedTuple):
         chosen.run(x, y, places)
 
 
-Lines = Plan | Parts | Turned | Twice
+Lines = Plan | Parts | Turned | Slabs | Twice
+
+
+def _turned(
+    operator: Operator,
+    x: Array,
+    form: Form,
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+    chosen: str,
+    found: Plan | Parts,
+) -> Slabs | Turned:
+    """Plans whose results are turned, slab by slab where that fits."""
+
+    def planned(piece: Array, smaller: Form) -> Plan | Parts | None:
+        return _lines_or_parts(operator, piece, smaller, params, target, "")
+
+    return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(found, form.order)
 
 
 def _lines_or_parts(

@@ -1,136 +1,123 @@
 """Copies from one memory order to another, tile by tile, so that each cache line is read and written once."""
 
-import sys
+import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, threads
-from .memory import ahead, apart, c_strides, flatten, offsets, peek, peek_8, pointer, poke, poke_8, raw, steps
+from ..windows import Integers
+from .memory import (
+    ahead,
+    apart,
+    c_strides,
+    flatten,
+    offsets,
+    peek,
+    pointer,
+    poke,
+    raw,
+    side,
+    steps,
+    turn_square,
+)
 
 Array = NDArray[Any]
 
-TILE = 64  # rows of a tile; rows of memory a power of 2 apart would push each other out of a cache
-ACROSS = 256  # and columns, along which the input is read
-PITCH = ACROSS + 8  # of a tile's rows in scratch memory
-
-# Distances in bits, and which bits are exchanged at each.
-HALF, HALVES = np.uint64(32), np.uint64(0x00000000FFFFFFFF)
-QUARTER, QUARTERS = np.uint64(16), np.uint64(0x0000FFFF0000FFFF)
-EIGHTH, EIGHTHS = np.uint64(8), np.uint64(0x00FF00FF00FF00FF)
+ACROSS = 64  # bytes along which the input is read
+RUN = 1_024  # bytes of the output that are written at once: 4 times as fast as 64 that are a power of 2 apart
+LEAST = 4_096  # elements of arrays that are turned by tiles
+PAD = 16  # elements behind a run, since rows a power of 2 apart would push each other out of a cache
 
 
-def take(tile, x, places, rows, columns):
-    """Read a tile along the input's memory, whose rows begin at the places."""
-    apart()
-    for i in range(rows):
-        at = peek(places, i)
+def turn(turned, x, places, rows, columns, pitch):
+    """Columns of rows that begin at the places, square by square; the last ones twice rather than in part."""
+    size = side(x)
+    if rows < size or columns < size:
         for j in range(columns):
-            poke(tile, i * PITCH + j, peek(x, at + j))
+            for i in range(rows):
+                poke(turned, j * pitch + i, peek(x, peek(places, i) + j))
+        return
+    for top in range(0, rows, size):
+        i = min(top, rows - size)
+        for left in range(0, columns, size):
+            j = min(left, columns - size)
+            turn_square(ahead(turned, j * pitch + i), ahead(x, j), ahead(places, i), pitch)
 
 
-def give(out, tile, rows, columns, out_pitch):
-    """Write it along the output's."""
+def give(out, turned, rows, columns, out_pitch, pitch):
+    """Write them along the output's memory."""
     apart()
     for j in range(columns):
         for i in range(rows):
-            poke(out, j * out_pitch + i, peek(tile, i * PITCH + j))
-
-
-def exchange(a, b, shift, mask):
-    """Exchange those bits of `b` that the mask names with those of `a` that are `shift` further."""
-    differ = ((a >> shift) ^ b) & mask
-    return a ^ (differ << shift), b ^ differ
-
-
-def give_bytes(out, tile, rows, columns, out_pitch):
-    """As `give`, of bytes: eight rows of eight turn in registers, by halves, quarters and single bytes."""
-    apart()
-    high, wide = rows - rows % 8, columns - columns % 8
-    for j in range(0, wide, 8):
-        for i in range(0, high, 8):
-            at, to = i * PITCH + j, j * out_pitch + i
-            a, b, c, d = (
-                peek_8(tile, at),
-                peek_8(tile, at + PITCH),
-                peek_8(tile, at + 2 * PITCH),
-                peek_8(tile, at + 3 * PITCH),
-            )
-            at += 4 * PITCH
-            e, f, g, h = (
-                peek_8(tile, at),
-                peek_8(tile, at + PITCH),
-                peek_8(tile, at + 2 * PITCH),
-                peek_8(tile, at + 3 * PITCH),
-            )
-            a, e = exchange(a, e, HALF, HALVES)
-            b, f = exchange(b, f, HALF, HALVES)
-            c, g = exchange(c, g, HALF, HALVES)
-            d, h = exchange(d, h, HALF, HALVES)
-            a, c = exchange(a, c, QUARTER, QUARTERS)
-            b, d = exchange(b, d, QUARTER, QUARTERS)
-            e, g = exchange(e, g, QUARTER, QUARTERS)
-            f, h = exchange(f, h, QUARTER, QUARTERS)
-            a, b = exchange(a, b, EIGHTH, EIGHTHS)
-            c, d = exchange(c, d, EIGHTH, EIGHTHS)
-            e, f = exchange(e, f, EIGHTH, EIGHTHS)
-            g, h = exchange(g, h, EIGHTH, EIGHTHS)
-            poke_8(out, to, a)
-            poke_8(out, to + out_pitch, b)
-            poke_8(out, to + 2 * out_pitch, c)
-            poke_8(out, to + 3 * out_pitch, d)
-            to += 4 * out_pitch
-            poke_8(out, to, e)
-            poke_8(out, to + out_pitch, f)
-            poke_8(out, to + 2 * out_pitch, g)
-            poke_8(out, to + 3 * out_pitch, h)
-    for j in range(columns):
-        for i in range(high if j < wide else 0, rows):
-            poke(out, j * out_pitch + i, peek(tile, i * PITCH + j))
+            poke(out, j * out_pitch + i, peek(turned, j * pitch + i))
 
 
 @cache
-def _kernel(single: bool) -> Callable[..., None]:
-    digest, gives = jit.source_digest(), give_bytes if single else give
+def _kernel(itemsize: int) -> Callable[..., None]:
+    digest = jit.source_digest()
+    across, run = ACROSS // itemsize, RUN // itemsize
 
-    def walk(arrays, outer, places, columns, scratch, first, last):
+    def walk(arrays, outer, places, numbers, scratch, first, last):
         _ = digest  # captured, and so part of the cache key
-        x, y, tile = pointer(arrays[0]), pointer(arrays[1]), pointer(scratch)
-        rows = places.size
-        stripes = -(-columns // ACROSS)
+        columns, out_pitch, x_at, y_at = numbers
+        x, y, turned = ahead(pointer(arrays[0]), x_at), ahead(pointer(arrays[1]), y_at), pointer(scratch)
+        rows, stripes = places.size, -(-columns // across)
         for task in range(first, last):
-            unit, left = task // stripes, task % stripes * ACROSS
-            source, target = ahead(x, outer[0, unit] + left), ahead(y, outer[1, unit] + left * rows)
-            width = min(ACROSS, columns - left)
-            for top in range(0, rows, TILE):
-                height = min(TILE, rows - top)
-                take(tile, source, ahead(pointer(places), top), height, width)
-                gives(ahead(target, top), tile, height, width, rows)
+            unit, left = task // stripes, task % stripes * across
+            source, target = ahead(x, outer[0, unit] + left), ahead(y, outer[1, unit] + left * out_pitch)
+            width = min(across, columns - left)
+            for top in range(0, rows, run):
+                height = min(run, rows - top)
+                turn(turned, source, ahead(pointer(places), top), height, width, run + PAD)
+                give(ahead(target, top), turned, height, width, out_pitch, run + PAD)
 
-    return jit.kernel(walk, "turn_bytes" if single else "turn")
+    return jit.kernel(walk, f"turn_{itemsize}")
 
 
 jit.register(__name__, forceinline=False)
 
 
+class Plan(NamedTuple):
+    """Where rows of tiles are in arrays of one shape and strides, and how far apart columns are written."""
+
+    outer: Integers
+    places: Integers
+    columns: int
+    pitch: int
+
+    def run(self, into: Array, to: int, x: Array, at: int = 0) -> None:
+        """Copy flat memory, from elements `to` and `at` on."""
+        across, run, dtype = ACROSS // x.itemsize, RUN // x.itemsize, raw(x).dtype
+        arguments = ((raw(x), raw(into)), self.outer, self.places, (self.columns, self.pitch, at, to))
+        tasks = self.outer.shape[1] * -(-self.columns // across)
+        work = self.outer.shape[1] * self.places.size * self.columns
+        size = across * (run + PAD)
+        threads.run(_kernel(x.itemsize), arguments, tasks, work, lambda: (np.empty(size, dtype),))
+
+
+def plan(shape: tuple[int, ...], strides: tuple[int, ...], into: tuple[int, ...]) -> Plan | None:
+    """How to copy between arrays of the given strides, in elements; None where it is not worth a plan.
+
+    The input is contiguous along one axis, the output along those behind that.
+    """
+    near = next((axis for axis, n in enumerate(shape) if strides[axis] == 1 and n > 1), len(shape) - 1)
+    behind = c_strides(shape[near + 1 :]) if near + 1 < len(shape) else ()
+    if not behind or into[near + 1 :] != behind or min(strides) < 0 or math.prod(shape) < LEAST:
+        return None
+    outer = offsets(shape, (strides, into), range(near))
+    places = offsets(shape, (strides,), range(near + 1, len(shape)))[0]  # of what follows in the output
+    return Plan(outer, places, shape[near], into[near])
+
+
 def copy(into: Array, x: Array) -> None:
     """Copy `x` into an array of its shape and dtype; fast where both are contiguous in some order."""
-    strides = steps(x)
-    near = next((axis for axis in range(x.ndim) if strides[axis] == 1 and x.shape[axis] > 1), x.ndim - 1)
-    last = into.ndim - 1
-    if near == last or not into.flags.carray or min(strides) < 0 or x.size < TILE * TILE:
+    found = plan(x.shape, steps(x), c_strides(into.shape)) if into.flags.carray else None
+    if found is None:
         into[...] = x
         return
-    outer = offsets(x.shape, (strides, c_strides(into.shape)), range(near))
-    places = offsets(x.shape, (strides,), range(near + 1, x.ndim))[0]  # of what follows in the output
-    flat, origin = flatten(raw(x))
-    outer[0] += origin
-    arrays = (flat, raw(into).reshape(-1))
-    tasks = outer.shape[1] * -(-x.shape[near] // ACROSS)
-    tile = np.empty(TILE * PITCH, flat.dtype)
-    kernel = _kernel(flat.itemsize == 1 and sys.byteorder == "little")
-    arguments = (arrays, outer, places, x.shape[near])
-    threads.run(kernel, arguments, tasks, x.size, lambda: (np.empty_like(tile),))
+    flat, origin = flatten(x)
+    found.run(into.reshape(-1), 0, flat, origin)
