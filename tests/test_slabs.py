@@ -1,4 +1,4 @@
-"""Arrays in Fortran order: results that are computed and turned slab by slab, at odd sizes, of every itemsize."""
+"""Arrays in Fortran order: results that are computed and turned slab by slab, at odd sizes, of all itemsizes."""
 
 import numpy as np
 import pytest

@@ -31,9 +31,9 @@ OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHI
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
 BARE = 8
-# `SPLIT` writes phases `B` apart. `PUT_4` has a fourth source, as far from `C` as `B` is from `A`.
-# `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK` needs a line at `B`, and merges
-# rows with what is at `OUT` if `C` is 1. `CELLS` read rows at `A` and `B`, `VOLUMES` two more, `C` further.
+# `SPLIT` writes phases `B` apart. `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK`
+# needs a line at `B`, and merges rows with what is at `OUT` if `C` is 1. `CELLS` read the input at `A` and
+# `B`, `VOLUMES` and `PUT_4` at these places and `C` further.
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
 # Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
@@ -301,12 +301,15 @@ def put_3_placed(
             poke(places, r * out_pitch + j, tap)
 
 
-def put_4(merge, finish, knobs, write, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
+def put_4(uses, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
+    """Cells of 2x2 of channels, straight from the input."""
     apart()
+    merge, read, lift, finish, knobs, write = uses
     for r in range(repeat):
         for j in range(count):
             at = r * pitch + j
-            above, below = merge(load(a, at, 0), load(b, at, 0)), merge(load(c, at, 0), load(d, at, 0))
+            above = merge(lift(read(peek(a, at)), knobs), lift(read(peek(b, at)), knobs))
+            below = merge(lift(read(peek(c, at)), knobs), lift(read(peek(d, at)), knobs))
             poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
 
 
@@ -367,6 +370,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
     pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
     puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
+    direct = puts_4 or squares or cubes
     slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
     slides_at_all = slides_3 or slides_3_by_2 or slides_9
     looks = odd if line.careful or slides_3_by_2 else never
@@ -437,18 +441,17 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif puts_3 and op == PUT_3:
                     rest = (scale, shifts, count, repeat, out_pitch, pitch)
                     give_3(merge, finish, knobs, write, to, ahead(places, peek(step, OUT)), a, b, c, *rest)
-                elif puts_4 and op == PUT_4:
-                    d, results = ahead(c, peek(step, B) - peek(step, A)), (finish, knobs, write, to)
-                    put_4(merge, *results, a, b, c, d, scale, count, repeat, out_pitch, pitch)
-                elif (squares and op == CELLS) or (cubes and op == VOLUMES):
-                    steps_of = merge, read, lift, finish, knobs, write
+                elif direct and op in (PUT_4, CELLS, VOLUMES):
+                    uses_of = merge, read, lift, finish, knobs, write
                     upper, lower = ahead(x, peek(step, A)), ahead(x, peek(step, B))
+                    third, fourth = ahead(upper, peek(step, C)), ahead(lower, peek(step, C))
+                    four, size = (upper, lower, third, fourth), (count, repeat, out_pitch, pitch)
                     if squares:
-                        cells(steps_of, to, upper, lower, scale, count, repeat, out_pitch, pitch)
+                        cells(uses_of, to, upper, lower, scale, *size)
                     if cubes:
-                        third, fourth = ahead(upper, peek(step, C)), ahead(lower, peek(step, C))
-                        four = upper, lower, third, fourth
-                        volumes(steps_of, to, *four, scale, count, repeat, out_pitch, pitch)
+                        volumes(uses_of, to, *four, scale, *size)
+                    if puts_4:
+                        put_4(uses_of, to, *four, scale, *size)
                 elif puts and op == PUT:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))

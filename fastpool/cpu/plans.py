@@ -555,7 +555,7 @@ def _formed(
 def _work(steps: Integers, blocks: Integers, line: Line) -> int:
     """What all passes of a program take, for `threads.run`."""
     elements = steps[:, lines.COUNT] * np.maximum(steps[:, lines.REPEAT], 1)
-    for op, read in ((lines.CELLS, 4), (lines.VOLUMES, 8)):
+    for op, read in ((lines.CELLS, 4), (lines.PUT_4, 4), (lines.VOLUMES, 8)):
         elements[steps[:, lines.OP] == op] *= read
     each = np.concatenate([[0], np.cumsum(elements)])
     passed = each[blocks[:, lines.END]] - each[blocks[:, lines.BEGIN]]

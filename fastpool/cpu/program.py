@@ -333,10 +333,6 @@ class Writer:
         line = self._gather(taps, count, repeat, flat=flat)
         self._put(line, count, repeat, out, out_pitch, c=row, b_shift=1)
 
-    def put_squares(self, taps: list[Span], count: int, repeat: int, out: int) -> None:
-        """Merge and write the taps and a fourth, as far from the third as the second from the first."""
-        self._merge(lines.PUT_4, taps[0], taps[1:], Span(SCRATCH, out, count), count=count, repeat=repeat)
-
     def put_cells(
         self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int
     ) -> None:
@@ -627,8 +623,8 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
 
 
 def _direct(frame: Frame, rows: Part, columns: Part, deep: int) -> bool:
-    """Whether the four elements of every window merge where they lie."""
-    fits = frame.fused and not (frame.placed or frame.converts) and NARROW < deep == frame.channels
+    """Whether the four elements of every window, which are of channels, merge where they lie."""
+    fits = frame.fused and not frame.placed and NARROW < deep == frame.channels
     return fits and rows.twos() and columns.twos()
 
 
@@ -636,11 +632,13 @@ def squares(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int
     """Windows of two rows and two columns of channels, each merged and written in one pass."""
     row, deep = rows.axis, frame.channels
     for output in range(rows.outputs):
-        top = Span(INPUT, offset + (rows.start + output * row.stride) * row.pitch, row.pitch)
-        writer.look(top, columns.inputs * deep, 2)  # in the order of addresses, for NaNs or not
-        left = top.on(columns.start * deep)._replace(pitch=columns.axis.stride * deep)
-        taps = [left, left.on(deep), left.on(row.pitch)]
-        writer.put_squares(taps, deep, columns.outputs, output * row.out_pitch)
+        at = offset + (rows.start + output * row.stride) * row.pitch
+        if frame.scans or not frame.converts:  # in the order of addresses, for NaNs or not
+            writer.look(Span(INPUT, at, row.pitch), columns.inputs * deep, 2)
+        left = at + columns.start * deep
+        places = {"a": left, "b": left + deep, "c": row.pitch, "out": output * row.out_pitch}
+        pitches = {"pitch": columns.axis.stride * deep, "out_pitch": deep}
+        writer.step(lines.PUT_4, **places, **pitches, count=deep, repeat=columns.outputs)
 
 
 def _in_cells(frame: Frame, rows: Part, columns: Part, slabs: int) -> bool:
