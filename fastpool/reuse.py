@@ -12,6 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,10 +105,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=scratch.unlock)
 
 
+def maker(shape: Sequence[int], dtype: Any) -> Callable[[], Array]:
+    """What `result` calls, or itself, to be called again and again."""
+    return partial(np.empty if _small(shape, dtype) else result, shape, dtype)
+
+
+def _small(shape: Sequence[int], dtype: Any) -> bool:
+    elements = math.prod(shape)
+    return elements < FEW or elements * np.dtype(dtype).itemsize < SMALL  # the item's size takes longer
+
+
 def result(shape: Sequence[int], dtype: Any) -> Array:
     """As `numpy.empty`; a large array may be an earlier one that nobody refers to any more."""
-    elements = math.prod(shape)
-    if elements < FEW or elements * np.dtype(dtype).itemsize < SMALL:  # the item's size takes longer
+    if _small(shape, dtype):
         return np.empty(shape, dtype)
     shape, dtype = tuple(shape), np.dtype(dtype)
 

@@ -1,4 +1,4 @@
-"""Arrays in Fortran order: results that are computed and turned slab by slab, at odd sizes, of all itemsizes."""
+"""Arrays in Fortran order: results computed and turned slab by slab, at odd sizes, of all itemsizes."""
 
 import numpy as np
 import pytest

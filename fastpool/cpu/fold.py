@@ -60,6 +60,9 @@ class Plan(NamedTuple):
 
     def _start(self, arrays: tuple[Array, ...], outer: Integers) -> None:
         if self.window[1] is None:
+            if self.work <= threads.SERIAL_WORK:  # a tiny call takes a tenth less
+                self.walk(arrays, outer, *self.tables, self.params, 0, self.tasks)
+                return
             arguments = (arrays, outer, *self.tables, self.params)
             threads.run(self.walk, arguments, self.tasks, self.work)
         else:

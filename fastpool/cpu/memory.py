@@ -44,7 +44,10 @@ def flatten(array: Array) -> tuple[Array, int]:
 
     It counts as writeable, so that one compiled kernel serves all; kernels do not write to their input.
     """
-    if array.flags.c_contiguous:
+    flags = array.flags
+    if flags.carray:
+        return array.ravel(), 0
+    if flags.c_contiguous:
         flat, origin = array.ravel(), 0
     else:
         strides = steps(array)
