@@ -16,6 +16,10 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 GEOMETRIES = {
     "cells": ((3, 6, 8), (1, 2), [(2, 2, (0, 0), 1)] * 2),
     "cells with a rest": ((3, 7, 9), (1, 2), [(2, 2, (0, 0), 1)] * 2),
+    "long rows of cells": ((3, 6, 60), (1, 2), [(2, 2, (0, 0), 1)] * 2),
+    "long rows of cells with a rest": ((3, 7, 61), (1, 2), [(2, 3, (0, 0), 1), (2, 2, (0, 0), 1)]),
+    "volume of long rows": ((2, 6, 6, 60), (1, 2, 3), [(2, 2, (0, 0), 1)] * 3),
+    "volume of long rows with a rest": ((2, 5, 7, 61), (1, 2, 3), [(2, 2, (0, 0), 1)] * 3),
     "cells with gaps": ((3, 9, 12), (1, 2), [(2, 3, (0, 0), 1)] * 2),
     "one long line": ((3, 9, 20), (1, 2), [(3, 1, (1, 1), 1)] * 2),
     "one long line, lopsided": ((3, 9, 20), (1, 2), [(4, 1, (3, 0), 1), (2, 1, (0, 1), 1)]),
@@ -451,6 +455,26 @@ def test_whole_planes(shape, used):
             np.testing.assert_array_equal(np.signbit(found), np.signbit(first))
     x = np.nan_to_num(x)
     np.testing.assert_allclose(fp.global_avg_pool(x, axes=axes), x.mean(axes, np.float64), atol=1e-6)
+    assert all(used)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.float16, np.float32])
+@pytest.mark.parametrize(
+    ("shape", "window"), [((9, 51, 61), (2, 2, 2)), ((2, 31, 55), (1, 2, 2)), ((5, 9, 70, 20), (2, 2))]
+)
+def test_cells_and_what_is_left_at_the_ends(dtype, shape, window, used):
+    """Odd extents, rounded up: some blocks are cells, straight from the input, and others are not."""
+    x = (numbers(shape) * 8 + (40 if np.dtype(dtype).kind == "u" else 0)).astype(dtype)
+    axes = (0, 1, 2) if len(window) == 3 else (1, 2)
+    for ceil_mode in (False, True):
+        each = [reference.taps(shape[a], k, k, 0, 0, 1, ceil_mode) for a, k in zip(axes, window, strict=True)]
+        call = {"axes": axes, "ceil_mode": ceil_mode}
+        exact = x.astype(np.float64)
+        for op in ("max", "min", "avg"):
+            expected, _ = reference.pool(exact, op, each, axes)
+            if x.dtype.kind in "iu":
+                expected = np.floor(expected + 0.5)
+            np.testing.assert_array_equal(fp.pool(x, op, window, **call), expected.astype(dtype))
     assert all(used)
 
 

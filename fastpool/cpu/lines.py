@@ -55,7 +55,7 @@ FAMILIES = (
     frozenset((SLIDE_3_BY_2,)),
     frozenset((SLIDE_9,)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
-    frozenset(range(STACK + 1)),
+    frozenset(range(VOLUMES + 1)),
 )
 # Passes that pairs of value and place do not have.
 ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, SLIDE_9))
@@ -446,11 +446,11 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     upper, lower = ahead(x, peek(step, A)), ahead(x, peek(step, B))
                     third, fourth = ahead(upper, peek(step, C)), ahead(lower, peek(step, C))
                     four, size = (upper, lower, third, fourth), (count, repeat, out_pitch, pitch)
-                    if squares:
+                    if squares and op == CELLS:
                         cells(uses_of, to, upper, lower, scale, *size)
-                    if cubes:
+                    if cubes and op == VOLUMES:
                         volumes(uses_of, to, *four, scale, *size)
-                    if puts_4:
+                    if puts_4 and op == PUT_4:
                         put_4(uses_of, to, *four, scale, *size)
                 elif puts and op == PUT:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
