@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from .. import jit, threads
 from ..windows import Axis, Geometry, Integers, adaptive
-from .memory import ahead, c_strides, flatten, offsets, peek, pointer, poke, raw
+from .memory import ahead, c_strides, flatten, offsets, peek, pointer, poke, raw, wide_registers
 
 Array = NDArray[Any]
 
@@ -177,6 +177,7 @@ def _kernel(name: str) -> Callable[..., None]:
 
     def walk(arrays, outer, leads, slabs, tables, axes, cuts, marks, params, scratch, reached, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         x_all, y_all, origin = arrays
         row_table, column_table = tables
         rows, columns = axes
@@ -256,6 +257,7 @@ def _words() -> Callable[..., None]:
 
     def walk(arrays, outer, leads, slabs, tables, axes, flip, q, counters_all, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         x_all, y_all, origin = arrays
         row_table, column_table = tables
         rows, columns = axes

@@ -19,7 +19,20 @@ import numpy as np
 from .. import jit, merges
 from ..merges import Line
 from . import half, slides
-from .memory import ahead, apart, bare, choose, load, peek, pointer, pointers, poke, store, values
+from .memory import (
+    ahead,
+    apart,
+    bare,
+    choose,
+    load,
+    peek,
+    pointer,
+    pointers,
+    poke,
+    store,
+    values,
+    wide_registers,
+)
 
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
 # the pitches apart. `FROM` tells where sources are: `A`, `B` and `C` in the input (1, 2, 4) or in scratch
@@ -379,6 +392,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         x_all, y_all, places_all, like, met = arrays
         steps, blocks, outer = program
         scales, factors = weights

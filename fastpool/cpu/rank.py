@@ -24,7 +24,7 @@ from .. import jit, threads, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans, turn
-from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage
+from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage, wide_registers
 from .networks import (
     BOTH,
     MIDDLE_OF_NINE,
@@ -370,6 +370,7 @@ def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
 
     def walk(arrays, axes, table, leaves, programs, weights, numbers, scratch, places, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         x, y, lines = pointer(arrays[0]), pointer(arrays[1]), pointer(scratch)
         origin, like, met = arrays[2], arrays[3], arrays[4]
         program, results, sorting, ranks = programs

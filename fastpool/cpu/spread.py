@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import jit, threads
 from ..windows import Geometry, Integers
 from . import half
-from .memory import peek, poke, raw, storage
+from .memory import peek, poke, raw, storage, wide_registers
 
 Array = NDArray[Any]
 
@@ -84,6 +84,7 @@ def _scatter() -> Callable[..., None]:
 
     def walk(gy, indices, gx, channels, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         for plane in range(first, last):
             row, where, out = gy[plane], indices[plane], gx[plane]
             for i in range(out.size):
@@ -102,6 +103,7 @@ def _expand(stored: str) -> Callable[..., None]:
 
     def walk(gy, gx, owners, divisors, pitch, channels, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         rows, columns = owners
         row_divisors, column_divisors = divisors
         width = columns.size * channels

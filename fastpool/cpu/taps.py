@@ -19,7 +19,20 @@ from numpy.typing import NDArray
 from .. import jit, reuse, threads
 from ..windows import Axis, Geometry, Integers
 from . import half
-from .memory import GATHERED, ahead, apart, choose, gather_1, gather_2, peek, pointer, poke, raw, storage
+from .memory import (
+    GATHERED,
+    ahead,
+    apart,
+    choose,
+    gather_1,
+    gather_2,
+    peek,
+    pointer,
+    poke,
+    raw,
+    storage,
+    wide_registers,
+)
 
 Array = NDArray[Any]
 
@@ -232,6 +245,7 @@ def _send(stored: str) -> Callable[..., None]:
 
     def walk(arrays, tables, numbers, lines, buffer, tags, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         gy_all, taps_all, gx_all = arrays
         size, outputs, stride = numbers[0], numbers[1], numbers[2]
         across, windows, step, channels = numbers[3], numbers[4], numbers[5], numbers[6]
@@ -274,6 +288,7 @@ def _share(stored: str) -> Callable[..., None]:
 
     def walk(arrays, tables, numbers, scales, lines, buffer, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         gy_all, _, gx_all = arrays
         row_phases, row_shifts, phases, shifts = tables
         size, outputs, stride = numbers[0], numbers[1], numbers[2]

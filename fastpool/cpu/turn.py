@@ -23,6 +23,7 @@ from .memory import (
     side,
     steps,
     turn_square,
+    wide_registers,
 )
 
 Array = NDArray[Any]
@@ -63,6 +64,7 @@ def _kernel(itemsize: int) -> Callable[..., None]:
 
     def walk(arrays, outer, places, numbers, scratch, first, last):
         _ = digest  # captured, and so part of the cache key
+        wide_registers()
         columns, out_pitch, x_at, y_at = numbers
         x, y, turned = ahead(pointer(arrays[0]), x_at), ahead(pointer(arrays[1]), y_at), pointer(scratch)
         rows, stripes = places.size, -(-columns // across)
