@@ -5,7 +5,9 @@ from collections import Counter
 import ml_dtypes
 import numpy as np
 import pytest
+import reference
 
+import fastpool as fp
 from fastpool import windows
 from fastpool.cpu import histograms, networks, rank
 
@@ -152,6 +154,8 @@ def test_a_program_finds_its_ranks(rng, rows, taps, step, stride):
     pair = (count // 3, count // 3 + 1) if count > 1 else (0,)
     for ranks in ((0,), (count // 2,), pair, tuple(range(count))):
         program = networks.select(rows, columns, ranks)
+        if program is networks.MIDDLE_25:
+            continue  # the kernel's own, in the next test
         lines = rng.integers(0, 30, (program.lines, size + 100))
         window = [
             lines[i * len(phases) + phase, shift:][:size] for i in range(rows) for phase, shift in columns
@@ -176,6 +180,35 @@ def test_a_program_finds_its_ranks(rng, rows, taps, step, stride):
                 lines[high, :length] = larger
         for number, (line, shift) in zip(ranks, program.results, strict=True):
             np.testing.assert_array_equal(lines[line, shift:][:size], expected[number])
+
+
+def test_the_middle_of_sorted_columns(rng):
+    columns = np.sort(rng.integers(0, 30, (5, 5, 400)), 0)
+    found = {-1 - i * 5 - j: columns[i, j] for i in range(5) for j in range(5)}
+    operations = networks.middle_of_sorted(5)
+    for number, (operation, a, b) in enumerate(operations):
+        found[number] = (np.minimum if operation == networks.MINIMUM else np.maximum)(found[a], found[b])
+    np.testing.assert_array_equal(found[len(operations) - 1], np.median(columns, (0, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_middles_of_5x5(rng, dtype, monkeypatch):
+    """Windows that have a kernel of their own, inside and at the edges, of elements and of channels."""
+    kernels = []
+    original = rank._kernel
+    monkeypatch.setattr(rank, "_kernel", lambda *a: (kernels.append(a[-1]), original(*a))[1])
+    for shape in ((90, 240), (2, 60, 70, 3)):
+        x = rng.integers(0, 120, shape).astype(dtype)
+        axes = (0, 1) if len(shape) == 2 else (1, 2)
+        tables = [reference.taps(shape[axis], 5, 1, 2, 2, 1, False) for axis in axes]
+        expected, _ = reference.pool(x.astype(np.float64), "median", tables, axes)
+        found = fp.median_pool(x, 5, stride=1, padding=2, axes=axes)
+        if x.dtype.kind in "iu":  # windows at the edges have two middles, of which integers take the lower
+            inside = (slice(2, -2), slice(2, -2)) if len(shape) == 2 else (slice(None), *[slice(2, -2)] * 2)
+            found, expected = found[inside], expected[inside]
+        np.testing.assert_array_equal(found, expected)
+    assert all(kernels)
+    assert kernels
 
 
 def test_overlapping_windows_share_what_they_sort():

@@ -121,6 +121,10 @@ class _Graph:
 COLUMNS_SORTED = Step(SORT_THREE, 3, 4, 0, 0, 1, 0)
 MIDDLE = Program((COLUMNS_SORTED, Step(MIDDLE_OF_NINE, 6, 4, 3, 0, 3, 1)), (Value(6, 0),), 7)
 
+# The next one, 5x5, as well: no steps, since its own kernel sorts columns, into lines 5 to 9, and selects.
+FIVE = 5
+MIDDLE_25 = Program((), (Value(2 * FIVE, 0),), 2 * FIVE + 1)
+
 
 # Ways to find ranks --------------------------------------------------------------------------------------
 
@@ -147,8 +151,12 @@ def _crossed(graph: _Graph, columns: list[Values], ranks: Sequence[int]) -> Valu
     (i + 1) (j + 1) - 1 values that are not larger, and as many not smaller counted from the other corner:
     the corners cannot be in the middle and take no part in the merging.
     """
-    sorted_columns = [graph.sort(column) for column in columns]
-    height, width = len(columns[0]), len(columns)
+    return _of_sorted(graph, [graph.sort(column) for column in columns], ranks)
+
+
+def _of_sorted(graph: _Graph, sorted_columns: list[Values], ranks: Sequence[int]) -> Values:
+    """As `_crossed`, of columns that are sorted."""
+    height, width = len(sorted_columns[0]), len(sorted_columns)
     below, lists = 0, []
     for i in range(height):
         row = graph.sort([column[i] for column in sorted_columns])
@@ -178,6 +186,8 @@ def select(rows: int, columns: tuple[tuple[int, int], ...], ranks: tuple[int, ..
     """
     if (rows, columns, ranks) == (3, ((0, 0), (0, 1), (0, 2)), (4,)):
         return MIDDLE
+    if (rows, columns, ranks) == (FIVE, tuple((0, shift) for shift in range(FIVE)), (FIVE * FIVE // 2,)):
+        return MIDDLE_25
     phases = 1 + max(phase for phase, _ in columns)
     taps = [[Value(-1 - (i * phases + phase), shift) for i in range(rows)] for phase, shift in columns]
     ways: list[Callable[[_Graph, list[Values], Sequence[int]], Values]] = [_merged]
@@ -190,6 +200,20 @@ def select(rows: int, columns: tuple[tuple[int, int], ...], ranks: tuple[int, ..
         found.append((len(graph.needed(results)), graph, results))
     _, graph, results = min(found, key=lambda entry: entry[0])
     return _assign(graph, results, rows * phases)
+
+
+def middle_of_sorted(size: int) -> list[tuple[int, int, int]]:
+    """What finds the middle of as many sorted columns: operations on two values, the last of which gives it.
+
+    Values are what operations give, from 0 on, and what is read: element `i` of column `j` is
+    ``-1 - i * size - j``.
+    """
+    graph = _Graph()
+    columns = [[Value(-1 - i * size - j, 0) for i in range(size)] for j in range(size)]
+    needed = sorted(graph.needed(_of_sorted(graph, columns, (size * size // 2,))))
+    place = {node: number for number, node in enumerate(needed)}
+    nodes = [graph.nodes[number] for number in needed]
+    return [(op, place.get(a.node, a.node), place.get(b.node, b.node)) for op, a, b in nodes]
 
 
 def _assign(graph: _Graph, results: Values, inputs: int) -> Program:
@@ -241,6 +265,19 @@ def sort_4(a, b, c, d):
     b, d = in_order(b, d)
     b, c = in_order(b, c)
     return a, b, c, d
+
+
+def sort_5(a, b, c, d, e):
+    a, b = in_order(a, b)
+    d, e = in_order(d, e)
+    c, e = in_order(c, e)
+    c, d = in_order(c, d)
+    b, e = in_order(b, e)
+    a, d = in_order(a, d)
+    a, c = in_order(a, c)
+    b, d = in_order(b, d)
+    b, c = in_order(b, c)
+    return a, b, c, d, e
 
 
 def merge_4(v, w):

@@ -18,6 +18,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .. import jit, threads, windows
@@ -27,16 +30,20 @@ from . import half, histograms, networks, plans, turn
 from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage, wide_registers
 from .networks import (
     BOTH,
+    FIVE,
+    MIDDLE_25,
     MIDDLE_OF_NINE,
     MINIMUM,
     SORT_THREE,
     Program,
     in_order,
     merge_4,
+    middle_of_sorted,
     middle_of_three,
     most_frequent,
     select,
     sort_4,
+    sort_5,
 )
 
 Array = NDArray[Any]
@@ -120,6 +127,47 @@ def middle_of_nine(out, low, middle, high, distance, count):
         third = in_order(in_order(peek(high, j), peek(high, near))[0], peek(high, far))[0]
         second = middle_of_three(peek(middle, j), peek(middle, near), peek(middle, far))
         poke(out, j, middle_of_three(first, second, third))
+
+
+@intrinsic
+def middle_25(typing_context, columns, pitch, deep, at):
+    """The middle of five columns that are `deep` apart, the lines of their sorted elements `pitch` apart."""
+
+    def generate(context, builder, signature, arguments):
+        lines, far, step, begin = arguments
+        place = ir.IntType(64)
+
+        def leaf(number):
+            line, column = divmod(number, FIVE)
+            further = builder.add(builder.mul(far, place(line)), builder.mul(step, place(column)))
+            return builder.load(builder.gep(lines, [builder.add(begin, further)], inbounds=True))
+
+        found = {-1 - number: leaf(number) for number in range(FIVE * FIVE)}
+        for number, (operation, *two) in enumerate(middle_of_sorted(FIVE)):
+            a, b = (found[value] for value in two)
+            less = builder.fcmp_ordered if isinstance(columns.dtype, types.Float) else builder.icmp_signed
+            if isinstance(columns.dtype, types.Integer) and not columns.dtype.signed:
+                less = builder.icmp_unsigned
+            low, high = (a, b) if operation == MINIMUM else (b, a)
+            found[number] = builder.select(less("<", a, b), low, high)
+        return found[number]
+
+    return columns.dtype(columns, types.intp, types.intp, types.intp), generate
+
+
+def sort_columns_of_5(out, lines, pitch, count):
+    apart()
+    for j in range(count):
+        a, b, c = peek(lines, j), peek(lines, j + pitch), peek(lines, j + 2 * pitch)
+        found = sort_5(a, b, c, peek(lines, j + 3 * pitch), peek(lines, j + 4 * pitch))
+        for i in range(FIVE):
+            poke(out, i * pitch + j, found[i])
+
+
+def middles_of_25(out, columns, pitch, deep, count):
+    apart()
+    for j in range(count):
+        poke(out, j, middle_25(columns, pitch, deep, j))
 
 
 def carry_out(program, lines, count):
@@ -341,26 +389,34 @@ def read_lines(odd, read, x, lines, bases, units, leaves, left, width, numbers):
 
 
 def read_window(odd, read, x, lines, base, axes, counts, rows, size, top, numbers):
-    """Put the elements of one window where as many lines begin, and `top` in the other lines."""
-    found, line = False, 0
-    for row in range(rows):
-        place, rest = base, row
-        for axis in range(axes.shape[0] - 1, -1, -1):
-            place += rest % counts[axis] * axes[axis, STEP]
-            rest = rest // counts[axis]
+    """Put the elements of one window where as many lines begin, and `top` in the other lines.
+
+    Rows are counted axis by axis, behind the `counts`: to divide their number takes as long as to read a row.
+    """
+    found, line, place, rank = False, 0, base, axes.shape[0]
+    for axis in range(rank):
+        counts[rank + axis] = 0
+    for _ in range(rows):
         for tap in range(size):
             value = peek(x, place + tap * numbers[TAP])
             found = found or odd(value)
             poke(lines, line * EDGE, read(value))
             line += 1
+        for axis in range(rank - 1, -1, -1):
+            counts[rank + axis] += 1
+            place += axes[axis, STEP]
+            if counts[rank + axis] < counts[axis]:
+                break
+            place -= counts[axis] * axes[axis, STEP]
+            counts[rank + axis] = 0
     for blank in range(line, numbers[ELEMENTS]):
         poke(lines, blank * EDGE, top)
     return found
 
 
 @cache
-def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
-    """The kernel for "lower", "median", "quantile" or "mode"."""
+def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., None]:
+    """The kernel for "lower", "median", "quantile" or "mode"; `five` is for the middle of 5x5 alone."""
     finish = {"lower": lower, "median": between, "quantile": between, "mode": lower}[name]
     read, write, odd = half.READ[source], half.WRITE[target], half.IS_NAN[source]
     deliver, put, settle, reduce_cells = deliver_ranks, put_ranks, settle_ranks, cells_ranks
@@ -399,7 +455,13 @@ def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
                 met_one = read_lines(odd, read, x, lines, bases, units, leaves, left, width, numbers)
                 found = found or met_one
                 pitch = (width + numbers[HALO]) * deep
-                carry_out(program, lines, units * pitch)
+                if five:
+                    line = numbers[LINE]
+                    columns, middle = ahead(lines, FIVE * line), ahead(lines, 2 * FIVE * line)
+                    sort_columns_of_5(columns, lines, line, units * pitch)
+                    middles_of_25(middle, columns, line, deep, units * pitch)
+                else:
+                    carry_out(program, lines, units * pitch)
                 deliver(lines, results, units * pitch, like, numbers)
                 for unit in range(units):
                     to, start = ahead(y, ends[unit]), unit * pitch
@@ -434,7 +496,7 @@ def _kernel(name: str, source: str, target: str) -> Callable[..., None]:
         if found:
             met[0] = 1
 
-    return jit.kernel(walk, f"networks_{name}_{source}_{target}")
+    return jit.kernel(walk, f"networks_{name}{'_5x5' * five}_{source}_{target}")
 
 
 jit.register(half)
@@ -623,9 +685,9 @@ def _networks(
     like[0] = np.inf if stored.kind == "f" else np.iinfo(stored.name).max
     if numbers[IGNORES]:
         like[1] = ignored_value(params, stored)
-    sizes = (edges + sorting.lines * EDGE, max(cut.batch, len(axes), EDGE))
+    sizes = (edges + sorting.lines * EDGE, max(cut.batch, 2 * len(axes), EDGE))
     tasks, work = -(-units // cut.batch) * pieces, x.size * elements
-    walk = _kernel(kind, storage(x.dtype), storage(target))
+    walk = _kernel(kind, storage(x.dtype), storage(target), program is MIDDLE_25)
     return Networks(walk, geometry, order, arguments, like, sizes, tasks, work)
 
 
