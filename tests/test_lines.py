@@ -325,6 +325,34 @@ def test_random_geometries(seed):
     np.testing.assert_allclose(pull(gy), reference.pull(gy, x, "max", tables, axes), rtol=1e-5, atol=1e-5)
 
 
+def check_3x3(rng, x, call, tables):
+    """Values and gradients of an array filled with ties, infinities, zeros of both signs, and then NaN."""
+    shape, floats = x.shape, x.dtype.kind == "f"
+    x[:] = rng.integers(0, 9, shape)
+    if floats:
+        x *= rng.choice(np.array([0.5, -0.5], x.dtype), shape)
+        x[rng.random(shape) < 0.05 * rng.integers(0, 4)] = -np.inf
+        x[:, : rng.integers(0, 5), : rng.integers(0, 9)] = -np.inf
+    for nan in (False, True)[: 1 + floats]:
+        if nan:
+            x[rng.random(shape) < 0.002] = np.nan
+            x[0, shape[1] - 1, shape[2] - 1] = np.nan
+        exact = x.astype(np.float64)
+        for op in ("max", "min")[: 1 + (x.dtype == np.float32)]:
+            expected, _ = reference.pool(exact, op, tables, (1, 2))
+            found = fp.pool(x, op, **call)
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+            if floats:
+                found, pull = fp.vjp(fp.pool, x, op, **call)
+                np.testing.assert_array_equal(found, expected)
+                gy = rng.integers(1, 99, expected.shape).astype(x.dtype)
+                np.testing.assert_array_equal(pull(gy), reference.pull(gy, exact, op, tables, (1, 2)))
+        if x.dtype == np.float32 and not np.isinf(x).any():
+            expected, _ = reference.pool(exact, "sum", tables, (1, 2))
+            np.testing.assert_allclose(fp.sum_pool(x, **call), expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_windows_of_3x3_in_one_pass(seed, monkeypatch):
     """At strides 1 and 2, cut into blocks and parts: values, and the elements that gradients go to."""
@@ -332,6 +360,7 @@ def test_windows_of_3x3_in_one_pass(seed, monkeypatch):
     dtype = np.dtype(rng.choice(["float32", "float32", "float64", "uint8" if seed % 2 else "float32"]))
     monkeypatch.setattr(plans, "LONG", int(rng.choice([80, 4_000])))
     monkeypatch.setattr(plans, "LOW", int(rng.choice([5, 128])))
+    monkeypatch.setattr(plans, "PLANE", 0)
     monkeypatch.setattr(program, "WIDE", 1)
     passes: list[int] = []
     monkeypatch.setattr(program, "slid_3", lambda *a, f=program.slid_3: (passes.append(1), f(*a)))
@@ -357,29 +386,25 @@ def test_windows_of_3x3_in_one_pass(seed, monkeypatch):
     floats = dtype.kind == "f"
     around = np.full([2, shape[1] + 4, shape[2] + 6, *shape[3:]], np.nan if floats else 99).astype(dtype)
     x = around[:, 2:-2, 3:-3] if seed % 5 == 0 else np.empty(shape, dtype)
-    x[:] = rng.integers(0, 9, shape)
-    if floats:
-        x *= rng.choice(np.array([0.5, -0.5], dtype), shape)  # zeros of both signs
-        x[rng.random(shape) < 0.05 * (seed % 4)] = -np.inf
-        x[:, : rng.integers(0, 5), : rng.integers(0, 9)] = -np.inf
-    for nan in (False, True)[: 1 + floats]:
-        if nan:
-            x[rng.random(shape) < 0.002] = np.nan
-            x[0, shape[1] - 1, shape[2] - 1] = np.nan
-        exact = x.astype(np.float64)
-        for op in ("max", "min")[: 1 + (dtype == np.float32)]:
-            expected, _ = reference.pool(exact, op, tables, (1, 2))
-            found = fp.pool(x, op, **call)
-            np.testing.assert_array_equal(found, expected)
-            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
-            if floats:
-                found, pull = fp.vjp(fp.pool, x, op, **call)
-                np.testing.assert_array_equal(found, expected)
-                gy = rng.integers(1, 99, expected.shape).astype(dtype)
-                np.testing.assert_array_equal(pull(gy), reference.pull(gy, exact, op, tables, (1, 2)))
-        if dtype == np.float32 and not np.isinf(x).any():
-            expected, _ = reference.pool(exact, "sum", tables, (1, 2))
-            np.testing.assert_allclose(fp.sum_pool(x, **call), expected, rtol=1e-6, atol=1e-6)
+    check_3x3(rng, x, call, tables)
+    assert passes
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_planes_of_short_rows_as_one_line(seed, monkeypatch):
+    """Rows of few elements or of one, which all windows of 3x3 are centred on."""
+    rng = np.random.default_rng(seed)
+    passes: list[int] = []
+    monkeypatch.setattr(program, "line_3", lambda *a, f=program.line_3: (passes.append(1), f(*a)))
+    dtype = np.dtype(("float32", "float32", "float64", "uint8")[seed % 4])
+    step, channels = (int(rng.integers(1, 3)), int(rng.choice([1, 5])))
+    wide = int(rng.integers(2 * step, 2 * step + 16 // channels))
+    most = program.PLANE // (wide * channels) if seed < 4 else 40
+    shape = [3, int(rng.integers(most // 2 if seed < 4 else 2, most)), wide]
+    shape += [channels] * (channels > 1)
+    call = {"window": 3, "stride": 1, "padding": (1, step), "dilation": (1, step), "axes": (1, 2)}
+    tables = [reference.taps(n, 3, 1, d, d, d, False) for n, d in zip(shape[1:3], (1, step), strict=True)]
+    check_3x3(rng, np.empty(shape, dtype), call, tables)
     assert passes
 
 
@@ -390,6 +415,7 @@ def test_windows_that_slide_row_by_row(seed, monkeypatch):
     monkeypatch.setattr(program, "DOUBLED", 1)
     monkeypatch.setattr(plans, "LONG", int(np.random.default_rng(seed).choice([20, 4_000])))
     monkeypatch.setattr(plans, "LOW", 10)
+    monkeypatch.setattr(plans, "PLANE", 0)
     slid: list[str] = []
     for name in ("slid_9", "doubled_down"):
         original = getattr(program, name)

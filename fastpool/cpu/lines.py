@@ -39,7 +39,7 @@ from .memory import (
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-CELLS, VOLUMES, SLIDE_3, SLIDE_3_BY_2, SLIDE_9 = range(19, 24)
+CELLS, VOLUMES, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3 = range(19, 25)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
@@ -50,7 +50,8 @@ BARE = 8
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
 # Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
-# window of three begin. The REPEAT of these is as how many passes they count for threads.
+# window of three begin. `PLANE_3` reads X_SIZE elements at `X_AT`, in rows of COUNT, and has lines at `TO`.
+# The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.1 s each: cells of 2x2 and of 2x2x2;
 # 2x2 of short rows; of other dtypes; with places; of channels; whole planes, and of channels; windows of
@@ -67,6 +68,7 @@ FAMILIES = (
     frozenset((SLIDE_3,)),
     frozenset((SLIDE_3_BY_2,)),
     frozenset((SLIDE_9,)),
+    frozenset((PLANE_3,)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(VOLUMES + 1)),
 )
@@ -384,7 +386,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
     puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
     direct = puts_4 or squares or cubes
-    slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
+    slides_3, slides_3_by_2, slides_9, planes_3 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3))
     slides_at_all = slides_3 or slides_3_by_2 or slides_9
     looks = odd if line.careful or slides_3_by_2 else never
     moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
@@ -399,7 +401,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
         knobs = like[1], like[2], like[3]
-        found, each = False, blocks.shape[0]
+        found, fresh, each = False, True, blocks.shape[0]
         unit, turn = first // each, first % each
         for _ in range(first, last):
             block = ahead(pointer(blocks), turn * BLOCK)
@@ -444,6 +446,12 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         found = bool(found | slides.slide_3(*whole, slides.slid_by_2, 2))
                     if slides_9:
                         found = bool(found | slides.slide_9(*whole, peek(step, OUT)))
+                elif planes_3:
+                    uses = looks, merge, element, moved, give, finish, knobs, write
+                    plane, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
+                    sizes = scale, peek(step, X_SIZE), peek(step, X_STEP), fresh
+                    met_one = slides.plane_3(uses, like[0], y, places, kept, count, plane, *sizes)
+                    found, fresh = bool(found | met_one), False
                 elif pairs and op == PAIR:
                     if placed and where & BARE:
                         pair(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)

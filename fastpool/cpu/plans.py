@@ -15,7 +15,7 @@ from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, slabs, turn
 from .memory import c_strides, flatten, offsets, raw, storage, together
-from .program import CHAIN, GROUP, LANES, LONGEST, STACKED, Frame, Regular
+from .program import CHAIN, GROUP, LANES, LONGEST, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
 from .taps import fits as fits_taps
 
@@ -141,6 +141,8 @@ class Shape(NamedTuple):
     def block(self) -> tuple[int, int, int]:
         """Output rows, columns and channels of a block."""
         row, columns = self.row, self.columns
+        if row.slides and row.outputs * columns.outputs * self.channels <= PLANE:
+            return row.outputs, columns.outputs, self.channels
         if row.slides:
             blocks = max(1, row.outputs // max(LOW, 4 * (row.span - 1)))
             blocks -= blocks % 2 if blocks > 1 else 0

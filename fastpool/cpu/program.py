@@ -17,6 +17,7 @@ SWEPT = 13  # rows of the shortest window that is swept
 WIDE = (
     3  # registers that the shortest row of outputs fills which 3x3 windows at stride 1 slide over, of values
 )
+PLANE = 4_000  # elements of the largest plane that slides as one block, and may be taken as one line
 LONG_CELLS = 24  # outputs of the shortest row of cells that a pass goes over
 SLID = 150  # elements of the shortest row of outputs over which longer ones slide
 DOUBLED = 1_000  # and of the shortest where they double so
@@ -454,6 +455,8 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
     if not frame.fused:
         return None
     length, strides = columns.outputs * frame.channels, (rows.stride, columns.stride)
+    if rows.window == columns.window == 3 and not frame.converts and _one_line(frame, rows, columns):
+        return line_3
     if rows.window == columns.window == 3 and not frame.converts and _slides_3(frame, columns):
         least = frame.lanes * (1 if frame.placed or strides != (1, 1) else WIDE)
         return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= least else None
@@ -464,6 +467,25 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
         return slid_9
     down = rows.outputs > 4 * rows.span and rows.sweeps() and not rows.swept
     return doubled_down if down and length > DOUBLED else None
+
+
+def _one_line(frame: Frame, rows: Regular, columns: Regular) -> bool:
+    """Whether rows of a plane run on, and those of its results, and are short, as the plane is."""
+    length, width = columns.size * frame.channels, frame.lanes * WIDE
+    same = all(axis.stride == axis.window // 3 == 1 and axis.outputs == axis.size for axis in (rows, columns))
+    runs_on = same and rows.step == 1 and rows.pitch == rows.out_pitch == length
+    padded = rows.before == 1 and columns.before == columns.step
+    short = 2 * columns.step <= columns.size and length < width and rows.size * length <= PLANE
+    return runs_on and padded and short
+
+
+def line_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
+    """Windows of 3x3 over a plane as one line."""
+    width, step = columns.inputs * frame.channels, columns.axis.step * frame.channels
+    size = rows.inputs * width
+    kept = writer.region(2 * size + 2 * width + frame.lanes, size).at
+    fields = {"x_at": offset, "x_size": size, "x_step": step, "count": width, "to": kept}
+    writer.step(lines.PLANE_3, **fields, repeat=3 * rows.inputs)
 
 
 def _slides_3(frame: Frame, columns: Regular) -> bool:

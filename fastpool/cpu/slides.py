@@ -130,6 +130,58 @@ def moved(pair, shift):
     return pair[0], np.int32(pair[1] + shift)
 
 
+# Windows of 3x3 over planes whose rows are short ----------------------------------------------------------
+
+
+def plane_3(uses, blank, out, places, kept, width, x, scale, size, step, fresh):
+    """All windows of a plane as one line: windows of three along its rows, which merge with those a row off.
+
+    Before them are flags, 1 where a row begins and 2 where it ends, and around them rows of blanks; both are
+    written where memory is `fresh`, and stay for the planes that follow.
+    """
+    element, flags, rows = uses[2], values(kept), ahead(kept, size + width)
+    if fresh:
+        for j in range(size):
+            column = j % width
+            poke(flags, j, 1 if column < step else 2 if column >= width - step else 0)
+        for j in range(width):
+            store(rows, j - width, element(blank, 4 if j < step else 3))  # places of the row below
+            store(rows, size + j, element(blank, 0))
+    found = along_rows(uses, blank, rows, x, flags, size, step)
+    down_rows(uses, out, places, rows, scale, size, width)
+    return found
+
+
+def along_rows(uses, blank, rows, x, flags, size, step):
+    """Windows of three along the rows of a plane."""
+    apart()
+    odd, merge, element = uses[0], uses[1], uses[2]
+    found = False
+    for j in range(step):
+        last = size - step + j
+        found = bool(found | odd(peek(x, j)) | odd(peek(x, last)))
+        first = merge(element(blank, 1), element(peek(x, j), 1))
+        store(rows, j, merge(first, element(peek(x, j + step), 2)))
+        store(rows, last, merge(element(peek(x, last - step), 0), element(peek(x, last), 1)))
+    for j in range(step, size - step):
+        flag, middle = peek(flags, j), peek(x, j)
+        left, right = peek(x, j - step), peek(x, j + step)
+        found = bool(found | odd(middle))
+        start = element(blank, 1) if flag == 1 else element(left, 0)
+        row = merge(start, element(middle, 1))
+        store(rows, j, merge(row, element(blank if flag == 2 else right, 2)))
+    return found
+
+
+def down_rows(uses, out, places, rows, scale, size, width):
+    """Windows of three rows of these."""
+    apart()
+    merge, give, finish, knobs, write = uses[1], uses[4], uses[5], uses[6], uses[7]
+    for j in range(size):
+        above = merge(load(rows, j - width, 0), load(rows, j, 3))
+        give(finish, knobs, write, out, places, j, merge(above, load(rows, j + width, 6)), scale)
+
+
 # Windows of up to 9x9 at stride 1, of what may merge more than once ----------------------------------------
 
 
