@@ -22,7 +22,7 @@ from .taps import fits as fits_taps
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
 
-WORTHWHILE = 20_000  # elements of input; fewer are done by the general skeleton before these kernels compile
+WORTHWHILE = 1_000  # elements of input; fewer are done by the general skeleton before these kernels compile
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
 FAR = 64_000  # elements at most, where fewer rows would be reduced twice, and where all is one pass
