@@ -496,7 +496,7 @@ def test_cells_and_what_is_left_at_the_ends(dtype, shape, window, used):
         each = [reference.taps(shape[a], k, k, 0, 0, 1, ceil_mode) for a, k in zip(axes, window, strict=True)]
         call = {"axes": axes, "ceil_mode": ceil_mode}
         exact = x.astype(np.float64)
-        for op in ("max", "min", "avg"):
+        for op in ("max", "min", "avg") if dtype is np.float32 else ("max", "avg"):
             expected, _ = reference.pool(exact, op, each, axes)
             if x.dtype.kind in "iu":
                 expected = np.floor(expected + 0.5)

@@ -22,7 +22,8 @@ from .taps import fits as fits_taps
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
 
-WORTHWHILE = 1_000  # elements of input; fewer are done by the general skeleton before these kernels compile
+WORTHWHILE = 2_000  # elements of input; fewer are done by the general skeleton before these kernels compile
+RANKED = 20_000  # the same of medians and modes, whose kernels take longer to compile
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
 FAR = 64_000  # elements at most, where fewer rows would be reduced twice, and where all is one pass
@@ -257,7 +258,7 @@ def plan(
                 return Ranged(whole, other, operator.bears, params)
     if chosen == "taps":
         return None
-    if x.size >= WORTHWHILE and operator.fold(x.dtype, target).combine in RANKS:
+    if x.size >= RANKED and operator.fold(x.dtype, target).combine in RANKS:
         ranked = rank.plan(operator.name, x, geometry, params, target)
         if ranked:
             return ranked
