@@ -325,7 +325,7 @@ def test_random_geometries(seed):
     np.testing.assert_allclose(pull(gy), reference.pull(gy, x, "max", tables, axes), rtol=1e-5, atol=1e-5)
 
 
-def check_3x3(rng, x, call, tables):
+def check(rng, x, call, tables):
     """Values and gradients of an array filled with ties, infinities, zeros of both signs, and then NaN."""
     shape, floats = x.shape, x.dtype.kind == "f"
     x[:] = rng.integers(0, 9, shape)
@@ -386,25 +386,32 @@ def test_windows_of_3x3_in_one_pass(seed, monkeypatch):
     floats = dtype.kind == "f"
     around = np.full([2, shape[1] + 4, shape[2] + 6, *shape[3:]], np.nan if floats else 99).astype(dtype)
     x = around[:, 2:-2, 3:-3] if seed % 5 == 0 else np.empty(shape, dtype)
-    check_3x3(rng, x, call, tables)
+    check(rng, x, call, tables)
     assert passes
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(40))
 def test_planes_of_short_rows_as_one_line(seed, monkeypatch):
-    """Rows of few elements or of one, which all windows of 3x3 are centred on."""
+    """Windows of 3x3 and larger around every element, of high planes too and of rows of few elements."""
     rng = np.random.default_rng(seed)
     passes: list[int] = []
-    monkeypatch.setattr(program, "line_3", lambda *a, f=program.line_3: (passes.append(1), f(*a)))
-    dtype = np.dtype(("float32", "float32", "float64", "uint8")[seed % 4])
+    monkeypatch.setattr(program, "in_line", lambda *a, f=program.in_line: (passes.append(1), f(*a)))
+    dtype = np.dtype(("float32", "float32", "float64", "uint8", "int8")[seed % 5])
     step, channels = (int(rng.integers(1, 3)), int(rng.choice([1, 5])))
-    wide = int(rng.integers(2 * step, 2 * step + 16 // channels))
-    most = program.PLANE // (wide * channels) if seed < 4 else 40
-    shape = [3, int(rng.integers(most // 2 if seed < 4 else 2, most)), wide]
+    high, wide = (3, 3) if seed % 2 else (int(n) for n in rng.choice([3, 5, 7, 9, 13, 15, 23], 2))
+    most = (23 if seed % 2 else program.COLUMNS) // channels
+    columns = int(rng.integers(max(2 * step, wide // 2), most + 1))
+    most = program.PLANE // (columns * channels)
+    least, most = (most // 2, most) if seed < 8 else (high // 2 + 1, min(40, most))
+    shape = [3, int(rng.integers(least, most + 1)), columns]
     shape += [channels] * (channels > 1)
-    call = {"window": 3, "stride": 1, "padding": (1, step), "dilation": (1, step), "axes": (1, 2)}
-    tables = [reference.taps(n, 3, 1, d, d, d, False) for n, d in zip(shape[1:3], (1, step), strict=True)]
-    check_3x3(rng, np.empty(shape, dtype), call, tables)
+    padding, dilation = (high // 2, wide // 2 * step), (1, step)
+    call = {"window": (high, wide), "stride": 1, "padding": padding, "dilation": dilation, "axes": (1, 2)}
+    tables = [
+        reference.taps(n, k, 1, p, p, d, False)
+        for n, k, p, d in zip(shape[1:3], (high, wide), padding, dilation, strict=True)
+    ]
+    check(rng, np.empty(shape, dtype), call, tables)
     assert passes
 
 

@@ -39,7 +39,7 @@ from .memory import (
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-CELLS, VOLUMES, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3 = range(19, 25)
+CELLS, VOLUMES, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3, PLANE = range(19, 26)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
@@ -50,7 +50,8 @@ BARE = 8
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
 # Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
-# window of three begin. `PLANE_3` reads X_SIZE elements at `X_AT`, in rows of COUNT, and has lines at `TO`.
+# window of three begin. `PLANE` and `PLANE_3` read X_SIZE elements at `X_AT`, in rows of COUNT, have lines
+# at `TO`, and windows reach A elements of a row and B rows to both sides.
 # The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.1 s each: cells of 2x2 and of 2x2x2;
@@ -69,6 +70,7 @@ FAMILIES = (
     frozenset((SLIDE_3_BY_2,)),
     frozenset((SLIDE_9,)),
     frozenset((PLANE_3,)),
+    frozenset((PLANE,)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(VOLUMES + 1)),
 )
@@ -386,8 +388,9 @@ def kernel(kind: Kind) -> Callable[..., None]:
     pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
     puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
     direct = puts_4 or squares or cubes
-    slides_3, slides_3_by_2, slides_9, planes_3 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3))
+    slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
     slides_at_all = slides_3 or slides_3_by_2 or slides_9
+    planes, grown = has(PLANE_3) or has(PLANE), slides.grown if has(PLANE) else slides.as_they_are
     looks = odd if line.careful or slides_3_by_2 else never
     moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
     give_1, give_2, give_3 = (put_placed, put_2_placed, put_3_placed) if placed else (put, put_2, put_3)
@@ -446,11 +449,12 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         found = bool(found | slides.slide_3(*whole, slides.slid_by_2, 2))
                     if slides_9:
                         found = bool(found | slides.slide_9(*whole, peek(step, OUT)))
-                elif planes_3:
+                elif planes:
                     uses = looks, merge, element, moved, give, finish, knobs, write
                     plane, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
-                    sizes = scale, peek(step, X_SIZE), peek(step, X_STEP), fresh
-                    met_one = slides.plane_3(uses, like[0], y, places, kept, count, plane, *sizes)
+                    sizes = peek(step, X_SIZE), count, peek(step, X_STEP)
+                    rest = kept, plane, scale, sizes, (peek(step, A), peek(step, B)), fresh
+                    met_one = slides.plane(uses, grown, like[0], y, places, *rest)
                     found, fresh = bool(found | met_one), False
                 elif pairs and op == PAIR:
                     if placed and where & BARE:

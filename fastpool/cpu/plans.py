@@ -515,7 +515,7 @@ def _by_lines(
         lanes=together(np.dtype(line.dtype).itemsize),
     )
     if not shape.leading and program.slider(frame, shape.row, shape.columns):
-        shape = shape._replace(row=shape.row._replace(slides=True))
+        shape = shape._replace(row=shape.row._replace(slides=True, swept=False))
     steps, blocks, size = _blocks(shape, frame)
     if size > SCRATCH:
         return None

@@ -19,6 +19,7 @@ WIDE = (
 )
 PLANE = 4_000  # elements of the largest plane that slides as one block, and may be taken as one line
 LONG_CELLS = 24  # outputs of the shortest row of cells that a pass goes over
+COLUMNS = 127  # elements of its longest row, whose numbers any dtype holds
 SLID = 150  # elements of the shortest row of outputs over which longer ones slide
 DOUBLED = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
@@ -63,6 +64,12 @@ class Regular(NamedTuple):
         return (
             self.before > 0 or (self.outputs - 1) * self.stride + (self.window - 1) * self.step >= self.size
         )
+
+    def centred(self) -> bool:
+        """Whether there is a window around every element, of neither one nor an even number."""
+        half, odd = self.window // 2, self.window % 2 == 1
+        alike = self.stride == 1 and self.outputs == self.size and self.before == half * self.step
+        return alike and odd and 1 <= half <= self.size
 
     def cells(self) -> bool:
         """Whether windows lie side by side and cover the axis."""
@@ -455,8 +462,8 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
     if not frame.fused:
         return None
     length, strides = columns.outputs * frame.channels, (rows.stride, columns.stride)
-    if rows.window == columns.window == 3 and not frame.converts and _one_line(frame, rows, columns):
-        return line_3
+    if not frame.converts and _one_line(frame, rows, columns):
+        return in_line
     if rows.window == columns.window == 3 and not frame.converts and _slides_3(frame, columns):
         least = frame.lanes * (1 if frame.placed or strides != (1, 1) else WIDE)
         return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= least else None
@@ -470,22 +477,26 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
 
 
 def _one_line(frame: Frame, rows: Regular, columns: Regular) -> bool:
-    """Whether rows of a plane run on, and those of its results, and are short, as the plane is."""
-    length, width = columns.size * frame.channels, frame.lanes * WIDE
-    same = all(axis.stride == axis.window // 3 == 1 and axis.outputs == axis.size for axis in (rows, columns))
-    runs_on = same and rows.step == 1 and rows.pitch == rows.out_pitch == length
-    padded = rows.before == 1 and columns.before == columns.step
-    short = 2 * columns.step <= columns.size and length < width and rows.size * length <= PLANE
-    return runs_on and padded and short
+    """Whether windows are around each element of a small plane, of rows that run on and are short."""
+    length, size = columns.size * frame.channels, rows.size * columns.size * frame.channels
+    if rows.step != 1 or not rows.pitch == rows.out_pitch == length or size > PLANE or length > COLUMNS:
+        return False
+    if rows.window == columns.window == 3:
+        most = frame.lanes * WIDE
+    else:
+        most = SLID if frame.repeats and not frame.placed else 0
+    return length < most and all(axis.centred() and 2 * axis.step <= axis.size for axis in (rows, columns))
 
 
-def line_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows of 3x3 over a plane as one line."""
+def in_line(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
+    """Windows around the elements of a plane as one line."""
     width, step = columns.inputs * frame.channels, columns.axis.step * frame.channels
-    size = rows.inputs * width
-    kept = writer.region(2 * size + 2 * width + frame.lanes, size).at
-    fields = {"x_at": offset, "x_size": size, "x_step": step, "count": width, "to": kept}
-    writer.step(lines.PLANE_3, **fields, repeat=3 * rows.inputs)
+    across, down = columns.axis.window // 2, rows.axis.window // 2
+    size, margin = rows.inputs * width, max((across + 1) // 2 * step, (down + 1) // 2 * width)
+    kept = writer.region(3 * size + 4 * margin + 2 + frame.lanes, size).at
+    op, passes = (lines.PLANE_3, 3) if across == down == 1 else (lines.PLANE, 6)
+    fields = {"x_at": offset, "x_size": size, "x_step": step, "count": width, "a": across, "b": down}
+    writer.step(op, **fields, to=kept, repeat=passes * rows.inputs)
 
 
 def _slides_3(frame: Frame, columns: Regular) -> bool:

@@ -130,56 +130,115 @@ def moved(pair, shift):
     return pair[0], np.int32(pair[1] + shift)
 
 
-# Windows of 3x3 over planes whose rows are short ----------------------------------------------------------
+# Windows around each element of planes whose rows are short ------------------------------------------------
 
 
-def plane_3(uses, blank, out, places, kept, width, x, scale, size, step, fresh):
-    """All windows of a plane as one line: windows of three along its rows, which merge with those a row off.
+def plane(uses, grown, blank, out, places, kept, x, scale, sizes, reach, fresh):
+    """All windows of a plane as one line: three along its rows, `grown` ones, and three rows of these.
 
-    Before them are flags, 1 where a row begins and 2 where it ends, and around them rows of blanks; both are
-    written where memory is `fresh`, and stay for the planes that follow.
+    Each element's column is kept, and blanks around two lines; they are written where memory is `fresh`.
     """
-    element, flags, rows = uses[2], values(kept), ahead(kept, size + width)
+    size, width, step = sizes
+    margin = max((reach[0] + 1) // 2 * step, (reach[1] + 1) // 2 * width)
+    limits, line = values(kept), ahead(kept, 2 + size + margin)
+    columns, other = ahead(limits, 2), ahead(line, size + 2 * margin)
     if fresh:
         for j in range(size):
-            column = j % width
-            poke(flags, j, 1 if column < step else 2 if column >= width - step else 0)
-        for j in range(width):
-            store(rows, j - width, element(blank, 4 if j < step else 3))  # places of the row below
-            store(rows, size + j, element(blank, 0))
-    found = along_rows(uses, blank, rows, x, flags, size, step)
-    down_rows(uses, out, places, rows, scale, size, width)
+            poke(columns, j, j % width)
+        surround(uses[2], blank, line, size, width, step, margin)
+        surround(uses[2], blank, other, size, width, step, margin)
+    bound(limits, step, width)
+    found = along_rows(uses, blank, line, x, limits, columns, size, step)
+    line, apart_by = grown(uses[1], uses[2], blank, line, other, limits, columns, sizes, reach)
+    down_rows(uses, out, places, line, scale, size, apart_by)
     return found
 
 
-def along_rows(uses, blank, rows, x, flags, size, step):
+def surround(element, blank, line, size, width, step, margin):
+    """Blanks before and behind a line, with the places that they have in the row below them and above."""
+    for j in range(margin):
+        store(line, j - margin, element(blank, 4 if j < step else 3))
+        store(line, size + j, element(blank, 0))
+
+
+def bound(limits, distance, width):
+    """The first column that has one so far before it, and the first that has none so far behind it."""
+    poke(limits, 0, distance)
+    poke(limits, 1, max(0, width - distance))
+
+
+def along_rows(uses, blank, out, x, limits, columns, size, step):
     """Windows of three along the rows of a plane."""
     apart()
-    odd, merge, element = uses[0], uses[1], uses[2]
+    odd, merge, element, low, high = uses[0], uses[1], uses[2], peek(limits, 0), peek(limits, 1)
     found = False
     for j in range(step):
         last = size - step + j
         found = bool(found | odd(peek(x, j)) | odd(peek(x, last)))
         first = merge(element(blank, 1), element(peek(x, j), 1))
-        store(rows, j, merge(first, element(peek(x, j + step), 2)))
-        store(rows, last, merge(element(peek(x, last - step), 0), element(peek(x, last), 1)))
+        store(out, j, merge(first, element(peek(x, j + step), 2)))
+        store(out, last, merge(element(peek(x, last - step), 0), element(peek(x, last), 1)))
     for j in range(step, size - step):
-        flag, middle = peek(flags, j), peek(x, j)
+        column, middle = peek(columns, j), peek(x, j)
         left, right = peek(x, j - step), peek(x, j + step)
         found = bool(found | odd(middle))
-        start = element(blank, 1) if flag == 1 else element(left, 0)
+        start = element(left, 0) if column >= low else element(blank, 1)
         row = merge(start, element(middle, 1))
-        store(rows, j, merge(row, element(blank if flag == 2 else right, 2)))
+        store(out, j, merge(row, element(right if column < high else blank, 2)))
     return found
 
 
-def down_rows(uses, out, places, rows, scale, size, width):
-    """Windows of three rows of these."""
+def as_they_are(merge, element, blank, line, other, limits, columns, sizes, reach):
+    """Windows of three, and the distance between rows."""
+    return line, sizes[1]
+
+
+def grown(merge, element, blank, line, other, limits, columns, sizes, reach):
+    """Windows that reach further: those of elements on both sides merge, no further away than they are long.
+
+    Of what may merge more than once. Returns windows and the distance of the three that are still to merge.
+    """
+    size, width, step = sizes
+    across, down = reach
+    have = 1
+    while have < across:
+        more = min(have + 1, across - have)
+        bound(limits, more * step, width)
+        wider(merge, element, blank, other, line, limits, columns, size, more * step)
+        line, other, have = other, line, have + more
+    have, more = 0, 1
+    while have + more < down:
+        taller(merge, other, line, size, more * width)
+        line, other, have = other, line, have + more
+        more = min(have + 1, down - have)
+    return line, more * width
+
+
+def wider(merge, element, blank, out, line, limits, columns, size, step):
+    """Windows along rows and those of elements before and behind."""
+    apart()
+    low, high, none = peek(limits, 0), peek(limits, 1), element(blank, 0)
+    for j in range(size):
+        column, left, right = peek(columns, j), load(line, j - step, 0), load(line, j + step, 0)
+        row = merge(left if column >= low else none, load(line, j, 0))
+        store(out, j, merge(row, right if column < high else none))
+
+
+def taller(merge, out, line, size, width):
+    """Windows and those of rows above and below."""
+    apart()
+    for j in range(size):
+        above = merge(load(line, j - width, 0), load(line, j, 0))
+        store(out, j, merge(above, load(line, j + width, 0)))
+
+
+def down_rows(uses, out, places, line, scale, size, width):
+    """Three rows of windows, as results."""
     apart()
     merge, give, finish, knobs, write = uses[1], uses[4], uses[5], uses[6], uses[7]
     for j in range(size):
-        above = merge(load(rows, j - width, 0), load(rows, j, 3))
-        give(finish, knobs, write, out, places, j, merge(above, load(rows, j + width, 6)), scale)
+        above = merge(load(line, j - width, 0), load(line, j, 3))
+        give(finish, knobs, write, out, places, j, merge(above, load(line, j + width, 6)), scale)
 
 
 # Windows of up to 9x9 at stride 1, of what may merge more than once ----------------------------------------
