@@ -14,9 +14,7 @@ CHAIN = 4  # taps that are merged one after the other where windows overlap much
 LONGEST = 16  # taps that are merged so at all, along an axis
 MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
-WIDE = (
-    3  # registers that the shortest row of outputs fills which 3x3 windows at stride 1 slide over, of values
-)
+WIDE = 3  # registers that the shortest row fills which 3x3 windows at stride 1 slide over, of values
 PLANE = 4_000  # elements of the largest plane that slides as one block, and may be taken as one line
 LONG_CELLS = 24  # outputs of the shortest row of cells that a pass goes over
 COLUMNS = 127  # elements of its longest row, whose numbers any dtype holds
@@ -479,13 +477,12 @@ def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None]
 def _one_line(frame: Frame, rows: Regular, columns: Regular) -> bool:
     """Whether windows are around each element of a small plane, of rows that run on and are short."""
     length, size = columns.size * frame.channels, rows.size * columns.size * frame.channels
-    if rows.step != 1 or not rows.pitch == rows.out_pitch == length or size > PLANE or length > COLUMNS:
-        return False
-    if rows.window == columns.window == 3:
-        most = frame.lanes * WIDE
-    else:
-        most = SLID if frame.repeats and not frame.placed else 0
-    return length < most and all(axis.centred() and 2 * axis.step <= axis.size for axis in (rows, columns))
+    runs_on = rows.step == 1 and rows.pitch == rows.out_pitch == length
+    small = size <= PLANE and length <= COLUMNS
+    three = rows.window == columns.window == 3
+    fits = length < frame.lanes * WIDE if three else frame.repeats and not frame.placed
+    around = all(axis.centred() and 2 * axis.step <= axis.size for axis in (rows, columns))
+    return runs_on and small and fits and around
 
 
 def in_line(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
