@@ -110,6 +110,23 @@ def peek(typing_context, array, index):
 
 
 @intrinsic
+def prefetch(typing_context, array, index):
+    """Ask for the cache line of ``array[index]``, which may be no memory, and go on meanwhile."""
+
+    def generate(context, builder, signature, arguments):
+        place = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        number, bytes_at = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [bytes_at, number, number, number])
+        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(
+            ask, [builder.bitcast(place, bytes_at), number(0), number(3), number(1)]
+        )  # read, level 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def poke(typing_context, array, index, value):
     """``array[index] = value``, as `peek`."""
 

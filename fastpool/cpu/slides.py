@@ -6,7 +6,10 @@ To read from memory, to compute and to write in one loop is done at once, and in
 import numpy as np
 
 from .. import jit
-from .memory import ahead, apart, choose, lanes, load, peek, poke, precedes, store, values
+from .memory import ahead, apart, choose, lanes, load, peek, poke, precedes, prefetch, store, values
+
+PIECE = 8  # registers of a plane's results between which some of the next one are asked for
+NEXT = 1_000  # elements of the largest plane that stays in the first-level cache beside the next one
 
 # Windows of 3x3 ------------------------------------------------------------------------------------------
 
@@ -150,7 +153,14 @@ def plane(uses, grown, blank, out, places, kept, x, scale, sizes, reach, fresh):
     bound(limits, step, width)
     found = along_rows(uses, blank, line, x, limits, columns, size, step)
     line, apart_by = grown(uses[1], uses[2], blank, line, other, limits, columns, sizes, reach)
-    down_rows(uses, out, places, line, scale, size, apart_by)
+    piece = PIECE * lanes(out)
+    for j in range(0, size, piece):
+        if size <= NEXT:
+            for k in range(0, piece, lanes(out)):
+                prefetch(x, size + j + k)
+                prefetch(out, size + j + k)
+        y, chosen, count = ahead(out, j), ahead(places, j), min(piece, size - j)
+        down_rows(uses, y, chosen, ahead(line, j), scale, count, apart_by)
     return found
 
 
