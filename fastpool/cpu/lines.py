@@ -56,7 +56,8 @@ BARE = 8
 
 # A kernel has the passes of one family, since compiling takes about 0.1 s each: cells of 2x2 and of 2x2x2;
 # 2x2 of short rows; of other dtypes; with places; of channels; whole planes, and of channels; windows of
-# 3x3, at strides 1 and 2, and of up to 9x9, over long rows; small windows else; all but the sliding ones.
+# 3x3, at strides 1 and 2, and of up to 9x9, over long rows; of 3x3 and more over small planes; small windows
+# else; all but those that slide.
 FAMILIES = (
     frozenset((SCAN, CELLS)),
     frozenset((SCAN, VOLUMES)),
