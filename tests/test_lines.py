@@ -47,6 +47,13 @@ GEOMETRIES = {
     "stride across rows": ((3, 9, 20), (1, 2), [(1, 2, (0, 0), 1), (3, 1, (1, 1), 1)]),
     "channels behind": ((3, 9, 10, 5), (1, 2), [(3, 2, (1, 1), 1)] * 2),
     "channels behind, stride 1": ((3, 9, 10, 5), (1, 2), [(3, 1, (1, 1), 1)] * 2),
+    "cells of few channels": ((3, 12, 15, 3), (1, 2), [(4, 4, (0, 0), 1), (5, 5, (0, 0), 1)]),
+    "cells of few channels with a rest": ((2, 7, 35, 2), (1, 2), [(2, 2, (0, 0), 1), (3, 3, (0, 0), 1)]),
+    "long cells of few channels, padded": ((2, 9, 50, 3), (1, 2), [(2, 2, (0, 0), 1), (12, 12, (5, 4), 1)]),
+    "few channels, dilated": ((2, 9, 31, 8), (1, 2), [(3, 1, (1, 1), 1), (3, 2, (2, 2), 2)]),
+    "few channels, lopsided": ((2, 9, 31, 3), (1, 2), [(3, 2, (0, 1), 1), (7, 5, (4, 6), 1)]),
+    "few channels, swept": ((1, 40, 21, 3), (1, 2), [(14, 1, (6, 7), 1), (3, 2, (1, 0), 1)]),
+    "volume of few channels": ((2, 6, 7, 14, 3), (1, 2, 3), [(2, 2, (0, 0), 1)] * 2 + [(3, 2, (1, 1), 1)]),
     "volume": ((2, 6, 6, 8), (1, 2, 3), [(2, 2, (0, 0), 1)] * 3),
     "volume, overlapping": ((2, 5, 6, 8), (1, 2, 3), [(3, 1, (1, 1), 1)] * 3),
     "four axes": ((4, 4, 4, 6), (0, 1, 2, 3), [(2, 2, (0, 0), 1)] * 4),
@@ -68,6 +75,7 @@ def always(monkeypatch):
     monkeypatch.setattr(plans, "WORTHWHILE", 0)
     monkeypatch.setattr(plans, "NEAR", 800)
     monkeypatch.setattr(plans, "PIECE", 800)
+    monkeypatch.setattr(plans, "DENSE", 800)
     monkeypatch.setattr(plans, "FAR", 400)
     monkeypatch.setattr(plans, "TILE", 900)
     monkeypatch.setattr(plans, "SWEEP", 900)
@@ -108,7 +116,7 @@ def numbers(shape, nan=False):
     return np.where(rng.random(shape) < 0.03, np.nan, x) if nan else x
 
 
-WITH_NAN = ("cells", "stride 2, overlapping", "channels behind", "doubling", "doubling, volume", "swept")
+WITH_NAN = ("cells", "stride 2, overlapping", "channels behind", "few channels, lopsided", "doubling", "doubling, volume", "swept")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +168,8 @@ def test_averages_and_sums(name, used):
         ("stride 2, overlapping", np.uint8),
         ("doubling", BFLOAT16),
         ("long cells", np.int8),
+        ("cells of few channels", np.uint8),
+        ("few channels, lopsided", np.float16),
         ("doubling", np.float64),
         ("doubling", np.bool_),
     ],

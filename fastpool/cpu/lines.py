@@ -72,6 +72,7 @@ FAMILIES = (
     frozenset((SLIDE_9,)),
     frozenset((PLANE_3,)),
     frozenset((PLANE,)),
+    frozenset((SCAN, SAMPLE, JOIN, JOIN_DOWN, JOIN_THREE, PUT)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(VOLUMES + 1)),
 )
@@ -502,7 +503,10 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif copies and op == COPY:
                     copy(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
                 elif samples and op == SAMPLE:
-                    sample(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
+                    if placed and where & BARE:
+                        sample(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
+                    else:
+                        sample(out, a, a_shift, count, repeat, out_pitch, pitch)
                 elif splits:
                     source, far, onto = values(a), peek(step, B), values(out)
                     second, third, fourth = ahead(onto, far), ahead(onto, 2 * far), ahead(onto, 3 * far)

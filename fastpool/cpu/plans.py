@@ -15,7 +15,7 @@ from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, slabs, turn
 from .memory import c_strides, flatten, offsets, raw, storage, together
-from .program import CHAIN, GROUP, LANES, LONGEST, PLANE, STACKED, Frame, Regular
+from .program import CHAIN, GROUP, LANES, LONGEST, NARROW, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
 from .taps import fits as fits_taps
 
@@ -26,6 +26,7 @@ WORTHWHILE = 2_000  # elements of input; fewer are done by the general skeleton 
 RANKED = 20_000  # the same of medians and modes, whose kernels take longer to compile
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
 PIECE = 4_096  # bytes of a block whose rows have no halo
+DENSE = 32_768  # and of one whose rows are taken whole before windows are picked
 FAR = 64_000  # elements at most, where fewer rows would be reduced twice, and where all is one pass
 WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
@@ -82,6 +83,8 @@ class Shape(NamedTuple):
             return None
         if channels > 1:
             row, columns = row._replace(few=2 * CHAIN), columns._replace(few=2 * CHAIN)
+        if 1 < channels < NARROW and 1 < columns.stride <= columns.window:
+            columns = columns._replace(dense=True)
         outer = offsets(geometry.output_shape, (strides, out_strides), range(first))
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
         if not leading and strides == c_strides(x.shape):
@@ -161,7 +164,8 @@ class Shape(NamedTuple):
         least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
         near = (4 if columns.reduced else 1) * self.near
         height = min(row.outputs, max(least, (near // length - halo) // row.stride))
-        most = FAR if halo or columns.reduced else max(self.near, PIECE // self.itemsize)
+        piece = DENSE if columns.dense else PIECE
+        most = FAR if halo or columns.reduced else max(self.near, piece // self.itemsize)
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
         return height, columns.outputs if width * 2 >= columns.outputs else width, self.channels
 

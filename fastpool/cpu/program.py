@@ -27,7 +27,7 @@ GROUP = 16  # elements of a long row that are reduced at once (each register add
 HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
-NARROW = 8  # elements below which a pass runs down the rows in place of along them
+NARROW = 9  # elements below which a pass runs down the rows in place of along them
 
 SCRATCH, INPUT = 0, 1
 
@@ -52,6 +52,8 @@ class Regular(NamedTuple):
     swept: bool = False  # as `swept` has it
     stacked: bool = False  # as `stacked` has it
     slides: bool = False  # as `slider` has it
+    dense: bool = False  # as `filled` has it
+    every: int = 1  # of the outputs that are wanted of such an axis
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
@@ -84,12 +86,21 @@ class Regular(NamedTuple):
         fits = narrow and self.step == 1 and self.before == 0 and side_by_side
         return fits and LANES <= self.window <= REDUCED and not self.padded()
 
+    def filled(self) -> "Regular":
+        """The axis with windows at every element, of which those at the stride are picked in the end."""
+        if not self.dense:
+            return self
+        outputs = (self.outputs - 1) * self.stride + 1
+        return self._replace(outputs=outputs, stride=1, every=self.stride, dense=False)
+
     def sweeps(self) -> bool:
         """Whether, of rows, `swept` is cheaper than doubling."""
         return SWEPT <= self.window <= MOST_SWEPT and self.stride == self.step == 1 < self.outputs
 
     def doubles(self, narrow: bool) -> bool:
         """Whether doubling is cheaper than merging each window's elements; `narrow` along single elements."""
+        if self.dense:
+            return self.filled().doubles(narrow)
         if self.chained or self.reduced or self.stacked:
             return False
         overlaps = self.outputs > 1 and self.stride * 3 <= self.window
@@ -129,6 +140,11 @@ class Part(NamedTuple):
     inputs: int
     after: int  # elements of padding behind the inputs
     narrow: bool = False  # whether elements are single, not channels
+
+    def filled(self) -> "Part":
+        """As `Regular.filled`."""
+        outputs = (self.outputs - 1) * self.axis.stride + 1 if self.axis.dense else self.outputs
+        return self._replace(axis=self.axis.filled(), outputs=outputs)
 
     def taps(self, output: int) -> list[tuple[int, int]]:
         """The inputs that a window covers, from the first input on, and which of its elements they are."""
@@ -324,6 +340,18 @@ class Writer:
             op = lines.SAMPLE if count < NARROW else lines.COPY
             self.step(op, **at, **pitches, a_shift=source.shift, count=count, repeat=repeat)
 
+    def picked(self, taps: list[Span], columns: Part, deep: int, rows: int) -> Span:
+        """The taps of windows at every element merged, and of them those at the stride."""
+        stride, outputs = columns.axis.stride, columns.outputs
+        length = outputs * stride * deep
+        found = self.join(taps, length - (stride - 1) * deep, rows, self.temporary("every", rows * length, length))
+        runs_on = found.pitch == length
+        out = self.temporary("picked", rows * outputs * deep, outputs * deep)
+        for i in range(1 if runs_on else rows):
+            cells = found.on(i * found.pitch)._replace(pitch=stride * deep)
+            self.copy(cells, out.on(i * out.pitch)._replace(pitch=deep), deep, outputs * (rows if runs_on else 1))
+        return out
+
     def put(self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int = 0) -> None:
         """Merge the taps, finish and write rows of output, the first of them the block's row `row`."""
         flat = repeat == 1 or taps[0].pitch == count
@@ -419,7 +447,7 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         for top in range(0, rows.inputs, few):
             count = min(few, rows.inputs - top)
             source = Span(INPUT, offset + top * row.pitch, row.pitch, bare=True)
-            along(writer, frame, source, count, columns, deep, line.on((above + top) * pitch))
+            along(writer, frame, source, count, columns.filled(), deep, line.on((above + top) * pitch))
         taps = [line]
         if doubles:
             down = row.step * pitch, frame.units[0]
@@ -601,6 +629,8 @@ def deliver(
     """Merge the taps into rows of output, from the block's row `output` on."""
     pitch = rows.axis.out_pitch
     out = output * pitch
+    if columns.axis.dense:
+        taps = [writer.picked(taps, columns, deep, together)]
     if deep == channels:
         writer.put(taps, columns.outputs * deep, together, out, pitch, output)
         return
@@ -631,7 +661,7 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
             count = min(few, end - top, (rows.inputs if inside else 0) - row if row < rows.inputs else few)
             if inside:
                 source = Span(INPUT, offset + row * rows.axis.pitch, rows.axis.pitch, bare=True)
-                along(writer, frame, source, count, columns, deep, line)
+                along(writer, frame, source, count, columns.filled(), deep, line)
             else:
                 writer.fill(line, count * pitch, 1)
             for i in range(count):
@@ -654,7 +684,7 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
 
 def _direct(frame: Frame, rows: Part, columns: Part, deep: int) -> bool:
     """Whether the four elements of every window, which are of channels, merge where they lie."""
-    fits = frame.fused and not frame.placed and NARROW < deep == frame.channels
+    fits = frame.fused and not frame.placed and NARROW <= deep == frame.channels
     return fits and rows.twos() and columns.twos()
 
 
@@ -695,6 +725,8 @@ def cells(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: list[i
 def line_pitch(columns: Part, channels: int) -> int:
     """Distance of the rows that `along` writes."""
     axis = columns.axis
+    if axis.dense:
+        return columns.outputs * axis.stride * channels
     if channels == 1 and axis.stride > 1 and not (columns.pairs() or columns.doubles() or axis.reduced):
         return max(columns.outputs, -(-columns.inputs // axis.stride))
     return columns.outputs * channels
@@ -878,8 +910,10 @@ def at_the_edges(
     writer: Writer, source: Span, rows: int, columns: Part, channels: int, unit: int, out: Span
 ) -> None:
     """The windows that reach into the padding, one of each row at a time."""
-    first, last = columns.inside()
+    axis, (first, last) = columns.axis, columns.inside()
     for output in (*range(first), *range(last, columns.outputs)):
+        if output % axis.every:
+            continue
         taps = [source.on(at * channels, tap * unit) for at, tap in columns.taps(output)]
         to = out.on(output * channels)
         writer.copy(writer.join(taps, channels, rows, to), to, channels, rows)
