@@ -887,7 +887,8 @@ def chained(
     inputs, outputs, stride = columns.inputs, columns.outputs, columns.axis.stride
     begin = columns.start + first * stride
     taps = [source.on((begin + tap * axis.step) * channels, tap * unit) for tap in range(axis.window)]
-    every = source.pitch == inputs * channels and inputs == outputs * stride  # rows run on, and so do outputs
+    runs_on = source.pitch == inputs * channels and out.pitch == outputs * channels
+    every = runs_on and inputs == outputs * stride
     to = out.on(first * channels)
     if last > first and stride == 1:
         count, repeat = (last - first) * channels, rows
