@@ -39,7 +39,7 @@ from .memory import (
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-CELLS, VOLUMES, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3, PLANE = range(19, 26)
+CELLS, VOLUMES, PICK_4, PICK_8, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3, PLANE = range(19, 28)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
@@ -72,9 +72,9 @@ FAMILIES = (
     frozenset((SLIDE_9,)),
     frozenset((PLANE_3,)),
     frozenset((PLANE,)),
-    frozenset((SCAN, SAMPLE, JOIN, JOIN_DOWN, JOIN_THREE, PUT)),
+    frozenset((SCAN, SAMPLE, JOIN, JOIN_DOWN, JOIN_THREE, PICK_4, PUT)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
-    frozenset(range(VOLUMES + 1)),
+    frozenset(range(PICK_8 + 1)),
 )
 # Passes that pairs of value and place do not have.
 ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, SLIDE_9))
@@ -144,6 +144,14 @@ def sample(out, a, shift, count, repeat, out_pitch, pitch):
     for j in range(count):
         for r in range(repeat):
             store(out, r * out_pitch + j, load(a, r * pitch + j, shift))
+
+
+def pick(out, a, size, repeat, out_pitch, pitch):
+    """Cells of up to `size` elements, with what follows each: the next one, or nobody, overwrites that."""
+    apart()
+    for r in range(repeat):
+        for j in range(size):
+            store(out, r * out_pitch + j, load(a, r * pitch + j, 0))
 
 
 def join(merge, out, a, b, a_shift, b_shift, count, repeat, out_pitch, a_pitch, pitch):
@@ -386,6 +394,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     # Each tells whether the kernel has a pass; numba drops what is behind `if False` before it looks at it.
     has = (FAMILIES[kind.family] - (ALONE if placed else frozenset())).__contains__
     scans, takes, fills, copies, samples = map(has, (SCAN, TAKE, FILL, COPY, SAMPLE))
+    picks_4, picks_8 = has(PICK_4), has(PICK_8)
     joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
     pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
     puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
@@ -503,10 +512,11 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif copies and op == COPY:
                     copy(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
                 elif samples and op == SAMPLE:
-                    if placed and where & BARE:
-                        sample(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
-                    else:
-                        sample(out, a, a_shift, count, repeat, out_pitch, pitch)
+                    sample(out, bare(a), a_shift, count, repeat, out_pitch, pitch)
+                elif picks_4 and op == PICK_4:
+                    pick(out, a, 4, repeat, out_pitch, pitch)
+                elif picks_8 and op == PICK_8:
+                    pick(out, a, 8, repeat, out_pitch, pitch)
                 elif splits:
                     source, far, onto = values(a), peek(step, B), values(out)
                     second, third, fourth = ahead(onto, far), ahead(onto, 2 * far), ahead(onto, 3 * far)

@@ -27,6 +27,7 @@ GROUP = 16  # elements of a long row that are reduced at once (each register add
 HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
+PICKED = 8  # elements that are picked at once, at most
 NARROW = 9  # elements below which a pass runs down the rows in place of along them
 
 SCRATCH, INPUT = 0, 1
@@ -345,11 +346,13 @@ class Writer:
         stride, outputs = columns.axis.stride, columns.outputs
         length = outputs * stride * deep
         found = self.join(taps, length - (stride - 1) * deep, rows, self.temporary("every", rows * length, length))
+        out = self.temporary("picked", rows * outputs * deep + PICKED, outputs * deep)
         runs_on = found.pitch == length
-        out = self.temporary("picked", rows * outputs * deep, outputs * deep)
         for i in range(1 if runs_on else rows):
-            cells = found.on(i * found.pitch)._replace(pitch=stride * deep)
-            self.copy(cells, out.on(i * out.pitch)._replace(pitch=deep), deep, outputs * (rows if runs_on else 1))
+            at = {"from": SCRATCH, "a": found.at + i * found.pitch, "out": out.at + i * out.pitch}
+            repeat = outputs * (rows if runs_on else 1)
+            op = lines.PICK_4 if deep <= 4 else lines.PICK_8
+            self.step(op, **at, pitch=stride * deep, out_pitch=deep, count=deep, repeat=repeat)
         return out
 
     def put(self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int = 0) -> None:
@@ -436,6 +439,9 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
     if row.stacked:
         stacked(writer, frame, rows, columns, deep, slabs[0][0])
         return writer
+    if columns.axis.dense and frame.commutes and row.stride > 1 and not doubles:
+        rows_first(writer, frame, rows, columns, deep, slabs)
+        return writer
     high = above + rows.inputs + below
     pieces = max(1, round(rows.inputs * columns.inputs * deep / frame.near))
     few = -(-rows.inputs // min(pieces, rows.inputs))
@@ -469,6 +475,32 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         deliver(writer, taps, rows, columns, deep, channels, output, together)
         output += together
     return writer
+
+
+def rows_first(
+    writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, slabs: Sequence[tuple[int, int]]
+) -> None:
+    """Windows of what keeps no order: rows merge as they lie in the input, and then along them."""
+    row, size, filled = rows.axis, columns.inputs * deep, columns.filled()
+    pitch, (first, last) = line_pitch(columns, deep), rows.inside()
+    few = max(1, frame.near // (row.stride * size * len(slabs)))
+    merged, line = writer.region(few * size, size)._replace(bare=True), writer.region(few * pitch, pitch)
+    output = 0
+    while output < rows.outputs:
+        together = min(few, last - output) if first <= output < last else 1
+        taps = []
+        for offset, _ in slabs:
+            for at, _ in rows.taps(output):
+                source = Span(INPUT, offset + at * row.pitch, row.stride * row.pitch, bare=True)
+                if frame.converts:
+                    taken = writer.temporary(f"taken {len(taps)}", few * size, size)
+                    writer.take(source, taken, size, together)
+                    source = taken
+                taps.append(source)
+        found = writer.join(taps, size, together, merged)
+        along(writer, frame._replace(converts=False), found, together, filled, deep, line)
+        deliver(writer, [line], rows, columns, deep, frame.channels, output, together)
+        output += together
 
 
 class Ring:
