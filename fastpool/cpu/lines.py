@@ -4,7 +4,7 @@
 block. A step is one pass: a loop over contiguous memory that the compiler turns into vector code. Input is
 read in blocks that fit the first-level cache, so every pass after the first works in cache. Windows are
 reduced along the last axis first and then over rows and slabs, so that of equal elements the first in
-row-major order wins.
+row-major order wins; rows merge first only where no order shows.
 
 Kernels merge by expressions that may lose a NaN and say whether they met one; if so the call is made once
 more by expressions that keep it.
@@ -55,9 +55,9 @@ BARE = 8
 # The REPEAT of these is as how many passes they count for threads.
 
 # A kernel has the passes of one family, since compiling takes about 0.1 s each: cells of 2x2 and of 2x2x2;
-# 2x2 of short rows; of other dtypes; with places; of channels; whole planes, and of channels; windows of
-# 3x3, at strides 1 and 2, and of up to 9x9, over long rows; of 3x3 and more over small planes; small windows
-# else; all but those that slide.
+# 2x2 of short rows; of other dtypes; with places; of channels; whole planes, and of channels; few
+# channels; windows of 3x3, at strides 1 and 2, and of up to 9x9, over long rows; of 3x3 and more over small
+# planes; small windows else; all but those that slide.
 FAMILIES = (
     frozenset((SCAN, CELLS)),
     frozenset((SCAN, VOLUMES)),
@@ -67,12 +67,12 @@ FAMILIES = (
     frozenset((SCAN, PUT_4)),
     frozenset((TAKE, REDUCE, PUT)),
     frozenset((TAKE, STACK, PUT)),
+    frozenset((SCAN, TAKE, JOIN, JOIN_THREE, PICK_4, PICK_8, PUT)),
     frozenset((SLIDE_3,)),
     frozenset((SLIDE_3_BY_2,)),
     frozenset((SLIDE_9,)),
     frozenset((PLANE_3,)),
     frozenset((PLANE,)),
-    frozenset((SCAN, SAMPLE, JOIN, JOIN_DOWN, JOIN_THREE, PICK_4, PUT)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(PICK_8 + 1)),
 )

@@ -25,8 +25,7 @@ NOWHERE = np.empty(0, np.int32)
 WORTHWHILE = 2_000  # elements of input; fewer are done by the general skeleton before these kernels compile
 RANKED = 20_000  # the same of medians and modes, whose kernels take longer to compile
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
-PIECE = 4_096  # bytes of a block whose rows have no halo
-DENSE = 32_768  # and of one whose rows are taken whole before windows are picked
+PIECE = 32_768  # bytes of a block whose rows have no halo
 FAR = 64_000  # elements at most, where fewer rows would be reduced twice, and where all is one pass
 WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
@@ -83,7 +82,8 @@ class Shape(NamedTuple):
             return None
         if channels > 1:
             row, columns = row._replace(few=2 * CHAIN), columns._replace(few=2 * CHAIN)
-        if 1 < channels < NARROW and 1 < columns.stride <= columns.window:
+        few = channels < NARROW and columns.stride > (1 if channels > 1 else CHAIN)
+        if few and columns.outputs > 1 and columns.stride <= columns.window:
             columns = columns._replace(dense=True)
         outer = offsets(geometry.output_shape, (strides, out_strides), range(first))
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
@@ -164,8 +164,7 @@ class Shape(NamedTuple):
         least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
         near = (4 if columns.reduced else 1) * self.near
         height = min(row.outputs, max(least, (near // length - halo) // row.stride))
-        piece = DENSE if columns.dense else PIECE
-        most = FAR if halo or columns.reduced else max(self.near, piece // self.itemsize)
+        most = FAR if halo or columns.reduced else max(self.near, PIECE // self.itemsize)
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
         return height, columns.outputs if width * 2 >= columns.outputs else width, self.channels
 
@@ -552,7 +551,7 @@ def _formed(
     else:
         shape = stacked
     if line and _reduces(line, shape):
-        shape = shape._replace(columns=shape.columns._replace(reduced=True))
+        shape = shape._replace(columns=shape.columns._replace(reduced=True, dense=False))
     exact = line is not None and (line.merge is not add or np.dtype(line.dtype).kind in "iu")
     if exact and shape.row.sweeps() and not shape.leading:
         shape = shape._replace(row=shape.row._replace(swept=True))

@@ -28,6 +28,7 @@ HALVED = 256  # longest window that doubles where it is the whole row
 PIECE = 4_096  # elements of a whole row that merge at a time
 SPLITS = {2: lines.SPLIT_2, 3: lines.SPLIT_3, 4: lines.SPLIT_4}
 PICKED = 8  # elements that are picked at once, at most
+READ = 4  # times as many elements are read at a time where rows merge as they lie
 NARROW = 9  # elements below which a pass runs down the rows in place of along them
 
 SCRATCH, INPUT = 0, 1
@@ -322,7 +323,10 @@ class Writer:
         self.step(op, **at, **pitches, count=count, repeat=repeat)
 
     def take(self, source: Span, out: Span, count: int, repeat: int) -> None:
-        """Copy rows of the input into scratch memory."""
+        """Copy rows, of the input and of a dtype that lines have not or of lines, into others."""
+        if source.where == SCRATCH:
+            self.copy(source, out, count, repeat)
+            return
         if source.pitch == out.pitch == count:
             count, repeat = count * repeat, 1
         pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
@@ -345,7 +349,8 @@ class Writer:
         """The taps of windows at every element merged, and of them those at the stride."""
         stride, outputs = columns.axis.stride, columns.outputs
         length = outputs * stride * deep
-        found = self.join(taps, length - (stride - 1) * deep, rows, self.temporary("every", rows * length, length))
+        found = self.temporary("every", rows * length, length)
+        found = self.join(taps, length - (stride - 1) * deep, rows, found)
         out = self.temporary("picked", rows * outputs * deep + PICKED, outputs * deep)
         runs_on = found.pitch == length
         for i in range(1 if runs_on else rows):
@@ -353,7 +358,7 @@ class Writer:
             repeat = outputs * (rows if runs_on else 1)
             op = lines.PICK_4 if deep <= 4 else lines.PICK_8
             self.step(op, **at, pitch=stride * deep, out_pitch=deep, count=deep, repeat=repeat)
-        return out
+        return out._replace(shift=found.shift)
 
     def put(self, taps: list[Span], count: int, repeat: int, out: int, out_pitch: int, row: int = 0) -> None:
         """Merge the taps, finish and write rows of output, the first of them the block's row `row`."""
@@ -414,34 +419,35 @@ class Frame(NamedTuple):
     floats: bool  # elements of the input
 
 
-def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: Part, deep: int) -> Writer:
-    """A block of `deep` channels; `slabs` are offsets of input and place.
+Offsets = Sequence[tuple[int, int]]  # of slabs, in the input and of places
 
-    Its rows are read and reduced along the columns a few at a time, then over rows and slabs.
-    """
-    writer, row, channels = Writer(fused=frame.fused, placed=frame.placed), rows.axis, frame.channels
+
+def block(frame: Frame, slabs: Offsets, rows: Part, columns: Part, deep: int) -> Writer:
+    """A block of `deep` channels, in the way that is cheapest."""
+    writer, row, offset = Writer(fused=frame.fused, placed=frame.placed), rows.axis, slabs[0][0]
+    slide = slider(frame, row, columns.axis) if row.slides else None
     if _direct(frame, rows, columns, deep) and len(slabs) == 1:
-        squares(writer, frame, rows, columns, slabs[0][0])
-        return writer
-    if _in_cells(frame, rows, columns, len(slabs)):
+        squares(writer, frame, rows, columns, offset)
+    elif _in_cells(frame, rows, columns, len(slabs)):
         cells(writer, frame, rows, columns, [offset for offset, _ in slabs])
-        return writer
-    doubles = row.doubles(narrow=False)
+    elif row.swept:
+        swept(writer, frame, rows, columns, deep, offset)
+    elif slide:
+        slide(writer, frame, rows, columns, offset)
+    elif row.stacked:
+        stacked(writer, frame, rows, columns, deep, offset)
+    elif deep == frame.channels and _rows_first(frame, row, columns.axis):
+        rows_first(writer, frame, rows, columns, slabs)
+    else:
+        columns_first(writer, frame, rows, columns, deep, slabs)
+    return writer
+
+
+def columns_first(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, slabs: Offsets) -> None:
+    """Windows in row-major order: rows are reduced along the columns, a few at a time, then over rows."""
+    row, channels, doubles = rows.axis, frame.channels, rows.axis.doubles(narrow=False)
     above, below = (-min(rows.start, 0), rows.after) if doubles else (0, 0)
     pitch = line_pitch(columns, deep)
-    if row.swept:
-        swept(writer, frame, rows, columns, deep, slabs[0][0])
-        return writer
-    slide = slider(frame, row, columns.axis) if row.slides else None
-    if slide:
-        slide(writer, frame, rows, columns, slabs[0][0])
-        return writer
-    if row.stacked:
-        stacked(writer, frame, rows, columns, deep, slabs[0][0])
-        return writer
-    if columns.axis.dense and frame.commutes and row.stride > 1 and not doubles:
-        rows_first(writer, frame, rows, columns, deep, slabs)
-        return writer
     high = above + rows.inputs + below
     pieces = max(1, round(rows.inputs * columns.inputs * deep / frame.near))
     few = -(-rows.inputs // min(pieces, rows.inputs))
@@ -474,21 +480,26 @@ def block(frame: Frame, slabs: Sequence[tuple[int, int]], rows: Part, columns: P
         ]
         deliver(writer, taps, rows, columns, deep, channels, output, together)
         output += together
-    return writer
 
 
-def rows_first(
-    writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, slabs: Sequence[tuple[int, int]]
-) -> None:
-    """Windows of what keeps no order: rows merge as they lie in the input, and then along them."""
-    row, size, filled = rows.axis, columns.inputs * deep, columns.filled()
+def _rows_first(frame: Frame, rows: Regular, columns: Regular) -> bool:
+    """Whether windows, of what keeps no order, merge their rows before the elements of a row."""
+    once = rows.stride >= rows.window and (frame.channels > 1 or columns.window > CHAIN)
+    fits = frame.commutes and rows.window > 1 < rows.stride and not rows.doubles(narrow=False)
+    return fits and (once or not frame.converts)
+
+
+def rows_first(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: Offsets) -> None:
+    """Windows in any order: rows merge as they lie in the input, and then along the one that is left."""
+    row, deep = rows.axis, frame.channels
+    size, filled = columns.inputs * deep, columns.filled()
     pitch, (first, last) = line_pitch(columns, deep), rows.inside()
-    few = max(1, frame.near // (row.stride * size * len(slabs)))
+    few = max(1, READ * frame.near // (row.stride * size * len(slabs)))
     merged, line = writer.region(few * size, size)._replace(bare=True), writer.region(few * pitch, pitch)
     output = 0
     while output < rows.outputs:
         together = min(few, last - output) if first <= output < last else 1
-        taps = []
+        taps: list[Span] = []
         for offset, _ in slabs:
             for at, _ in rows.taps(output):
                 source = Span(INPUT, offset + at * row.pitch, row.stride * row.pitch, bare=True)
@@ -499,7 +510,7 @@ def rows_first(
                 taps.append(source)
         found = writer.join(taps, size, together, merged)
         along(writer, frame._replace(converts=False), found, together, filled, deep, line)
-        deliver(writer, [line], rows, columns, deep, frame.channels, output, together)
+        deliver(writer, [line], rows, columns, deep, deep, output, together)
         output += together
 
 
@@ -775,7 +786,8 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
         padded or (frame.converts and not direct) or apart or (columns.doubles() and source.pitch != width)
     )
     jumps = deep > 1 and axis.stride > 1 and width * rows <= 4 * frame.near  # read out of order, and in cache
-    if not copied and not columns.halves() and (frame.scans or jumps):
+    looks = source.where == INPUT and (frame.scans or jumps)
+    if looks and not copied and not columns.halves():
         writer.look(source, width, rows)
     if copied:
         left = -min(columns.start, 0) if padded else 0
