@@ -28,12 +28,19 @@ NOWHERE = np.empty(0, np.int32)
 SEGMENT = 1024  # outputs along the last pooled axis that one task computes
 
 
+# A layout: what a kernel reads in place of several arrays, each of which costs a call 0.1 us. First come its
+# sizes: RANK, how many SEGMENTS a row of outputs has, PLANES and the rows that tell of them, SETS, the CELLS
+# of a task, the WIDTH of the table and the number of GROUPS; then the arrays, one after the other.
+RANK, SEGMENTS, PLANES, SETS, CELLS, WIDTH, GROUPS = range(7)
+HEAD = 7  # where that of the planes begins
+FIELDS = 8  # of an axis
+
+
 class Plan(NamedTuple):
     """A kernel and its arguments but for the arrays of a call."""
 
     walk: Callable[..., None]
-    outer: Integers
-    tables: tuple[Any, ...]
+    layout: Integers
     params: NDArray[np.float64]
     tasks: int
     work: int
@@ -41,32 +48,32 @@ class Plan(NamedTuple):
 
     def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
-        flat, origin = flatten(raw(x))
+        (flat, origin), layout = flatten(raw(x)), self.layout
         extra = NOWHERE if second is None else second.reshape(-1)
         more = NOWHERE if third is None else third.reshape(-1)
-        outer = self.outer + np.array([[origin], *[[0]] * (len(self.outer) - 1)]) if origin else self.outer
-        self._start((flat, raw(y).ravel(), extra, more), outer)
+        if origin:
+            layout = layout.copy()
+            layout[HEAD : HEAD + layout[PLANES]] += origin
+        self._start(flat, raw(y).ravel(), extra, more, 0, layout)
 
     def gather(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
         """Sum into each `gx` what its windows send; every array C-contiguous."""
-        own, saved = raw(x).reshape(-1), [state.reshape(-1) for state in states]
-        self._start((flatten(raw(gy))[0], raw(gx).reshape(-1), NOWHERE, NOWHERE, own, *saved), self.outer)
+        saved = raw(x).reshape(-1), *(state.reshape(-1) for state in states)
+        self._start(flatten(raw(gy))[0], raw(gx).reshape(-1), NOWHERE, NOWHERE, saved, self.layout)
 
     def send(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
         """Add to `gx`, which has the dtype of `gy`, what every window sends; every array C-contiguous."""
-        saved = [state.reshape(-1) for state in states]
-        arrays = raw(x).reshape(-1), gx.reshape(-1), NOWHERE, NOWHERE, gy.reshape(-1), *saved
-        self._start(arrays, self.outer)
+        saved = gy.reshape(-1), *(state.reshape(-1) for state in states)
+        self._start(raw(x).reshape(-1), gx.reshape(-1), NOWHERE, NOWHERE, saved, self.layout)
 
-    def _start(self, arrays: tuple[Array, ...], outer: Integers) -> None:
+    def _start(self, *arguments: Any) -> None:
         if self.window[1] is None:
             if self.work <= threads.SERIAL_WORK:  # a tiny call takes a tenth less
-                self.walk(arrays, outer, *self.tables, self.params, 0, self.tasks)
+                self.walk(*arguments, self.params, 0, self.tasks)
                 return
-            arguments = (arrays, outer, *self.tables, self.params)
-            threads.run(self.walk, arguments, self.tasks, self.work)
+            threads.run(self.walk, (*arguments, self.params), self.tasks, self.work)
         else:
-            threads.run(self.walk, (arrays, outer, *self.tables), self.tasks, self.work, self.scratch)
+            threads.run(self.walk, arguments, self.tasks, self.work, self.scratch)
 
     def scratch(self) -> tuple[Any, ...]:
         """The parameters, and memory for one window."""
@@ -143,55 +150,67 @@ def _walk(
     """The loop nest for one operator and way; `source` and `target` name dtypes."""
     start, lift, combine, finish, second, third = operator
     read, write, give = half.READ[source], half.WRITE[target], pull or lift
-    pulls, sends = way == PULL, way == SEND
-    mine, one, two, three = (0, 0, 0, 0) if way == FORWARD else (4, 5, 6, 7)  # arrays for backward alone
+    back, pulls, sends = way != FORWARD, way == PULL, way == SEND
     digest = jit.source_digest()
 
-    def walk(arrays, outer, table, axes, inner, segments, groups, params, first, last):
+    def walk(values, out, extra, more, saved, layout, params, first, last):
         _ = digest  # captured, and so part of the cache key
-        values, out, extra, more = arrays[0], arrays[1], arrays[2], arrays[3]
-        local, state, state_2, state_3 = arrays[mine], arrays[one], arrays[two], arrays[three]
-        rank = axes.shape[0]
-        length, begin = axes[rank - 1, 0], axes[rank - 1, 1]
-        stride, place_stride, out_stride = axes[rank - 1, 2], axes[rank - 1, 3], axes[rank - 1, 4]
-        step, place_step = axes[rank - 1, 5], axes[rank - 1, 6]
+        if back:
+            local, state, state_2, state_3 = saved
+        rank, segments, planes, cells = layout[RANK], layout[SEGMENTS], layout[PLANES], layout[CELLS]
+        sets, width = layout[SETS], layout[WIDTH]
+        inner = HEAD + sets * planes
+        axes = inner + 2 * cells
+        lows = axes + rank * FIELDS
+        counted, divisors = lows + width, lows + 2 * width
+        at = lows - FIELDS
+        length, begin, stride, place_stride = layout[at], layout[at + 1], layout[at + 2], layout[at + 3]
+        out_stride, step, place_step = layout[at + 4], layout[at + 5], layout[at + 6]
         counts = np.empty(rank, np.int64)
         per_plane = segments
         for axis in range(rank - 1):
-            per_plane *= axes[axis, 0]
-        if groups.size:
-            first, last = groups[first] * per_plane, groups[last] * per_plane
+            per_plane *= layout[axes + axis * FIELDS]
+        if layout[GROUPS]:
+            groups = lows + 3 * width
+            first, last = layout[groups + first] * per_plane, layout[groups + last] * per_plane
         for task in range(first, last):
-            segment, rest, plane = task % segments, task // segments, task // per_plane
-            own_table = outer[2, plane] if outer.shape[0] > 2 else 0
-            base, place0, here0, own0 = outer[0, plane], 0, outer[1, plane], 0
+            plane, segment = task // per_plane, 0  # to divide takes as long as a window of 2x2
+            rest = task - plane * per_plane
+            if segments > 1:
+                segment, rest = rest % segments, rest // segments
+            own_table = layout[HEAD + 2 * planes + plane] if sets > 2 else 0
+            base, place0, here0, own0 = layout[HEAD + plane], 0, layout[HEAD + planes + plane], 0
             divisor0, rows = 1, 1
             for axis in range(rank - 2, -1, -1):
-                output, rest = rest % axes[axis, 0], rest // axes[axis, 0]
-                column = axes[axis, 1] + own_table * axes[axis, 0] + output
-                base += table[0, column] * axes[axis, 2]
-                place0 += table[0, column] * axes[axis, 3]
-                here0 += output * axes[axis, 4]
-                own0 += output * axes[axis, 7]
-                counts[axis] = table[1, column]
-                rows *= table[1, column]
-                divisor0 *= table[2, column]
+                at = axes + axis * FIELDS
+                size = layout[at]
+                output = rest
+                if axis > 0:
+                    output, rest = rest % size, rest // size
+                column = layout[at + 1] + own_table * size + output
+                base += layout[lows + column] * layout[at + 2]
+                place0 += layout[lows + column] * layout[at + 3]
+                here0 += output * layout[at + 4]
+                own0 += output * layout[at + 7]
+                counts[axis] = layout[counted + column]
+                rows *= layout[counted + column]
+                divisor0 *= layout[divisors + column]
             for output in range(segment * SEGMENT, min((segment + 1) * SEGMENT, length)):
                 column = begin + own_table * length + output
-                lo, count = table[0, column], table[1, column]
-                divisor = divisor0 * table[2, column]
-                for cell in range(inner.shape[1]):
-                    corner = base + lo * stride + inner[0, cell]
+                lo, count = layout[lows + column], layout[counted + column]
+                divisor = divisor0 * layout[divisors + column]
+                for cell in range(cells):
+                    corner = base + lo * stride + layout[inner + cell]
                     place = place0 + lo * place_stride
-                    here = here0 + output * out_stride + inner[1, cell]
+                    here = here0 + output * out_stride + layout[inner + cells + cell]
                     acc = start(read(values[corner]), place, here, params)
                     for row in range(rows):
                         tap, position, rest_row = corner, place, row
                         for axis in range(rank - 2, -1, -1):
                             i = rest_row if axis == 0 else rest_row % counts[axis]
                             rest_row = 0 if axis == 0 else rest_row // counts[axis]
-                            tap += i * axes[axis, 5]
-                            position += i * axes[axis, 6]
+                            tap += i * layout[axes + axis * FIELDS + 5]
+                            position += i * layout[axes + axis * FIELDS + 6]
                         for _ in range(count):
                             value = read(values[tap])
                             if sends:
@@ -226,21 +245,21 @@ def plan_planes(
     pull: Expression | None,
     x: Array,
     windows: PlaneWindows,
-    layout: tuple[Sequence[int], Sequence[int]],
+    form: tuple[Sequence[int], Sequence[int]],
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
 ) -> Plan:
     """As `plan`, of windows that differ from plane to plane, for C-contiguous arrays like `x`.
 
-    `layout` is the output's shape, and the order of its axes that puts pooled ones last.
+    `form` is the output's shape, and the order of its axes that puts pooled ones last.
     With a `pull` it is the way back: planes of the input are one thread's each.
     """
     way = SEND if pull else FORWARD
     walk = _walk(name, operator, pull, way, storage(x.dtype), storage(target))
     order = np.argsort(windows.planes, kind="stable")
     lengths, size = windows.outputs, math.prod(windows.plane)
-    shape, turned = layout
+    shape, turned = form
     out_strides = c_strides(shape)
     begins = offsets(shape, (out_strides,), turned[: -len(lengths)])[0]
     outer = np.stack([windows.planes[order] * size, begins[order], windows.sets[order]])
@@ -262,11 +281,11 @@ def plan_planes(
     if pull:
         groups = np.flatnonzero(np.diff(outer[0], prepend=-1, append=-1))
         tasks = groups.size - 1
-    tables = (np.concatenate(columns, axis=1), np.array(axes, np.int64), np.zeros((2, 1), np.int64))
+    layout = _layout(segments, outer, np.zeros((2, 1), np.int64), axes, columns, groups)
     largest = math.prod(int(count.max(initial=0)) for count in windows.count)
     window = (largest, _computed(x.dtype)) if operator.combine in RANKS else (0, None)
     work = outer.shape[1] * math.prod(lengths) * largest
-    return Plan(walk, outer, (*tables, segments, groups), params, tasks, work, window)
+    return Plan(walk, layout, params, tasks, work, window)
 
 
 def _plan(
@@ -285,30 +304,43 @@ def _plan(
     inner = offsets(out_shape, (strides, out_strides), inner_axes)
     place_strides = c_strides(geometry.plane)
     own_strides = c_strides([out_shape[axis] for axis in pooled])
-    table = np.concatenate(
-        [(t.lo, t.count, divisor) for t, divisor in zip(geometry.tables, divisors, strict=True)], axis=1
-    )
+    columns = [
+        np.stack([t.lo, t.count, divisor]) for t, divisor in zip(geometry.tables, divisors, strict=True)
+    ]
     begin = np.cumsum([0, *map(len, geometry.tables)])
-    axes = np.array(
-        [
-            (
-                len(t),
-                begin[number],
-                strides[axis],
-                place_strides[number],
-                out_strides[axis],
-                strides[axis] * t.step,
-                place_strides[number] * t.step,
-                own_strides[number],
-            )
-            for number, (axis, t) in enumerate(zip(pooled, geometry.tables, strict=True))
-        ],
-        np.int64,
-    )
+    axes = [
+        (
+            len(t),
+            begin[number],
+            strides[axis],
+            place_strides[number],
+            out_strides[axis],
+            strides[axis] * t.step,
+            place_strides[number] * t.step,
+            own_strides[number],
+        )
+        for number, (axis, t) in enumerate(zip(pooled, geometry.tables, strict=True))
+    ]
     lengths = [len(t) for t in geometry.tables]
     segments = -(-lengths[-1] // SEGMENT)
     tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments
     taps = [int(t.count.sum()) for t in geometry.tables]
     work = outer.shape[1] * inner.shape[1] * math.prod(taps)
-    tables = (table, axes, inner, segments, np.zeros(0, np.int64))
-    return Plan(walk, outer, tables, params, tasks, work)
+    layout = _layout(segments, outer, inner, axes, columns, np.zeros(0, np.int64))
+    return Plan(walk, layout, params, tasks, work)
+
+
+def _layout(
+    segments: int,
+    outer: Integers,
+    inner: Integers,
+    axes: Sequence[tuple[int, ...]],
+    columns: Sequence[Integers],
+    groups: Integers,
+) -> Integers:
+    """All numbers of a plan in one array."""
+    table = np.concatenate(columns, axis=1)
+    sets, planes = outer.shape
+    head = len(axes), segments, planes, sets, inner.shape[1], table.shape[1], groups.size
+    parts = outer, inner, np.array(axes), table, groups
+    return np.concatenate([np.array(head), *(part.ravel() for part in parts)]).astype(np.int64)
