@@ -25,7 +25,7 @@ NOWHERE = np.empty(0, np.int32)
 WORTHWHILE = 2_000  # elements of input; fewer are done by the general skeleton before these kernels compile
 RANKED = 20_000  # the same of medians and modes, whose kernels take longer to compile
 NEAR = 4_000  # bytes of input that are read at a time, or at most 1000 elements
-PIECE = 32_768  # bytes of a block whose rows have no halo
+PIECE = 16_384  # bytes of a block whose rows have no halo, and half as many where rows do not merge
 FAR = 64_000  # elements at most, where fewer rows would be reduced twice, and where all is one pass
 WHOLE = 1_024  # longest window that doubles where there is one
 SCRATCH = 64_000_000  # elements of scratch memory, beyond which windows take the skeleton
@@ -164,7 +164,8 @@ class Shape(NamedTuple):
         least = max(1, 16 * halo // row.stride**2)  # so that little is reduced along the columns twice
         near = (4 if columns.reduced else 1) * self.near
         height = min(row.outputs, max(least, (near // length - halo) // row.stride))
-        most = FAR if halo or columns.reduced else max(self.near, PIECE // self.itemsize)
+        piece = PIECE if row.window > 1 else PIECE // 2
+        most = FAR if halo or columns.reduced else max(self.near, piece // self.itemsize)
         width = max(1, most // (height * row.stride + halo) // self.channels // columns.stride)
         return height, columns.outputs if width * 2 >= columns.outputs else width, self.channels
 
