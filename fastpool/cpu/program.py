@@ -821,6 +821,11 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
         chained(writer, source, rows, columns, deep, unit, out)
 
 
+def run_on(count: int, rows: int, source: Span, out: Span) -> tuple[int, int]:
+    """Elements and rows of a pass at stride 1, which is one row where rows run on."""
+    return ((rows - 1) * out.pitch + count, 1) if source.pitch == out.pitch else (count, rows)
+
+
 def doubled(
     writer: Writer, source: Span, rows: int, columns: Part, channels: int, unit: int, out: Span
 ) -> None:
@@ -829,7 +834,7 @@ def doubled(
     size = rows * source.pitch
     taps = writer.windows("columns", source, size, axis.window, axis.step * channels, unit)
     if outputs == 1 or axis.stride == 1:
-        writer.join(taps, outputs * channels, rows, out)
+        writer.join(taps, *run_on(outputs * channels, rows, source, out), out)
         return
     for i in range(rows):
         cells = [tap.on(i * source.pitch)._replace(pitch=axis.stride * channels) for tap in taps]
@@ -931,16 +936,13 @@ def chained(
     inputs, outputs, stride = columns.inputs, columns.outputs, columns.axis.stride
     begin = columns.start + first * stride
     taps = [source.on((begin + tap * axis.step) * channels, tap * unit) for tap in range(axis.window)]
-    runs_on = source.pitch == inputs * channels and out.pitch == outputs * channels
-    every = runs_on and inputs == outputs * stride
     to = out.on(first * channels)
     if last > first and stride == 1:
-        count, repeat = (last - first) * channels, rows
-        if every:
-            count, repeat = (rows * outputs - (first + outputs - last)) * channels, 1
+        count, repeat = run_on((last - first) * channels, rows, source, out)
         writer.copy(writer.join(taps, count, repeat, to), to, count, repeat)
     elif last > first:
-        together = every and last - first == outputs
+        runs_on = source.pitch == inputs * channels and out.pitch == outputs * channels
+        together = runs_on and inputs == outputs * stride and last - first == outputs
         for i in range(1 if together else rows):
             cells = [tap.on(i * source.pitch)._replace(pitch=stride * channels) for tap in taps]
             into, repeat = (
