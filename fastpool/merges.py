@@ -364,12 +364,14 @@ def min_placed(source: np.dtype[Any]) -> Line:
 def avg_line(
     source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
 ) -> Line | None:
-    """Floats, and integers of 8 and 16 bits whose sums stay exact."""
+    """Floats, and integers of up to 32 bits whose sums stay exact."""
     if source.kind not in "iu":
         computed = _float_line_dtype(source, target, chain)
         return Line(add, None, divided, 0, computed, value_alone, "divisor") if computed else None
-    if target != source or source.itemsize > 2:
+    if target != source or source.itemsize > 4:
         return None
+    if source.itemsize == 4:  # below 2^49 products by inverses are off by less than a quarter of one
+        return Line(add, None, rounded, 0, "float64", value_alone, "inverse") if elements < 2**16 else None
     small = 255 if source == np.uint8 else 128
     if source.itemsize == 1 and elements * small < 2**15:
         stored = "uint16" if source.kind == "u" else "int16"
@@ -380,9 +382,23 @@ def avg_line(
 def sum_line(
     source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
 ) -> Line | None:
-    """Floats."""
-    computed = _float_line_dtype(source, target, chain)
+    """Floats, and integers to a dtype that holds the sums, or wraps as they would in 64 bits."""
+    whole = source.kind in "iu"
+    computed = (
+        _whole_line_dtype(source, target, elements) if whole else _float_line_dtype(source, target, chain)
+    )
     return Line(add, None, as_it_is, 0, computed, value_alone) if computed else None
+
+
+def _whole_line_dtype(source: np.dtype[Any], target: np.dtype[Any], elements: int) -> str | None:
+    """The narrowest integers that hold every sum; None where the target is of another sign, or narrower."""
+    if target.kind != source.kind:
+        return None
+    limits = np.iinfo(source)
+    largest = elements * max(limits.max, -int(limits.min))
+    fits = [bits for bits in (16, 32, 64) if largest < 2 ** (bits - 1) or bits == 64]
+    dtype = np.dtype(f"{target.kind}{fits[0] // 8}")
+    return dtype.name if limits.bits // 8 <= dtype.itemsize <= target.itemsize else None
 
 
 def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:

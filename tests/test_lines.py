@@ -203,7 +203,31 @@ def test_dtypes(name, dtype, used):
         assert used == [True, True]
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+@pytest.mark.parametrize(
+    ("name", "source", "target"),
+    [
+        ("cells", np.uint8, None),
+        ("doubling", np.int8, np.int32),
+        ("cells of few channels", np.uint16, None),
+        ("stride 2, overlapping", np.int32, None),
+        ("whole planes", np.int64, None),
+        ("volume", np.uint32, None),
+    ],
+)
+def test_sums_of_integers(name, source, target, used):
+    shape, axes, call, tables = arguments(name)
+    rng, limits = np.random.default_rng(7), np.iinfo(source)
+    x = rng.integers(limits.min, limits.max, shape, endpoint=True, dtype=limits.dtype)
+    x.flat[:9] = limits.max
+    x >>= max(0, limits.bits - 45)  # float64 holds the sums
+    expected, _ = reference.pool(x.astype(np.float64), "sum", tables, axes)
+    y = fp.sum_pool(x, **call, dtype=target)
+    assert y.dtype == (target or np.sum(x).dtype)
+    np.testing.assert_array_equal(y, expected)
+    assert used == [True]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.uint32])
 def test_integer_averages_round_half_up_on_every_sum(dtype, used):
     """Random sums, so that halves and their neighbours are met; and the extremes."""
     limits = np.iinfo(dtype)

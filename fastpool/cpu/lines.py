@@ -39,14 +39,14 @@ from .memory import (
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
 JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-CELLS, VOLUMES, PICK_4, PICK_8, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3, PLANE = range(19, 28)
+CELLS, VOLUMES, JOIN_IN, PICK_4, PICK_8, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3, PLANE = range(19, 29)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
 X_AT, X_STEP, X_SIZE, TO = range(14, 18)
 FIELDS = 18
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK`
 # needs a line at `B`, and merges rows with what is at `OUT` if `C` is 1. `CELLS` read the input at `A` and
-# `B`, `VOLUMES` and `PUT_4` at these places and `C` further.
+# `B`, as does `JOIN_IN`, `VOLUMES` and `PUT_4` at these places and `C` further.
 # `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
 # those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
 # Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
@@ -67,7 +67,7 @@ FAMILIES = (
     frozenset((SCAN, PUT_4)),
     frozenset((TAKE, REDUCE, PUT)),
     frozenset((TAKE, STACK, PUT)),
-    frozenset((SCAN, TAKE, JOIN, JOIN_THREE, PICK_4, PICK_8, PUT)),
+    frozenset((SCAN, TAKE, JOIN, JOIN_IN, JOIN_THREE, PICK_4, PICK_8, PUT)),
     frozenset((SLIDE_3,)),
     frozenset((SLIDE_3_BY_2,)),
     frozenset((SLIDE_9,)),
@@ -77,7 +77,7 @@ FAMILIES = (
     frozenset(range(PICK_8 + 1)),
 )
 # Passes that pairs of value and place do not have.
-ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, SLIDE_9))
+ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, JOIN_IN, SLIDE_9))
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
 BEGIN, END, X, Y, ROW, COLUMN = range(6)
@@ -228,6 +228,16 @@ def pair_in(merge, read, lift, element, knobs, out, x, shift, count, repeat, out
             at = r * pitch + 2 * j
             first, second = lift(read(peek(x, at)), knobs), lift(read(peek(x, at + 1)), knobs)
             store(out, r * out_pitch + j, merge(element(first, 0), element(second, shift)))
+
+
+def join_in(merge, read, lift, element, knobs, out, x, y, count, repeat, out_pitch, pitch):
+    """As `join`, of input in another dtype."""
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            at = r * pitch + j
+            first, second = lift(read(peek(x, at)), knobs), lift(read(peek(y, at)), knobs)
+            store(out, r * out_pitch + j, merge(element(first, 0), element(second, 0)))
 
 
 def split_2(out, other, a, count, repeat, out_pitch, pitch):
@@ -396,7 +406,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     scans, takes, fills, copies, samples = map(has, (SCAN, TAKE, FILL, COPY, SAMPLE))
     picks_4, picks_8 = has(PICK_4), has(PICK_8)
     joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
-    pairs, pairs_in, splits = map(has, (PAIR, PAIR_IN, SPLIT_2))
+    pairs, pairs_in, joins_in, splits = map(has, (PAIR, PAIR_IN, JOIN_IN, SPLIT_2))
     puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
     direct = puts_4 or squares or cubes
     slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
@@ -507,6 +517,9 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif pairs_in and op == PAIR_IN:
                     two = merge, read, lift, element, knobs, out, ahead(x, peek(step, A)), b_shift
                     pair_in(*two, count, repeat, out_pitch, pitch)
+                elif joins_in and op == JOIN_IN:
+                    rows = ahead(x, peek(step, A)), ahead(x, peek(step, B))
+                    join_in(merge, read, lift, element, knobs, out, *rows, count, repeat, out_pitch, pitch)
                 elif fills and op == FILL:
                     fill(out, element(like[0], 0), count, repeat, out_pitch)
                 elif copies and op == COPY:

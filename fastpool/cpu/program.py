@@ -332,6 +332,18 @@ class Writer:
         pitches = {"out_pitch": out.pitch, "pitch": source.pitch}
         self.step(lines.TAKE, a=source.at, out=out.at, count=count, repeat=repeat, **pitches)
 
+    def taken(self, taps: list[Span], count: int, repeat: int) -> list[Span]:
+        """Rows of the input in lines, merged two at a time."""
+        found = []
+        for number in range(0, len(taps), 2):
+            two, out = taps[number : number + 2], self.temporary(f"taken {number}", count * repeat, count)
+            at = {"a": two[0].at, "b": two[-1].at, "out": out.at}
+            pitches = {"out_pitch": count, "pitch": two[0].pitch}
+            op = lines.TAKE if len(two) == 1 else lines.JOIN_IN
+            self.step(op, **at, **pitches, count=count, repeat=repeat)
+            found.append(out)
+        return found
+
     def fill(self, out: Span, count: int, repeat: int) -> None:
         """Fill rows with what changes nothing."""
         if count:
@@ -486,7 +498,7 @@ def _rows_first(frame: Frame, rows: Regular, columns: Regular) -> bool:
     """Whether windows, of what keeps no order, merge their rows before the elements of a row."""
     once = rows.stride >= rows.window and (frame.channels > 1 or columns.window > CHAIN)
     fits = frame.commutes and rows.window > 1 < rows.stride and not rows.doubles(narrow=False)
-    return fits and (once or not frame.converts)
+    return fits and (once or columns.dense or not frame.converts)
 
 
 def rows_first(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: Offsets) -> None:
@@ -499,15 +511,10 @@ def rows_first(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: O
     output = 0
     while output < rows.outputs:
         together = min(few, last - output) if first <= output < last else 1
-        taps: list[Span] = []
-        for offset, _ in slabs:
-            for at, _ in rows.taps(output):
-                source = Span(INPUT, offset + at * row.pitch, row.stride * row.pitch, bare=True)
-                if frame.converts:
-                    taken = writer.temporary(f"taken {len(taps)}", few * size, size)
-                    writer.take(source, taken, size, together)
-                    source = taken
-                taps.append(source)
+        places = [offset + at * row.pitch for offset, _ in slabs for at, _ in rows.taps(output)]
+        taps = [Span(INPUT, at, row.stride * row.pitch, bare=True) for at in places]
+        if frame.converts:
+            taps = writer.taken(taps, size, together)
         found = writer.join(taps, size, together, merged)
         along(writer, frame._replace(converts=False), found, together, filled, deep, line)
         deliver(writer, [line], rows, columns, deep, deep, output, together)
