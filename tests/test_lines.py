@@ -210,7 +210,7 @@ def test_dtypes(name, dtype, used):
         ("doubling", np.int8, np.int32),
         ("cells of few channels", np.uint16, None),
         ("stride 2, overlapping", np.int32, None),
-        ("whole planes", np.int64, None),
+        ("whole planes", np.uint32, None),
     ],
 )
 def test_sums_of_integers(name, source, target, used):

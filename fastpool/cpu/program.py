@@ -323,7 +323,7 @@ class Writer:
         self.step(op, **at, **pitches, count=count, repeat=repeat)
 
     def take(self, source: Span, out: Span, count: int, repeat: int) -> None:
-        """Copy rows, of the input and of a dtype that lines have not or of lines, into others."""
+        """Copy rows, of the input or of lines, into others."""
         if source.where == SCRATCH:
             self.copy(source, out, count, repeat)
             return
@@ -337,10 +337,12 @@ class Writer:
         found = []
         for number in range(0, len(taps), 2):
             two, out = taps[number : number + 2], self.temporary(f"taken {number}", count * repeat, count)
-            at = {"a": two[0].at, "b": two[-1].at, "out": out.at}
-            pitches = {"out_pitch": count, "pitch": two[0].pitch}
-            op = lines.TAKE if len(two) == 1 else lines.JOIN_IN
-            self.step(op, **at, **pitches, count=count, repeat=repeat)
+            if len(two) == 1:
+                self.take(two[0], out, count, repeat)
+            else:
+                at = {"a": two[0].at, "b": two[1].at, "out": out.at}
+                pitches = {"out_pitch": count, "pitch": two[0].pitch}
+                self.step(lines.JOIN_IN, **at, **pitches, count=count, repeat=repeat)
             found.append(out)
         return found
 
