@@ -565,7 +565,7 @@ def write_json(
             name: found for name in ("fastpool", "numpy", "numba", *PEERS) if (found := _version(name))
         },
         "mean_ratio": mean_ratio(results),
-        "rows": [_record(result) for result in results],
+        "rows": [record(result) for result in results],
     }
     path.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -577,7 +577,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _record(result: Result) -> dict[str, Any]:
+def record(result: Result) -> dict[str, Any]:
+    """What is kept of a result."""
     return {
         "name": result.row.name,
         "shape": result.row.shape,

@@ -250,11 +250,11 @@ def machine() -> dict[str, str]:
         "compute capability": f"{properties.major}.{properties.minor}",
         "memory": f"{properties.total_memory / 2**30:.0f} GiB",
         "CUDA of torch": str(torch.version.cuda),
-        "driver": _driver(),
+        "driver": driver(),
     }
 
 
-def _driver() -> str:
+def driver() -> str:
     """The driver's version of CUDA, 13000 being 13.0."""
     number = ctypes.c_int()
     _first_library(("libcuda.so.1",)).cuDriverGetVersion(ctypes.byref(number))

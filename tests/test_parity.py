@@ -51,6 +51,11 @@ def on_device(function, *args, **kwargs):
     return to_host(function(*moved[0], **moved[1]))
 
 
+def plain(function, *args, **kwargs):
+    """The function's result for NumPy's arrays."""
+    return function(*args, **kwargs)
+
+
 def assert_same(found, wanted, tolerance=0.0):
     if isinstance(wanted, tuple):
         assert len(found) == len(wanted)
@@ -234,6 +239,31 @@ def test_six_axes():
         assert_same(to_host(found), wanted, 1e-12)
         gy = np.ones_like(wanted)
         assert_same(to_host(pull_found(to_device(gy))), pull(gy), 1e-12)
+
+
+@pytest.mark.parametrize("op", ["max", "avg"])
+@pytest.mark.parametrize("last", ["plane", "rows", "channels"])
+def test_beyond_two_to_the_31_elements(op, last):
+    """In one plane, whose places need 64 bits; in planes of lines; and with channels last."""
+    side = 16 if SIMULATED else 2**15
+    shape, axes = {
+        "plane": ((1, 1, 2 * side, side + 2), (2, 3)),
+        "rows": ((2, 1, side, side + 2), (2, 3)),
+        "channels": ((2, side + 2, side // 8, 8), (1, 2)),
+    }[last]
+    shape = shape if SIMULATED or last != "channels" else (16, *shape[1:])
+    size = np.prod(shape)
+    if not SIMULATED and cuda.current_context().get_memory_info().free < 10 * size:
+        pytest.skip("needs an array of 2 GiB, its gradient of 4, and indices on the GPU")
+    rng = np.random.default_rng(26)
+    x = np.resize(rng.integers(0, 256, 1_000_003, np.uint8), shape)
+    y, pull = fp.vjp(fp.pool, x, op, 2, axes=axes)
+    found, pull_found = fp.vjp(fp.pool, cuda.to_device(x), op, 2, axes=axes)
+    assert_same(found.copy_to_host(), y)
+    gy = np.resize(rng.integers(1, 9, 1_000_003).astype(np.float16), y.shape)
+    np.testing.assert_array_equal(
+        to_host(pull_found(cuda.to_device(gy))).view(np.int16), pull(gy).view(np.int16)
+    )
 
 
 # What the forms add ------------------------------------------------------------------------------------
@@ -428,11 +458,11 @@ def test_unaligned_odd_and_swapped_arrays():
 
 
 def test_zeros_of_both_signs():
+    """They tie: the first is the index, and the sign of the value is free."""
     rng = np.random.default_rng(22)
     x = np.where(rng.random((1, 2, 8, 8)) < 0.5, -0.0, 0.0).astype(np.float32)
     for op in ("max", "min"):
-        found, wanted = on_device(fp.pool, x, op, 2), fp.pool(x, op, 2)
-        np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+        assert_same(*(call(fp.pool, x, op, 2, return_indices=True) for call in (on_device, plain)))
 
 
 def test_gradients_have_the_shape_of_what_they_are_for():
