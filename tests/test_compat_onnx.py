@@ -168,6 +168,38 @@ def test_onnxruntime_unpools():
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize(
+    ("shape", "window", "step", "pads", "up"),
+    [
+        ((2, 3, 9, 7), [2, 2], [2, 2], [0, 0, 0, 0], 0),
+        ((2, 2, 7, 9), [3, 3], [2, 2], [1, 1, 1, 1], 0),
+        ((2, 1, 6, 8), [3, 3], [1, 2], [0, 0, 0, 0], 0),
+        ((2, 2, 11), [3], [3], [0, 0], 0),
+        ((1, 2, 5, 6, 7), [2, 2, 2], [2, 2, 2], [0] * 6, 0),
+        ((2, 2, 5, 7), [2, 2], [2, 2], [0, 0, 0, 0], 1),
+    ],
+)
+def test_unpooling_to_an_output_shape_inverts_the_pooling(shape, window, step, pads, up):
+    x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    attributes = {"kernel_shape": window, "strides": step, "pads": pads}
+    y, i = run("MaxPool", [x], outputs=("y", "i"), ceil_mode=up, **attributes)
+    given = [y, i, np.array(shape)]
+    (z,) = run("MaxUnpool", given, **attributes)
+    expected = np.zeros(x.size, x.dtype)
+    expected[i] = y
+    np.testing.assert_array_equal(z, expected.reshape(shape))
+    if not up:  # for which onnxruntime takes no shape that is smaller than what the windows imply
+        runtime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
+        node = onnx.helper.make_node("MaxUnpool", ["y", "i", "shape"], ["z"], **attributes)
+        np.testing.assert_array_equal(z, session(onnx, runtime, node, given, 11)[0])
+        places = np.random.default_rng(4).permutation(x[0].size // shape[1])[: i[0, 0].size]
+        planes = np.arange(shape[0] * shape[1]) * (x[0].size // shape[1])
+        anywhere = (planes[:, None] + places).reshape(i.shape)  # of no pooling: in the shape as well
+        expected = session(onnx, runtime, node, [y, anywhere, given[2]], 11)[0]
+        np.testing.assert_array_equal(run("MaxUnpool", [y, anywhere, given[2]], **attributes)[0], expected)
+
+
+@pytest.mark.peer
 def test_what_onnxruntime_does_otherwise():
     runtime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
 
@@ -183,7 +215,8 @@ def test_what_onnxruntime_does_otherwise():
     node = onnx.helper.make_node("MaxUnpool", ["x", "j", "shape"], ["y"], **attributes)
     x, i = np.array([[[[5, 6], [7, 8]]]], np.float32), np.array([[[[5, 7], [13, 15]]]])
     assert np.flatnonzero(ask(node, x, i, shape)).tolist() == [5, 7, 13, 15]
-    assert np.flatnonzero(run_node(node, [x, i, shape])[0]).tolist() == [6, 8, 16, 18]  # rows of 5, not of 4
+    # No pooling of 5 x 5 gives these indices: 13 is no element of the third window there, but is in 4 x 4.
+    assert np.flatnonzero(run_node(node, [x, i, shape])[0]).tolist() == [6, 8, 16, 18]
     node = onnx.helper.make_node("MaxUnpool", ["x", "j"], ["y"], kernel_shape=[2], strides=[2])
     x, i = np.array([[[1]], [[2]]], np.float32), np.array([[[1]], [[0]]])
     assert ask(node, x, i).reshape(-1).tolist() == [2, 1, 0, 0]
@@ -196,6 +229,13 @@ def test_what_onnxruntime_does_otherwise():
 
 
 # Models --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [b"model", None, "model.onnx", 3, make_node("MaxPool", ["x"], ["y"])])
+def test_what_is_no_model_is_refused(wrong):
+    for ask in (Backend.prepare, Backend.is_compatible, lambda model: Backend.run_model(model, [])):
+        with pytest.raises(TypeError, match=r"model must be an onnx\.ModelProto .*, got"):
+            ask(wrong)
 
 
 @pytest.mark.peer
@@ -330,13 +370,18 @@ def test_unpool():
     x, i = np.array([[[[5.0, 6], [7, 8]]]]), np.array([[[[5, 7], [13, 15]]]])
     attributes = {"kernel_shape": [2, 2], "strides": [2, 2]}
     (y,) = run("MaxUnpool", [x, i], **attributes)
-    (larger,) = run("MaxUnpool", [x, i, np.array([1, 1, 5, 6])], **attributes)
+    (larger,) = run("MaxUnpool", [x, i, np.array([1, 1, 5, 6])], **attributes)  # of 4 x 4
     assert larger.shape == (1, 1, 5, 6)
     np.testing.assert_array_equal(larger[:, :, :4, :4], y)
     (same,) = run("MaxUnpool", [x, i, None], **attributes)
     np.testing.assert_array_equal(same, y)
-    with pytest.raises(ValueError, match="output_shape must have batch and channels"):
+    for wrong in ([1, 2, 5, 5], [1, 1, 5], [1, 1, 0, 5]):
+        with pytest.raises(ValueError, match="output_shape must have 4 lengths, those of batch and channels"):
+            run("MaxUnpool", [x, i, np.array(wrong)], **attributes)
+    with pytest.raises(ValueError, match=r"i must be in 0\.\.8, got 13"):
         run("MaxUnpool", [x, i, np.array([1, 1, 3, 3])], **attributes)
+    with pytest.raises(TypeError, match="output_shape must be integers, got float64"):
+        run("MaxUnpool", [x, i, np.array([1.0, 1, 5, 5])], **attributes)
     with pytest.raises(ValueError, match=r"i must be in 0\.\.15, got 16"):
         run("MaxUnpool", [x, i + 1, None], **attributes)
 

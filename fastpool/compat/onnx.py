@@ -188,7 +188,7 @@ def _max_unpool(
     strides: Any = None,
     pads: Any = None,
 ) -> Any:
-    """Values to the elements of the shape that the windows imply, which begins a larger `output_shape`."""
+    """Values to the elements that the indices name, in `output_shape` or the shape that the windows imply."""
     n = _spatial(x)
     if indices.shape != x.shape:
         raise ValueError(f"I must have the shape of X, {x.shape}, got {indices.shape}")
@@ -200,22 +200,45 @@ def _max_unpool(
         for o, s, k, (before, after) in zip(x.shape[2:], step, window, around, strict=True)
     ]
     implied = (*x.shape[:2], *lengths)
-    flat = fp.convert_indices(indices, to="torch", source="onnx", shape=implied)
-    y = fp.unpool(x, flat, implied)
-    if output_shape is None:
+    full = implied if output_shape is None else _output_shape(output_shape, x.shape)
+    read = full
+    if full != implied and all(a >= b for a, b in zip(full, implied, strict=True)):
+        begins = [before for before, _ in around]
+        fits = [_in_windows(indices, shape, window, step, begins) for shape in (full, implied)]
+        read = implied if fits == [False, True] else full
+    y = fp.unpool(x, fp.convert_indices(indices, to="torch", source="onnx", shape=read), read)
+    if read == full:
         return y
-    full = tuple(int(length) for length in np.asarray(output_shape).reshape(-1))
-    if (
-        len(full) != x.ndim
-        or full[:2] != x.shape[:2]
-        or any(a < b for a, b in zip(full, implied, strict=True))
-    ):
-        raise ValueError(
-            f"output_shape must have batch and channels of X and be at least {implied}, got {full}"
-        )
     larger = np.zeros(full, y.dtype)
-    larger[tuple(map(slice, implied))] = y
+    larger[tuple(map(slice, read))] = y
     return larger
+
+
+def _output_shape(given: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The second shape of MaxUnpool, whose batch and channels are those of X."""
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"output_shape must be integers, got {given.dtype}")
+    full = tuple(map(int, given.reshape(-1)))
+    if len(full) != len(shape) or full[:2] != shape[:2] or min(full[2:]) < 1:
+        raise ValueError(
+            f"output_shape must have {len(shape)} lengths, those of batch and channels {shape[:2]} as X has "
+            f"them, got {full}"
+        )
+    return full
+
+
+def _in_windows(
+    indices: Any, shape: Sequence[int], window: Sequence[int], step: Sequence[int], begins: Sequence[int]
+) -> bool:
+    """Whether each index, flat in `shape`, lies in its own window."""
+    rest = indices.astype(np.int64)
+    for axis in range(indices.ndim - 1, 1, -1):
+        rest, position = np.divmod(rest, shape[axis])
+        along = [-1 if axis == own else 1 for own in range(indices.ndim)]
+        first = (np.arange(indices.shape[axis]) * step[axis - 2] - begins[axis - 2]).reshape(along)
+        if ((position < first) | (position >= first + window[axis - 2])).any():
+            return False
+    return True
 
 
 def _max_roi_pool(x: Any, rois: Any, *, pooled_shape: Any, spatial_scale: float = 1.0) -> Any:
@@ -400,14 +423,22 @@ class Backend:
     def is_compatible(cls, model: Any, device: str = "CPU", **_: Any) -> bool:
         """Whether all nodes of a model are pooling operators, and the device is the CPU."""
         return cls.supports_device(device) and all(
-            node.op_type in ATTRIBUTES and node.domain in DOMAINS for node in model.graph.node
+            node.op_type in ATTRIBUTES and node.domain in DOMAINS for node in _graph(model).node
         )
 
     @classmethod
     def prepare(cls, model: Any, device: str = "CPU", **_: Any) -> PreparedModel:
-        """An ``onnx.ModelProto`` that can be run; ValueError where a node is no pooling operator."""
+        """An ``onnx.ModelProto`` that can be run.
+
+        Raises
+        ------
+        TypeError
+            For anything else, such as a file's bytes.
+        ValueError
+            Where a node is no pooling operator.
+        """
         cls._check_device(device)
-        graph = model.graph
+        graph = _graph(model)
         nodes = tuple(map(_read, graph.node))
         for node in nodes:
             if node.op_type not in ATTRIBUTES or node.domain not in DOMAINS:
@@ -447,6 +478,15 @@ class Backend:
     def _check_device(cls, device: str) -> None:
         if not cls.supports_device(device):
             raise ValueError(f'device must be "CPU", got {device!r}')
+
+
+def _graph(model: Any) -> Any:
+    graph = getattr(model, "graph", None)
+    if not hasattr(graph, "node") or not hasattr(model, "opset_import"):
+        raise TypeError(
+            f"model must be an onnx.ModelProto (onnx.load, onnx.load_from_string), got {type(model).__name__}"
+        )
+    return graph
 
 
 def _constants(initializers: Iterable[Any]) -> dict[str, Any]:
