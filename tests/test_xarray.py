@@ -50,10 +50,9 @@ def same(got, expected):
     ("op", "reduction"), [("max", "max"), ("min", "min"), ("avg", "mean"), ("sum", "sum")]
 )
 def test_as_coarsen(image, op, reduction, boundary):
-    # coarsen refuses coordinates of letters along pooled dimensions; they are dropped here.
     window = {"y": 2, "x": 3} if boundary == "exact" else {"x": 4, "y": 3}
-    plain = image.drop_vars("label")
-    expected = getattr(plain.coarsen(window, boundary=boundary), reduction)()
+    image = image.drop_vars("label")  # coarsen refuses letters along pooled dimensions
+    expected = getattr(image.coarsen(window, boundary=boundary), reduction)()
     same(fp.pool(image, op, window), expected.transpose(*image.dims))
     same(getattr(fp, f"{op}_pool")(image.transpose(), window), expected.transpose())
 
@@ -103,6 +102,71 @@ def test_adaptive_and_global(image):
     total = fp.global_sum_pool(image, axes=("band", "y", "x"))
     np.testing.assert_allclose(total, float(image.sum()))
     assert set(total.coords) == {"height"}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("kind", ["M8[ns]", "m8[us]", "f8", "f4", "f2", ">f8", "longdouble", "bool", "u8"])
+def test_means_of_coordinates_leave_out_what_is_missing(kind, lazy):
+    values = np.array([3, 0, 2**62, 2**62 + 5, 7, 0, 0, 0, -(2**61), -9])
+    missing = np.zeros(10, bool)
+    if kind[-2:] in ("f8", "f4", "f2", "s]", "le"):
+        missing[[1, 5, 6, 7]] = True  # of one window one element, of another all
+    times = kind[0] in "Mm"
+    values = (values if times else values % 4).astype(kind)
+    values[missing] = np.array("NaT" if times else 0 if kind in ("bool", "u8") else "nan").astype(kind)
+    x = xr.DataArray(np.arange(10.0), dims="t", coords={"at": ("t", values)})
+    if lazy:
+        pytest.importorskip("dask")
+        x["at"] = x["at"].chunk(t=4)
+    found = fp.max_pool(x, {"t": 3}, stride=1).at
+    assert bool(found.chunks) == lazy
+    expected = []
+    for begin in range(8):
+        left = x.at.values[begin : begin + 3][~missing[begin : begin + 3]]
+        if times:
+            ticks = [int(tick) for tick in left.astype(np.int64)]
+            mean = (2 * sum(ticks) + len(ticks)) // (2 * len(ticks)) if ticks else -(2**63)
+            expected.append(np.int64(mean).astype(x.at.dtype))
+        else:
+            expected.append(left.astype(float).mean() if left.size else np.nan)
+    if times:
+        np.testing.assert_array_equal(found.values, expected)
+    else:
+        tolerance = {"f2": 1e-3, "f4": 1e-6}.get(kind, 1e-14)
+        np.testing.assert_allclose(found.values.astype(float), expected, rtol=tolerance)
+
+
+def test_other_coordinates_keep_the_first_of_each_window():
+    pd = pytest.importorskip("pandas")
+    levels = pd.MultiIndex.from_product([[1, 2, 3], ["a", "b"]], names=["number", "letter"])
+    anything = np.empty(6, object)
+    anything[:] = [None, "a", 3, [1], {}, object()]
+    x = xr.DataArray(np.arange(24.0).reshape(6, 4), dims=("t", "y"))
+    indexes = {
+        "zone": pd.date_range("2024-03-31", periods=6, freq="h", tz="Europe/Berlin"),
+        "month": pd.period_range("2024-01", periods=6, freq="M"),
+        "interval": pd.interval_range(0, 6),
+        "category": pd.CategoricalIndex(list("abcabc")),
+        "nullable": pd.array([1, None, 3, 4, None, 6], dtype="Int64"),
+        "object": anything,
+        "complex": np.arange(6) * 1j,
+        "levels": xr.Coordinates.from_pandas_multiindex(levels, "t"),
+    }
+    for name, index in indexes.items():
+        own = index if name == "levels" else {"t": ("t", index) if name == "object" else index}
+        named = x.assign_coords(own)
+        for y, first in (
+            (fp.avg_pool(named, {"t": 3}, stride=2, padding=1), [0, 1, 3]),
+            (fp.adaptive_pool(named, "max", {"t": 4}), [0, 1, 3, 4]),
+            (fp.global_pool(named, "max", axes="t", keepdims=True), [0]),
+        ):
+            expected = named.isel(t=first).coords.to_dataset()
+            xr.testing.assert_identical(y.coords.to_dataset(), expected)
+    text = np.array([[f"{row}{column}" for column in range(4)] for row in range(6)])
+    both = x.assign_coords(place=(("y", "t"), text.T))
+    y = fp.max_pool(both, {"y": 2, "t": 3})
+    np.testing.assert_array_equal(y.place.transpose("t", "y"), text[::3, ::2])
+    assert y.place.dims == ("y", "t")
 
 
 def test_backward(image):

@@ -1,8 +1,12 @@
 """Pooling of xarray objects: the public functions by names of dimensions, with coordinates and attributes.
 
-``fp.max_pool(da, {"y": 2, "x": 2})``. The data may be in memory, on a GPU or of dask; it is pooled as such. A
-numeric or time coordinate along pooled dimensions becomes its mean over each window's elements, as with
-``coarsen``; any other is dropped there. Nothing of xarray is imported before an xarray object arrives.
+``fp.max_pool(da, {"y": 2, "x": 2})``. The data may be in memory, on a GPU or of dask; it is pooled as such.
+Nothing of xarray is imported before an xarray object arrives.
+
+A coordinate of numbers, bools, datetimes or timedeltas along pooled dimensions becomes its mean over each
+window's elements, as with ``coarsen``: NaN and NaT are left out, and are the mean where there is nothing
+else. Of any other the first element of each window is kept: text, objects (cftime), times with a time zone,
+categories, intervals, complex numbers, and the levels of a MultiIndex, which belong together.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -136,36 +140,74 @@ def _dims(x: Any, words: dict[str, Any], ndim: int) -> tuple[Hashable, ...]:
 
 
 def _coordinates(function: Callable[..., Any], x: Any, words: dict[str, Any]) -> Any:
-    """The coordinates of the result: means along pooled dimensions, the others as they are."""
+    """The coordinates of the result: means or firsts along pooled dimensions, the others as they are."""
     pooled = {x.dims[axis] for axis in words["axes"]}
-    touched = [name for name, each in x.coords.items() if pooled.intersection(each.dims)]
-    kept = x.coords.to_dataset().drop_vars(touched)
+    touched = {name: each for name, each in x.coords.items() if pooled.intersection(each.dims)}
+    coords = x.coords.to_dataset()
     if function.__name__ == "global_pool" and not words.get("keepdims", False):
-        return kept.coords
+        return coords.drop_vars(touched).coords
+    averaged = {name: each for name, each in touched.items() if _has_mean(x, name)}
+    picked = {dim for name, each in touched.items() if name not in averaged for dim in each.dims}
     with jobs.recording():  # what `vjp` records is not these
         means = {
-            name: (x[name].dims, _mean(function, x, x[name], words), x[name].attrs)
-            for name in touched
-            if x[name].dtype.kind in "iufbmM"
+            name: (each.dims, _mean(partial(_along, function, x, each.dims, words), each.data), each.attrs)
+            for name, each in averaged.items()
         }
-    return kept.assign_coords(means).coords
+        firsts = {
+            dim: _along(function, x, (dim,), words, np.arange(x.sizes[dim]), "min") for dim in picked & pooled
+        }
+    return coords.drop_vars(averaged).isel(firsts).assign_coords(means).coords
 
 
-def _mean(function: Callable[..., Any], x: Any, coordinate: Any, words: dict[str, Any]) -> Any:
-    """The mean of a coordinate over each window."""
-    numbers = [n for n, axis in enumerate(words["axes"]) if x.dims[axis] in coordinate.dims]
+def _has_mean(x: Any, name: Hashable) -> bool:
+    """Whether a coordinate is of plain numbers or times, and no part of an index of several."""
+    data, indexes = x.coords[name].data, x.xindexes
+    return (
+        type(data).__module__.partition(".")[0] in ("numpy", "dask", "cupy")
+        and data.dtype.kind in "iufbmM"
+        and (name not in indexes or len(indexes.get_all_coords(name)) == 1)
+    )
+
+
+def _along(
+    function: Callable[..., Any], x: Any, dims: Sequence[Hashable], words: dict[str, Any], data: Any, op: str
+) -> Any:
+    """Data with some of the dimensions of `x`, pooled as `x` along these."""
+    numbers = [n for n, axis in enumerate(words["axes"]) if x.dims[axis] in dims]
     own = {
         name: [words[name][n] for n in numbers] if isinstance(words.get(name), tuple) else words[name]
         for name in (*LISTED, "axes", "ceil_mode", "keepdims")
         if name in words
     }
-    own["axes"] = [coordinate.dims.index(x.dims[axis]) for axis in own["axes"]]
-    if function.__name__ == "pool":
+    own["axes"] = [dims.index(x.dims[axis]) for axis in own["axes"]]
+    if op == "avg" and function.__name__ == "pool":
         own["count_include_pad"] = False
-    dtype = coordinate.dtype
-    wide = dtype if dtype.kind == "f" else np.dtype(np.int64 if dtype.kind in "mM" else np.float64)
-    mean = function(coordinate.data.astype(wide), "avg", **own)
-    return mean.astype(dtype) if dtype.kind in "mM" else mean
+    return function(data, op, **own)
+
+
+def _mean(along: Callable[[Any, str], Any], data: Any) -> Any:
+    """The mean of a coordinate over each window, without NaN and NaT."""
+    if data.dtype.kind in "mM":
+        return _mean_time(along, data)
+    dtype = data.dtype if data.dtype.kind == "f" and data.itemsize <= 8 else np.dtype(np.float64)
+    numbers = data.astype(dtype)
+    missing = np.isnan(numbers)
+    if not hasattr(data, "dask") and not missing.any():
+        return along(numbers, "avg")
+    total = along(np.where(missing, 0, numbers).astype(np.float64), "sum")
+    count = along((~missing).astype(np.int64), "sum")
+    return (total / np.where(count > 0, count, np.nan)).astype(dtype)
+
+
+def _mean_time(along: Callable[[Any, str], Any], data: Any) -> Any:
+    """The mean of times, rounded to a tick: sums of their upper and lower 32 bits do not overflow."""
+    missing = np.isnat(data)
+    high, low = np.divmod(np.where(missing, 0, data.astype(np.int64)), 2**32)
+    count = along((~missing).astype(np.int64), "sum")
+    ones = np.maximum(count, 1)
+    mean, rest = np.divmod(along(high, "sum"), ones)
+    mean = mean * 2**32 + (rest * 2**32 + along(low, "sum") + ones // 2) // ones
+    return np.where(count > 0, mean.astype(data.dtype), np.array("NaT", data.dtype))
 
 
 # Backward ------------------------------------------------------------------------------------------------
