@@ -32,7 +32,7 @@ class Kind(Protocol):
     """What arrays of one library on one kind of device are called, and how they become ours and back."""
 
     name: str
-    graphs: bool  # whether `interop.torch` may have to record the call
+    tracer: str  # the module of `interop` that may have to make the call: for a graph, a compiler, a batch
 
     def take(self, array: Any) -> Any:
         """A view for our own functions."""
@@ -63,13 +63,14 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
             return cast(R, interop.call(taking, dict(zip(names, args, strict=False)) | kwargs))
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
-            return function(*args, **kwargs)
-        if kind.graphs:
-            from .interop import torch as interop  # noqa: PLC0415 - only who has tensors has PyTorch
-
+            first = _subclassed(names[0], arrays)
+            result = function(*args, **kwargs)
+            return result if first is None else cast(R, _wrapped(first, result))
+        if kind.tracer:
+            tracer = _tracer(kind)
             given = dict(zip(names, args, strict=False)) | kwargs
-            if interop.concerns(function.__name__, given):
-                return cast(R, interop.call(function.__name__, given))
+            if tracer.concerns(function.__name__, given):
+                return cast(R, tracer.call(function.__name__, given))
         taken = {name: _taken(kind, name, value, arrays) for name, value in arrays.items()}
         _check_places(taken)
         own = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
@@ -79,6 +80,17 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
             return cast(R, _with_out(given_back(kind, result), arrays.get("out")))
 
     return taking
+
+
+def _tracer(kind: Kind) -> Any:
+    """The module that makes calls whose graph is to be known; only who has its arrays has the library."""
+    if kind.tracer == "torch":  # two statements: torch's compiler follows them
+        from .interop import torch  # noqa: PLC0415
+
+        return torch
+    from .interop import jax  # noqa: PLC0415
+
+    return jax
 
 
 def of(array: object) -> Kind | None:
@@ -134,7 +146,18 @@ def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
     """A way back that takes and gives arrays of the kind of `array`."""
     kind = of(array)
     if kind is None:
-        return pull
+
+        def pull_host(gy: Any, *, params: bool = False) -> Any:
+            if type(gy) is NUMPY and type(array) is NUMPY:
+                return pull(gy, params=params)
+            first = _subclassed("gy", {"gy": gy})
+            if params is not False and (first is not None or _is_subclassed(array)):
+                one = array if first is None else first
+                raise TypeError(f"params must be False for {named(one)}: those gradients are plain numbers")
+            result = pull(gy, params=params)
+            return result if first is None else _wrapped(first, result)
+
+        return pull_host
 
     def pull_kind(gy: Any, *, params: bool = False) -> Any:
         taken = _taken(kind, "gy", gy, {"x": array})
@@ -142,6 +165,46 @@ def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
             return given_back(kind, pull(taken, params=params))
 
     return pull_kind
+
+
+# Subclasses of ndarray ------------------------------------------------------------------------------------
+
+
+def _subclassed(name: str, arrays: dict[str, Any]) -> Any:
+    """The first array of a call where results are to be of its class, a subclass of NumPy's; else None.
+
+    Raises
+    ------
+    TypeError
+        For a mask, which would be lost, and for `out` beside a subclass.
+    """
+    for argument, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                f"{argument} must be an array without a mask, which would be lost: give "
+                f"{argument}.filled(...); got {named(array)}"
+            )
+    first = arrays.get(name)
+    if not _is_subclassed(first):
+        return None
+    if arrays.get("out") is not None:
+        raise TypeError(f"out must be None for {named(first)}, whose class makes the result")
+    return first
+
+
+def _is_subclassed(array: object) -> bool:
+    """Whether results are to be of an array's own class; those of a memory map are plain."""
+    return isinstance(array, np.ndarray) and type(array) is not NUMPY and not isinstance(array, np.memmap)
+
+
+def _wrapped(first: Any, result: Any) -> Any:
+    """A result as the class of an array makes it; indices, which are positions, as they are."""
+    if isinstance(result, tuple):
+        return _wrapped(first, result[0]), *result[1:]
+    return first.__array_wrap__(result)
+
+
+# Libraries' arrays there and back --------------------------------------------------------------------------
 
 
 def given_back(kind: Kind, result: Any) -> Any:
@@ -185,8 +248,6 @@ def _with_out(result: Any, out: Any) -> Any:
 class OnHost:
     """Arrays in the host's memory."""
 
-    graphs = False
-
     def on(self, array: Any) -> AbstractContextManager[Any]:  # noqa: ARG002 - there is one host
         """See `Kind`."""
         return nullcontext()
@@ -196,7 +257,7 @@ class TorchOnHost(OnHost):
     """PyTorch's tensors on the CPU; `fastpool.interop.torch` sees to gradients."""
 
     name = "torch.Tensor on the CPU"
-    graphs = True
+    tracer = "torch"
 
     def take(self, array: Any) -> Any:
         """See `Kind`."""
@@ -219,6 +280,7 @@ class JaxOnHost(OnHost):
     """JAX's arrays on the CPU."""
 
     name = "jax.Array on the CPU"
+    tracer = "jax"
 
     def take(self, array: Any) -> Any:
         """See `Kind`."""
@@ -233,18 +295,23 @@ TORCH, JAX = TorchOnHost(), JaxOnHost()
 
 
 def _torch(array: Any) -> Kind | None:
-    if not isinstance(array, sys.modules["torch"].Tensor):
+    torch = sys.modules["torch"]
+    if not isinstance(array, torch.Tensor):
         return None
-    if array.layout != sys.modules["torch"].strided or array.device.type not in ("cpu", "cuda"):
+    if array.layout != torch.strided or array.device.type not in ("cpu", "cuda", "meta"):
         raise TypeError(
             f"x must be a dense torch.Tensor on cpu or cuda, got {array.layout} on {array.device}"
         )
-    return TORCH if array.device.type == "cpu" else _cuda("torch.Tensor on CUDA").torch
+    here = type(array) in (torch.Tensor, torch.nn.Parameter) and array.is_cuda  # of others PyTorch takes care
+    return _cuda("torch.Tensor on CUDA").torch if here else TORCH
 
 
 def _jax(array: Any) -> Kind | None:
-    if not isinstance(array, sys.modules["jax"].Array):
+    jax = sys.modules["jax"]
+    if not isinstance(array, jax.Array):
         return None
+    if isinstance(array, jax.core.Tracer):  # which is nowhere
+        return JAX
     platform = next(iter(array.devices())).platform
     return JAX if platform == "cpu" else _cuda("jax.Array on CUDA").jax
 

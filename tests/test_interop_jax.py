@@ -81,12 +81,16 @@ def test_jit_vmap_and_grad_are_what_the_plain_calls_give(call):
         return (f(traced, x) ** 2).sum()
 
     expected = np.stack([f(fp, np.asarray(x)) for x in batch])
-    for result in (jax.vmap(lambda x: f(traced, x)), jax.jit(jax.vmap(lambda x: f(traced, x)))):
+    for m in (traced, fp):  # plain calls find out that JAX traces
+        np.testing.assert_allclose(jax.jit(jax.vmap(lambda x, m=m: f(m, x)))(batch), expected, rtol=1e-14)
+    for result in (jax.vmap(lambda x: f(traced, x)), jax.vmap(lambda x: f(fp, x))):
         np.testing.assert_allclose(result(batch), expected, rtol=1e-14)
     y, pull = fp.vjp(lambda x: f(fp, x), np.asarray(batch[1]))
     gradients = jax.jit(jax.vmap(jax.grad(loss)))(batch)
     np.testing.assert_allclose(gradients[1], pull(2 * y), rtol=1e-12, atol=1e-14)
-    assert jax.eval_shape(lambda x: f(traced, x), batch[0]).shape == y.shape
+    plain = jax.grad(lambda x: (f(fp, x) ** 2).sum())(batch[1])
+    np.testing.assert_allclose(gradients[1], plain, rtol=1e-12, atol=1e-14)
+    assert jax.eval_shape(lambda x: f(fp, x), batch[0]).shape == y.shape
 
 
 def test_vmap_of_vmap_of_another_axis_and_of_parameters():
@@ -160,6 +164,12 @@ def test_refusals():
         jax.jit(lambda x: traced.max_pool(x, 2, padding=2))(x)
     with pytest.raises(TypeError, match=r"rng must be an integer or a key of jax\.random, got None"):
         traced.stochastic_pool(x, 2)
+    for one, name in (
+        (lambda x: fp.vjp(fp.max_pool, x, 2)[0], "vjp"),
+        (lambda x: fp.pool_backward(x[..., :2, :2], x, "max", 2), "pool_backward"),
+    ):
+        with pytest.raises(TypeError, match=f"fastpool.{name} takes no arrays that JAX traces"):
+            jax.jit(one)(x)
     with pytest.raises(ValueError, match="out must be None"):
         traced.max_pool(x, 2, out=np.empty((1, 1, 2, 2)))
     with pytest.raises(TypeError, match="lp pooling takes no parameter 'r'"):

@@ -17,7 +17,9 @@ from fastpool.operators import OPERATORS
 
 torch = pytest.importorskip("torch")
 
+from torch._subclasses import FakeTensorMode  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 
 from fastpool.interop import torch as layers  # noqa: E402
 
@@ -170,6 +172,36 @@ def test_a_gradient_twice_and_an_input_changed_in_between():
         y.backward()
 
 
+def test_what_backward_reads_is_pytorchs_to_watch():
+    layer = layers.MaxPool(2, return_indices=True)
+    for f in (lambda x: fp.max_pool(x, 2, return_indices=True), layer, compiled(layer)):
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x = distinct(2, 3, 4, 4).detach().contiguous(memory_format=layout).requires_grad_()
+            recorded = f is not layer and isinstance(f, torch.nn.Module)  # compiled calls start anew from x
+            y, indices = f(x)
+            indices.fill_(2**30)
+            if recorded:
+                y.sum().backward()
+                assert x.grad.sum() == 24
+            else:
+                with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                    y.sum().backward()
+            changed = x * 1
+            y, indices = f(changed)
+            changed += 1
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                y.sum().backward()
+            if not recorded:
+                y, indices = f(x)
+                y.relu_().sum().backward()  # the result is nobody's but the user's
+                assert x.grad.sum() == 24
+    y, indices = fp.max_pool(distinct(1, 1, 4, 4), 2, return_indices=True)
+    z = fp.unpool(y, indices, (4, 4))
+    indices += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
 def test_the_seed_of_torch_governs_draws():
     x = distinct(2, 3, 8, 8)
     draws = []
@@ -232,6 +264,103 @@ def test_channels_last_indices_and_volumes():
     assert indices.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+# Transformations and tracers ------------------------------------------------------------------------------
+
+SMALL = {
+    "max": lambda x: fp.max_pool(x, (2, 2)),
+    "average": lambda x: fp.avg_pool(x, (3, 2), axes=(-1, 0)),
+    "indices": lambda x: fp.max_pool(x, (2, 2), return_indices=True)[0],
+    "whole": lambda x: fp.global_pool(x, "max", axes=(1, 2)),
+    "adaptive": lambda x: fp.adaptive_pool(x, "min", (3, None)),
+    "drawn": lambda x: fp.stochastic_pool(x, (2, 2), rng=1),
+    "mosaic": lambda x: fp.mosaic(x, (2, 2)),
+    "regions": lambda x: fp.roi_align(x[None], BOXES[:1], 2),
+    "round trip": lambda x: fp.unpool(*fp.max_pool(x, (2, 2), return_indices=True), x.shape),
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch.func.jvp uses it
+@pytest.mark.parametrize("call", SMALL)
+def test_transformations(call):
+    f, batch = SMALL[call], distinct(2, 2, 4, 4).detach()
+    vmap, func = torch.func.vmap, torch.func
+    torch.testing.assert_close(vmap(f)(batch), torch.stack([f(x) for x in batch]))
+    moved = vmap(f, in_dims=2, out_dims=1)(batch.movedim(0, 2))
+    torch.testing.assert_close(moved, torch.stack([f(x) for x in batch], 1))
+    twice = vmap(vmap(f))(torch.stack([batch, batch]))
+    torch.testing.assert_close(twice, torch.stack([vmap(f)(batch)] * 2))
+
+    def loss(x):
+        return (f(x) ** 2).sum()
+
+    each = torch.stack([torch.autograd.functional.jacobian(loss, x) for x in batch])
+    torch.testing.assert_close(vmap(func.grad(loss))(batch), each)
+    torch.testing.assert_close(func.grad(lambda x: (vmap(f)(x) ** 2).sum())(batch), each)
+    backward = func.jacrev(f)(batch[0])
+    torch.testing.assert_close(torch.autograd.functional.jacobian(f, batch[0]), backward)
+    if call not in ("regions", "round trip"):
+        torch.testing.assert_close(func.jacfwd(f)(batch[0]), backward)
+        twice = torch.autograd.functional.hessian(loss, batch[0])
+        torch.testing.assert_close(func.hessian(loss)(batch[0]), twice)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(batch[0], batch[1])
+        change = torch.autograd.forward_ad.unpack_dual(f(dual)).tangent
+        torch.testing.assert_close(change, torch.einsum("...abc,abc->...", backward, batch[1]))
+
+
+def test_transformations_of_parameters():
+    x, p = distinct(2, 4, 4).detach(), torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+
+    def f(x, p):
+        return (fp.gem_pool(x, (2, 2), p=p) ** 2).sum()
+
+    expected = torch.stack([f(x, each) for each in p])
+    torch.testing.assert_close(torch.func.vmap(f, (None, 0))(x, p), expected)
+    slopes = torch.func.vmap(torch.func.grad(f, 1), (0, None))(x, p[1])
+    expected = [torch.func.grad(f, 1)(each, p[1]) for each in x]
+    torch.testing.assert_close(slopes, torch.stack(expected))
+    drawn = torch.func.vmap(lambda x: fp.stochastic_pool(x, (2, 2)), randomness="different")
+    assert not torch.equal(*drawn(torch.stack([x, x])))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_what_transformations_do_not_take():
+    x = distinct(2, 4, 4).detach()
+    with pytest.raises(RuntimeError, match=r"lse pooling \(pool\) has no forward-mode derivative"):
+        torch.func.jvp(lambda x: fp.lse_pool(x, (2, 2)), (x,), (x,))
+    p = torch.tensor(2.0)
+    with pytest.raises(RuntimeError, match="pool has forward-mode derivatives for x alone, not for p"):
+        torch.func.jvp(lambda p: fp.gem_pool(x, (2, 2), p=p), (p,), (p,))
+    with pytest.raises(TypeError, match=r"fastpool\.vjp takes plain tensors"):
+        torch.func.vmap(lambda x: fp.vjp(fp.max_pool, x, (2, 2))[0])(x)
+    for f in (torch.func.vmap, compiled):
+        with pytest.raises(Exception, match=r"fastpool\.pool_backward takes plain tensors"):
+            f(lambda x: fp.pool_backward(x[..., :2, :2], x, "max", (2,), axes=-1))(x)
+
+
+def test_tensors_without_memory_and_tracers():
+    x = distinct(2, 3, 4, 4).detach().contiguous(memory_format=torch.channels_last)
+
+    def f(x):
+        y, indices = fp.max_pool(x, 3, stride=1, return_indices=True)
+        return y * 2, indices
+
+    y, indices = f(x)
+    for empty in (f(x.to("meta")), f(FakeTensorMode().from_tensor(x))):
+        for one, other in zip(empty, (y, indices), strict=True):
+            assert (one.shape, one.dtype, one.stride()) == (other.shape, other.dtype, other.stride())
+    other, vmap = torch.randn_like(x), torch.func.vmap
+    assert make_fx(f)(x)(other)[0].equal(f(other)[0])  # a graph, and no constant
+    assert make_fx(vmap(f))(x[None])(other[None])[0][0].equal(f(other)[0])
+
+    class Own(torch.Tensor):
+        pass
+
+    assert type(f(x.as_subclass(Own))[0]) is Own
+    with pytest.raises(TypeError, match=r"fastpool\.vjp takes plain tensors"):
+        fp.vjp(fp.max_pool, x.to("meta"), 2)
+
+
 # Compiled calls ------------------------------------------------------------------------------------------
 
 
@@ -284,6 +413,12 @@ def test_more_compiled_calls(call, layout):
     for one, other in zip(loss_and_gradients(compiled(f), x), loss_and_gradients(f, x), strict=True):
         torch.testing.assert_close(one, other)
         assert one.stride() == other.stride()
+
+
+@pytest.mark.parametrize("call", ["max", "regions", "round trip"])
+def test_a_compiled_vmap(call):
+    f, batch = SMALL[call], distinct(2, 2, 4, 4).detach()
+    torch.testing.assert_close(compiled(torch.func.vmap(f))(batch), torch.func.vmap(f)(batch))
 
 
 def test_a_compiled_function_takes_batches_of_any_length():

@@ -69,6 +69,120 @@ def test_tensors_come_back_as_tensors():
         fp.max_pool(x.to_sparse(), 2)
 
 
+# Subclasses of ndarray ------------------------------------------------------------------------------------
+
+
+class Measured(np.ndarray):
+    """An array with a unit, which NumPy's own protocol carries on."""
+
+    unit = None
+
+    def __array_finalize__(self, other):
+        self.unit = getattr(other, "unit", None)
+
+
+def measured(values, unit="m"):
+    array = np.asarray(values).view(Measured)
+    array.unit = unit
+    return array
+
+
+def is_measured(array, values, unit="m"):
+    assert (type(array), array.unit) == (Measured, unit)
+    np.testing.assert_array_equal(np.asarray(array), values)
+
+
+def test_units_are_kept_forward_and_backward():
+    x, boxes = measured(X), np.array([[0, 0, 0, 4.0, 4]])
+    calls = {
+        fp.max_pool: (2,),
+        fp.avg_pool: ((2, 2),),
+        fp.median_pool: (2,),
+        fp.adaptive_pool: ("max", 2),
+        fp.global_pool: ("avg",),
+        fp.fractional_pool: ("max", 2),
+        fp.pyramid_pool: ("max",),
+        fp.mosaic: (2,),
+        fp.roi_pool: ("max", boxes, 2),
+        fp.roi_align: (boxes, 2),
+    }
+    for f, given in calls.items():
+        options = {"window": 2, "rng": 1} if f is fp.fractional_pool else {}
+        expected = f(X, *given, **options)
+        is_measured(f(x, *given, **options), expected)
+    is_measured(fp.max_pool(x=x, window=2), fp.max_pool(X, 2))
+    y, indices = fp.max_pool(x, 2, return_indices=True)
+    is_measured(y, fp.max_pool(X, 2))
+    assert type(indices) is np.ndarray
+    is_measured(fp.unpool(y, indices, X.shape), fp.unpool(np.asarray(y), indices, X.shape))
+    # A gradient has the unit of what it is given: that of the loss over the result's, which is x's.
+    gy = measured(y, "J/m")
+    expected = fp.pool_backward(np.asarray(y), X, "max", 2)
+    is_measured(fp.pool_backward(gy, x, "max", 2), expected, "J/m")
+    is_measured(fp.pool_backward(gy, X, "max", 2), expected, "J/m")
+    assert type(fp.pool_backward(np.asarray(y), x, "max", 2)) is np.ndarray
+    for source in (x, X):
+        pull = fp.vjp(fp.max_pool, source, 2)[1]
+        is_measured(pull(gy), expected, "J/m")
+        assert type(pull(np.asarray(y))) is np.ndarray
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_other_subclasses():
+    for one in (np.matrix(X[0, 0]), X[0, 0].view(np.recarray)):
+        y = fp.max_pool(one, (2, 2))
+        assert type(y) is type(one)
+        np.testing.assert_array_equal(np.asarray(y), fp.max_pool(X[0, 0], (2, 2)))
+
+
+def test_memory_maps_are_plain_arrays(tmp_path):
+    x = np.memmap(tmp_path / "x", X.dtype, "w+", shape=X.shape)
+    x[...] = X
+    out = np.memmap(tmp_path / "y", X.dtype, "w+", shape=(1, 2, 3, 4))
+    assert fp.max_pool(x, 2, out=out) is out
+    y, pull = fp.vjp(fp.max_pool, x, 2)
+    assert type(y) is type(pull(y)) is np.ndarray
+    np.testing.assert_array_equal(y, out)
+    np.testing.assert_array_equal(pull(out), pull(y))
+
+
+def test_what_a_subclass_would_lose_is_refused():
+    x, masked = measured(X), np.ma.masked_array(X)
+    y = fp.max_pool(X, 2)
+    pull = fp.vjp(fp.max_pool, X, 2)[1]
+    for call in (
+        lambda: fp.max_pool(masked, 2),
+        lambda: fp.max_pool(x=masked, window=2),
+        lambda: fp.pool_backward(masked, X, "max", 2),
+        lambda: fp.pool_backward(measured(y), masked, "max", 2),
+        lambda: pull(np.ma.masked_array(y)),
+    ):
+        with pytest.raises(TypeError, match="must be an array without a mask, which would be lost"):
+            call()
+    with pytest.raises(TypeError, match=r"out must be None for .*Measured, whose class makes the result"):
+        fp.max_pool(x, 2, out=np.empty_like(y))
+    y, pull = fp.vjp(fp.lp_pool, x, 2)
+    for gy in (y, np.asarray(y)):
+        with pytest.raises(TypeError, match=r"params must be False for .*Measured"):
+            pull(gy, params=True)
+
+
+@pytest.mark.peer
+def test_units_of_astropy():
+    units = pytest.importorskip("astropy.units")
+    y = fp.avg_pool(X * units.m, 2)
+    assert y.unit == units.m
+    np.testing.assert_array_equal(y.value, fp.avg_pool(X, 2))
+    assert fp.vjp(fp.avg_pool, X * units.m, 2)[1](y / units.s).unit == units.m / units.s
+
+
+@pytest.mark.peer
+def test_units_of_pint():
+    pint = pytest.importorskip("pint")
+    with pytest.raises(TypeError, match=r"x must be an array .*got pint"):
+        fp.avg_pool(pint.Quantity(X, "m"), 2)
+
+
 # Libraries of GPU arrays, as far as they can be played without them --------------------------------------
 
 

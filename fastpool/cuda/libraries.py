@@ -15,7 +15,7 @@ from .device import SIMULATED, Where, stream, synchronize
 class _Library:
     """What most libraries have in common."""
 
-    graphs = False
+    tracer = ""
 
     def give(self, array: Any) -> Any:
         """A result as a user takes it; what is no array stays."""
@@ -78,7 +78,7 @@ class Torch(_Library):
     """PyTorch's CUDA tensors, on its current stream."""
 
     name = "torch.Tensor on CUDA"
-    graphs = True
+    tracer = "torch"
 
     def take(self, array: Any) -> DeviceArray:
         """See `Library`."""
@@ -104,6 +104,7 @@ class Jax(_Library):
     """
 
     name = "jax.Array on CUDA"
+    tracer = "jax"
 
     def take(self, array: Any) -> DeviceArray:
         """See `Library`."""

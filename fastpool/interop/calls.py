@@ -24,6 +24,7 @@ LENGTHS = {  # of each function the arguments whose number of entries says how m
     "pyramid_pool": (),
     "mosaic": ("cell",),
 }
+FOLDED = ("pool", "adaptive_pool", "global_pool", "mosaic")  # where a batch is one more axis in front
 REGIONS = ("roi_pool", "roi_align")
 ARRAYS = ("x", "y", "boxes", "indices", "samples")  # arguments that stay arrays when the function is called
 LEARNABLE = ("p", "r", "beta", "alpha")  # arguments that have gradients, beside the first

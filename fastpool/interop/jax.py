@@ -1,9 +1,11 @@
 """fastpool in JAX: its functions under `jax.jit`, `jax.grad` and `jax.vmap`.
 
-The functions have the names and arguments of fastpool's own. While JAX traces, a call becomes a
-`jax.pure_callback` with shapes from fastpool's geometry, and its gradient (`jax.custom_vjp`) another one. The
-parameters p, r, beta and alpha have gradients where they are JAX arrays. Callbacks run on the host: an array
-on a GPU travels there and back, which outside of `jax.jit` it does not (`fastpool.max_pool(x, 2)`).
+Any fastpool function comes here where JAX traces one of its arguments (`fastpool.kinds`); the functions
+of this module, with the same names and arguments, always do so. A traced call becomes a
+`jax.pure_callback` with shapes from fastpool's geometry, and its gradient (`jax.custom_vjp`) another one.
+The parameters p, r, beta and alpha have gradients where they are JAX arrays. Callbacks run on the host:
+an array on a GPU travels there and back, which outside of `jax.jit` it does not (`fastpool.max_pool(x,
+2)`).
 """
 
 # mypy: disable-error-code="import-not-found", disallow-untyped-calls=False, disallow-untyped-decorators=False
@@ -17,11 +19,30 @@ import jax
 import numpy as np
 
 import fastpool as fp
+from fastpool import jobs
 from fastpool.operators import OPERATORS
 
 from . import calls
 
-FOLDED = ("pool", "adaptive_pool", "global_pool", "mosaic")  # where a batch is one more axis in front
+
+def concerns(function: str, given: dict[str, Any]) -> bool:
+    """Whether a call is to be made by `call`: whether JAX traces one of its arguments.
+
+    Raises
+    ------
+    TypeError
+        Where JAX traces, for `fastpool.vjp` and the functions that start backward anew.
+    """
+    if not any(isinstance(value, jax.core.Tracer) for value in given.values()):
+        return False
+    taped = jobs.TAPE.get() is not None
+    if taped or function.endswith("_backward"):
+        name = "vjp" if taped else function
+        raise TypeError(
+            f"fastpool.{name} takes no arrays that JAX traces; fastpool's pooling functions have gradients "
+            "there by jax.grad and jax.vjp"
+        )
+    return True
 
 
 def call(function: str, given: dict[str, Any]) -> Any:
@@ -52,7 +73,7 @@ def call(function: str, given: dict[str, Any]) -> Any:
     given = {name: _array(name, value) for name, value in given.items()}
     own = calls.first(function)
     x = given[own]
-    if function in FOLDED:
+    if function in calls.FOLDED:
         given["axes"] = [axis - x.ndim for axis in calls.pooled_axes(function, given, x.ndim)]
     names = (own, *(name for name in given if isinstance(given[name], jax.Array) and name != own))
     options = {name: value for name, value in given.items() if name not in names}
@@ -102,7 +123,7 @@ _call.defvjp(_kept, _pulled)
 def _on_host(f: Callable[..., Any], text: str, expected: list[Any], arrays: Any) -> Any:
     """What `f` gives for arrays of NumPy, once for a whole batch where it is one more axis."""
     function, names, options = calls.read(text)
-    folded = function in FOLDED and len(names) == 1 and not calls.draws(function, options)
+    folded = function in calls.FOLDED and len(names) == 1 and not calls.draws(function, options)
     dtypes = [each.dtype for each in expected]
 
     def on_host(*given: Any) -> list[Any]:

@@ -1,9 +1,11 @@
 """fastpool in PyTorch: its functions keep the graph, `torch.compile` takes them, and there are layers.
 
 Any fastpool function on a tensor that requires a gradient comes here (`fastpool.kinds`), so that
-``fp.max_pool(x, 2)`` is differentiable as it is. In eager mode a `torch.autograd.Function` keeps what
-`fastpool.vjp` gives; while PyTorch compiles, the call becomes the custom operator ``fastpool::call``, whose
-gradient is ``fastpool::pull``. Parameters (p, r, beta, alpha) that are tensors have gradients as well.
+``fp.max_pool(x, 2)`` is differentiable as it is. In eager mode and under the transformations of `torch.func`
+a `torch.autograd.Function` keeps what `fastpool.vjp` gives; where PyTorch compiles or traces, and for tensors
+that are more or less than memory (subclasses, fake and meta tensors), the call is the custom operator
+``fastpool::call``, whose gradient is ``fastpool::pull``. Parameters (p, r, beta, alpha) that are tensors have
+gradients as well.
 """
 
 # mypy: disable-error-code="import-not-found", disallow-untyped-calls=False, disallow-untyped-decorators=False
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 import fastpool as fp
 from fastpool import jobs, kinds
@@ -26,6 +29,7 @@ from . import calls
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 CHOOSING = ("pool", "adaptive_pool", "global_pool")  # functions where a chosen element's index is at hand
 KEEP_FORMAT = ("pool", "adaptive_pool", "mosaic")  # functions whose results have the memory format of x
+PLAIN = (Tensor, torch.nn.Parameter)
 LEARNED = {
     row.name: {parameter.name: parameter.default for parameter in row.params if parameter.slope}
     for row in OPERATORS.values()
@@ -33,17 +37,50 @@ LEARNED = {
 
 
 def concerns(function: str, given: dict[str, Any]) -> bool:
-    """Whether a call is to be made by `call`: for its gradient, a compiler, or the memory format of x."""
+    """Whether a call is to be made by `call`: for its gradient, a tracer, or the memory format of x.
+
+    Raises
+    ------
+    TypeError
+        Where a tracer meets `fastpool.vjp` or a function that starts backward anew.
+    """
     x = given.get(calls.first(function))
-    if function.endswith("_backward") or not isinstance(x, Tensor):
+    if not isinstance(x, Tensor):
         return False
-    if torch.compiler.is_compiling():
+    tensors = [value for value in given.values() if isinstance(value, Tensor)]
+    backward = function.endswith("_backward")
+    taped = not torch.compiler.is_compiling() and jobs.TAPE.get() is not None
+    if _traced(tensors) or _transformed(tensors):
+        if backward or taped:
+            name = "vjp" if taped else function
+            raise TypeError(
+                f"fastpool.{name} takes plain tensors, and those outside of torch.compile and torch.func; "
+                "others have PyTorch's gradients (autograd, torch.func.vjp) of the pooling functions"
+            )
         return True
-    if jobs.TAPE.get() is not None:  # `fastpool.vjp` takes plain tensors
+    if backward or taped:
         return False
-    if any(isinstance(value, Tensor) and value.requires_grad for value in given.values()):
+    if any(tensor.requires_grad for tensor in tensors):
         return True
+    if any(isinstance(value, Tensor) and name not in kinds.ARGUMENTS for name, value in given.items()):
+        return True  # a number as a tensor
     return function in KEEP_FORMAT and given.get("out") is None and _format(x) != torch.contiguous_format
+
+
+def _traced(tensors: Sequence[Tensor]) -> bool:
+    """Whether the dispatcher has to see the call: for a compiler, a tracer, or what is no plain memory."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or any(type(tensor) not in PLAIN or tensor.is_meta for tensor in tensors)
+    )
+
+
+def _transformed(tensors: Sequence[Tensor]) -> bool:
+    """Whether a transformation of `torch.func` is under way, or forward-mode differentiation."""
+    return torch._C._are_functorch_transforms_active() or any(
+        unpack_dual(tensor).tangent is not None for tensor in tensors
+    )
 
 
 def call(function: str, given: dict[str, Any]) -> Any:
@@ -75,9 +112,9 @@ def call(function: str, given: dict[str, Any]) -> Any:
     names = [own, *(name for name, value in given.items() if isinstance(value, Tensor) and name != own)]
     tensors = [given[name] for name in names]
     options = {name: value for name, value in given.items() if name not in names}
-    if torch.compiler.is_compiling():
+    if _traced(tensors):
         results = _call(tensors, _text(function, tuple(names), options))
-    elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    elif _transformed(tensors) or (torch.is_grad_enabled() and any(each.requires_grad for each in tensors)):
         results = _Pool.apply(Call(function, names, options), *tensors)
     else:
         results = Call(function, names, options).forward(tensors)
@@ -93,6 +130,14 @@ class Call:
         self.function, self.names, self.options = function, names, options
         self.pull: Callable[..., Any] | None = None
 
+    def text(self) -> str:
+        """The call as compilers take it."""
+        return calls.written(self.function, tuple(self.names), self.options)
+
+    def again(self, **options: Any) -> "Call":
+        """The same call, of which nothing is kept yet; with other options where such are given."""
+        return Call(self.function, self.names, self.options | options)
+
     def forward(self, tensors: list[Tensor], *, keep: bool = False) -> tuple[Tensor, ...]:
         """The results; `keep` the way back for `gradients`."""
         x, arguments, order = self._arguments(tensors)
@@ -106,7 +151,7 @@ class Call:
             listed = tuple(_back(y, order) for y in listed)
         if self.function in KEEP_FORMAT:
             listed = tuple(y.contiguous(memory_format=_format(tensors[0])) for y in listed)
-        return listed
+        return tuple(_own(y) for y in listed)
 
     def gradients(self, gy: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
         """The gradients for all tensors that have one.
@@ -153,6 +198,11 @@ def _back(y: Tensor, order: tuple[int, ...]) -> Tensor:
     return y.permute([order.index(axis) for axis in range(len(order))])
 
 
+def _own(y: Tensor) -> Tensor:
+    """A result that is nobody's view, so that it may be changed in place."""
+    return y.new_empty(0).set_(y) if y._is_view() else y
+
+
 def _like(slope: Any, parameter: Tensor) -> Tensor:
     return torch.as_tensor(slope, dtype=parameter.dtype, device=parameter.device).reshape(parameter.shape)
 
@@ -169,7 +219,7 @@ def _format(x: Tensor) -> torch.memory_format:
 
 
 class _Pool(torch.autograd.Function):
-    """A call; all results but the first are indices."""
+    """A call; all results but the first are indices, which are kept as x is, for backward reads them."""
 
     @staticmethod
     def forward(call: Call, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -178,12 +228,31 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.call, *tensors = inputs
-        ctx.save_for_backward(*tensors)
+        ctx.shape, ctx.indices = output[0].shape, len(output) - 1
+        ctx.save_for_backward(*tensors, *output[1:])
+        ctx.save_for_forward(*tensors)
         ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)  # None tells what does not change
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return None, *_Pull.apply(ctx.call, grads[0], *ctx.saved_tensors)
+        call = ctx.call
+        if grads[0] is None:
+            return None, *(None,) * len(call.names)
+        return None, *_Pull.apply(call, grads[0], *ctx.saved_tensors[: len(call.names)])
+
+    @staticmethod
+    def jvp(ctx: Any, *changes: Any) -> Any:
+        call, (_, change, *others) = ctx.call, changes
+        if change is None or any(each is not None for each in others):
+            names = ", ".join(call.names[1:])
+            raise RuntimeError(f"{call.function} has forward-mode derivatives for x alone, not for {names}")
+        y = _change(call, change, ctx.saved_tensors, ctx.shape, "forward-mode derivative")
+        return y, *(None,) * ctx.indices
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, call: Call, *tensors: Tensor) -> Any:
+        return _batch(_Pool.apply, info, in_dims[1:], call, tensors)
 
 
 class _Pull(torch.autograd.Function):
@@ -198,21 +267,56 @@ class _Pull(torch.autograd.Function):
         ctx.call, gy, *tensors = inputs
         ctx.shape = gy.shape
         ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """The gradient for gy, which is what the call would give for a small change of x."""
-        call, (_, *others) = ctx.call, ctx.saved_tensors
-        operator = calls.operator(call.function, call.options)
-        if calls.is_linear(call.function, call.options):
-            ggy = _Pool.apply(Call(call.function, call.names, call.options), grads[0], *others)[0]
-        elif call.function in CHOOSING and (
-            operator in ("max", "min") or calls.draws(call.function, call.options)
-        ):
-            ggy = _chosen(call, grads[0], ctx.saved_tensors).reshape(ctx.shape)
-        else:
-            raise RuntimeError(f"{operator} pooling ({call.function}) has no second derivative")
-        return None, ggy, *(None for _ in ctx.saved_tensors)
+        call, change, tensors = ctx.call, grads[0], ctx.saved_tensors
+        if any(grad is not None for grad in grads[1:]):
+            raise RuntimeError(_missing(call, "second derivative"))
+        ggy = None if change is None else _change(call, change, tensors, ctx.shape, "second derivative")
+        return None, ggy, *(None,) * len(tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, *changes: Any) -> Any:
+        call, (_, change, *others) = ctx.call, changes
+        if any(each is not None for each in others) and not (_linear(call) or _chooses(call)):
+            raise RuntimeError(_missing(call, "second derivative"))
+        if change is None:
+            return tuple(None for _ in others)
+        return _Pull.apply(call.again(), change, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, call: Call, *tensors: Tensor) -> Any:
+        return _batch(_Pull.apply, info, in_dims[1:], call, tensors)
+
+
+def _change(call: Call, change: Tensor, tensors: Sequence[Tensor], shape: Sequence[int], what: str) -> Tensor:
+    """What the result of a call changes by, for a small change of its first tensor."""
+    if _linear(call):
+        y: Tensor = _Pool.apply(call.again(), change, *tensors[1:])[0]
+        return y
+    if _chooses(call):
+        return _chosen(call, change, tensors).reshape(shape)
+    raise RuntimeError(_missing(call, what))
+
+
+def _linear(call: Call) -> bool:
+    return calls.is_linear(call.function, call.options)
+
+
+def _chooses(call: Call) -> bool:
+    """Whether indices tell all: which elements a small change of x reaches."""
+    operator = calls.operator(call.function, call.options)
+    return call.function in CHOOSING and (
+        operator in ("max", "min") or calls.draws(call.function, call.options)
+    )
+
+
+def _missing(call: Call, what: str) -> str:
+    return f"{calls.operator(call.function, call.options)} pooling ({call.function}) has no {what}"
 
 
 def _chosen(call: Call, values: Tensor, tensors: Sequence[Tensor]) -> Tensor:
@@ -222,11 +326,36 @@ def _chosen(call: Call, values: Tensor, tensors: Sequence[Tensor]) -> Tensor:
     if function == "global_pool":  # the same in words that give indices
         function, options = "adaptive_pool", {k: v for k, v in options.items() if k != "keepdims"}
         options |= {"output_size": 1, "axes": axes}
-    indices = Call(function, call.names, options | {"return_indices": True}).forward(list(tensors))[1]
+    indices = _Pool.apply(Call(function, call.names, options | {"return_indices": True}), *tensors)[1]
     order = (*(axis for axis in range(values.ndim) if axis not in axes), *sorted(axes))
     places, planes = (part.permute(order).flatten(-len(axes)) for part in (indices, values))
     shape = [indices.shape[axis] for axis in order]
     return _back(planes.gather(-1, places.long()).reshape(shape), order)
+
+
+def _batch(run: Callable[..., Any], info: Any, in_dims: Any, call: Call, tensors: Sequence[Tensor]) -> Any:
+    """What `run` gives for a batch: at once where that is one more axis in front, else one by one."""
+    batched = list(zip(tensors, in_dims, strict=True))
+    if (
+        call.function in calls.FOLDED
+        and len(call.names) == 1
+        and not calls.draws(call.function, call.options)
+    ):
+        parts = [
+            each.expand(info.batch_size, *each.shape) if dim is None else each.movedim(dim, 0)
+            for each, dim in batched
+        ]
+        axes = calls.pooled_axes(call.function, call.options, parts[-1].ndim - 1)
+        results = run(call.again(axes=[axis + 1 for axis in axes]), *parts)
+    else:
+        each_run = [
+            run(call.again(), *(each if dim is None else each.select(dim, n) for each, dim in batched))
+            for n in range(info.batch_size)
+        ]
+        results = tuple(
+            None if column[0] is None else torch.stack(column) for column in zip(*each_run, strict=True)
+        )
+    return results, tuple(None if result is None else 0 for result in results)
 
 
 # While PyTorch compiles ----------------------------------------------------------------------------------
@@ -268,6 +397,26 @@ def _(gy: Tensor, tensors: list[Tensor], text: str) -> list[Tensor]:
     gx = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout)
     parameters = zip(call.names, tensors, strict=True)
     return [gx, *(torch.empty_like(tensor) for name, tensor in parameters if name in calls.LEARNABLE)]
+
+
+@_call.register_vmap
+def _(info: Any, in_dims: Any, tensors: list[Tensor], text: str) -> Any:
+    def run(call: Call, *parts: Tensor) -> list[Tensor]:
+        results: list[Tensor] = _call(list(parts), call.text())
+        return results
+
+    results, dims = _batch(run, info, in_dims[0], _read(text), tensors)
+    return list(results), list(dims)
+
+
+@_pull.register_vmap
+def _(info: Any, in_dims: Any, gy: Tensor, tensors: list[Tensor], text: str) -> Any:
+    def run(call: Call, gy: Tensor, *parts: Tensor) -> list[Tensor]:
+        results: list[Tensor] = _pull(gy, list(parts), call.text())
+        return results
+
+    results, dims = _batch(run, info, [in_dims[0], *in_dims[1]], _read(text), [gy, *tensors])
+    return list(results), list(dims)
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
