@@ -381,10 +381,13 @@ class Turned(NamedTuple):
 
     plan: "Plan | Parts"
     order: tuple[int, ...]
+    shape: tuple[int, ...]  # of the result in that order, with every axis
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
         back = tuple(np.argsort(self.order))
+        shape = tuple(self.shape[axis] for axis in back)
+        y, places = y.reshape(shape), places if places is None else places.reshape(shape)
         turned = [a.transpose(self.order) for a in (y, places) if a is not None]
         results = [reuse.result(a.shape, a.dtype) for a in turned]
         self.plan.run(x.transpose(self.order), results[0], results[1] if places is not None else None)
@@ -445,7 +448,7 @@ def _turned(
     def planned(piece: Array, smaller: Form) -> Plan | Parts | None:
         return _lines_or_parts(operator, piece, smaller, params, target, "")
 
-    return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(found, form.order)
+    return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(found, form.order, form.geometry.output_shape)
 
 
 def _lines_or_parts(

@@ -59,7 +59,8 @@ class Regular(NamedTuple):
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
-        return self.outputs == 1 and self.window == self.size and self.before == 0
+        every = self.window == self.size and (self.step == 1 or self.size == 1)
+        return self.outputs == 1 and every and self.before == 0
 
     def padded(self) -> bool:
         """Whether a window reaches out of the axis."""
@@ -537,7 +538,9 @@ class Ring:
 
 def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None] | None:
     """How to take windows row by row, where that is cheaper than in blocks."""
-    if not frame.fused:
+    # Passes read up to two elements beside a row, which must be in the rows around it.
+    near = rows.pitch >= max(columns.size, 2 * columns.step) * frame.channels
+    if not frame.fused or not near:
         return None
     length, strides = columns.outputs * frame.channels, (rows.stride, columns.stride)
     if not frame.converts and _one_line(frame, rows, columns):
@@ -767,11 +770,20 @@ def cells(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: list[i
         count, first = min(together, rows.outputs - top), (rows.start + top * row.stride) * row.pitch
         if frame.scans:
             for slab in slabs:
-                writer.look(Span(INPUT, slab + first, row.pitch), size, row.stride * count)
+                look_at_pairs(writer, Span(INPUT, slab + first, row.pitch), size, row.stride, count)
         at = slabs[0] + first + columns.start
         fields = {"a": at, "b": at + row.pitch, "c": slabs[-1] - slabs[0], "count": columns.outputs}
         fields |= {"repeat": count, "pitch": row.stride * row.pitch, "out_pitch": row.out_pitch}
         writer.step(lines.CELLS if len(slabs) == 1 else lines.VOLUMES, **fields, out=top * row.out_pitch)
+
+
+def look_at_pairs(writer: Writer, source: Span, size: int, stride: int, count: int) -> None:
+    """Scan the rows of windows of two rows, and none between or behind them."""
+    if stride <= 2:
+        writer.look(source, size, (count - 1) * stride + 2)
+        return
+    for row in (source, source.on(source.pitch)):
+        writer.look(row._replace(pitch=stride * source.pitch), size, count)
 
 
 def line_pitch(columns: Part, channels: int) -> int:

@@ -31,6 +31,7 @@ class Slabs(NamedTuple):
     """Plans for slabs along one axis, the last one perhaps lower; `order` is that of the input's memory."""
 
     order: tuple[int, ...]
+    shape: tuple[int, ...]  # of the result, with every axis
     axis: int
     stride: int
     height: int
@@ -40,12 +41,12 @@ class Slabs(NamedTuple):
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:  # noqa: ARG002
         """As `plans.Plan.run`; there are no `places`."""
-        threads.run(self.reduce, (x, y), -(-y.shape[self.axis] // self.height), x.size)
+        threads.run(self.reduce, (x, y), -(-self.shape[self.axis] // self.height), x.size)
 
     def reduce(self, x: Array, y: Array, first: int, last: int) -> None:
         """Some of the slabs."""
-        flat, outputs = y.reshape(-1), y.shape[self.axis]
-        pitch = math.prod(y.shape[self.axis + 1 :])
+        flat, outputs = y.reshape(-1), self.shape[self.axis]
+        pitch = math.prod(self.shape[self.axis + 1 :])
         with threads.alone():
             results = reuse.result(self.usual.shape, self.dtype)
             for number in range(first, last):
@@ -75,6 +76,8 @@ def plan(x: Array, form: Any, target: np.dtype[Any], planned: Callable[[Array, A
     height = max(1, SLAB * outputs // size, RUN // target.itemsize if axis == x.ndim - 1 else 1)
     if not stride or outputs < LEAST * height:
         return None
+    back = tuple(np.argsort(order))
+    whole = tuple(geometry.output_shape[n] for n in back)
     slabs = []
     for count in (height, outputs % height or height):
         shape = tuple(count * stride if n == own else length for n, length in enumerate(geometry.shape))
@@ -90,14 +93,13 @@ def plan(x: Array, form: Any, target: np.dtype[Any], planned: Callable[[Array, A
         piece = x[(slice(None),) * axis + (slice(count * stride),)]
         found = planned(piece, smaller)
         shape = smaller.geometry.output_shape
-        back = tuple(np.argsort(order))
-        strides, whole = c_strides(shape), tuple(geometry.output_shape[n] for n in back)
+        strides = c_strides(shape)
         turned = turn.plan(tuple(shape[n] for n in back), tuple(strides[n] for n in back), c_strides(whole))
         if found is None or turned is None:
             return None
         slabs.append(Slab(found, shape, turned))
     usual, last = slabs
-    return Slabs(order, axis, stride, height, usual, last, target)
+    return Slabs(order, whole, axis, stride, height, usual, last, target)
 
 
 def _cell(geometry: Geometry, axis: int) -> int:
