@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .windows import Axis, Integers
+from .windows import Axis, Integers, table
 
 SCHEMES = ("torch", "random", "pseudo")
 SAMPLES = ("float16", "bfloat16", "float32", "float64")
@@ -200,6 +200,4 @@ def _boundaries(ends: Integers) -> Integers:
 
 
 def _axis(n: int, lo: Integers, count: Integers) -> Axis:
-    for column in (lo, count):
-        column.setflags(write=False)
-    return Axis(n, lo, count, count, 1)
+    return table(n, lo, count, count, 1)

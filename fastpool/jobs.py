@@ -406,13 +406,14 @@ def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
     inverse, divisors = job.geometry.inverse(), _divisors(job)
     alike = all((factor == factor[0]).all() for factor in divisors)
     if not alike:
-        grid = windows.divisor_grid(divisors, job.geometry.axes, gy.ndim)
+        grid = windows.divisor_grid(divisors, job.geometry.tables, job.geometry.axes, gy.ndim)
         gy = gy / grid.astype(gy.dtype)
     key = (gy.strides, gx.dtype)
     if key not in job.plans:
         row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
         each = [
-            np.full(len(table), factor[0]) for table, factor in zip(inverse.tables, divisors, strict=True)
+            np.full(table.columns.shape[1], factor[0])
+            for table, factor in zip(inverse.tables, divisors, strict=True)
         ]
         job.plans[key] = arrays.backend(gy).plan(row, gy, inverse, each, job.params, gx.dtype, "")
     job.plans[key].run(gy, gx, None)

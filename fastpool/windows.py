@@ -7,45 +7,121 @@ covered by the outputs ``lo[i], lo[i] + step, ...``. Pure NumPy, no compiler.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 
-SMALL_TABLE = 4096  # outputs of an axis up to which its table is kept for the next call
+WRITTEN = 4096  # outputs of an axis up to which its table is written out, and kept for the next call
+
+
+class Repeat(NamedTuple):
+    """Columns of a table that stand for many: `period` of them, from `first` on, come `times` times more.
+
+    Each time they are `advance` elements further on.
+    """
+
+    first: int
+    period: int
+    times: int
+    advance: int
 
 
 @dataclass(frozen=True, eq=False)
 class Axis:
     """The windows along one pooled axis.
 
+    A long axis has few columns, since nearly all of its windows are alike: `repeat` says which come again.
+
     Attributes
     ----------
     size : int
         Length of the axis that the windows read.
-    lo, count : ndarray of int64, one entry an output
-        First covered element and number of covered elements.
-    extent : ndarray of int64
-        Like `count`, but the padding counts as well (the overhang of ``ceil_mode`` does not).
+    columns : ndarray of int64 of the shape (3, columns)
+        First covered element, number of covered elements, and that number with the padding counted as well
+        (the overhang of ``ceil_mode`` is not).
     step : int
         Distance between covered elements (the dilation).
     regular : (window, stride, before) or None
         Where every window is one length at one distance, clipped to the axis: what it is before clipping.
+    repeat : Repeat or None
+        None where there is a column for each output.
     """
 
     size: int
-    lo: Integers
-    count: Integers
-    extent: Integers
+    columns: Integers
     step: int
     regular: tuple[int, int, int] | None = None
+    repeat: Repeat | None = None
 
     def __len__(self) -> int:
-        return self.lo.size
+        written = int(self.columns.shape[1])
+        return written + self.repeat.times * self.repeat.period if self.repeat else written
+
+    @property
+    def lo(self) -> Integers:
+        """First covered element of each output."""
+        column: Integers = self.at(0, len(self))[0]
+        return column
+
+    @property
+    def count(self) -> Integers:
+        """Number of covered elements of each output."""
+        column: Integers = self.at(0, len(self))[1]
+        return column
+
+    @property
+    def extent(self) -> Integers:
+        """As `count`, of elements and padding."""
+        column: Integers = self.at(0, len(self))[2]
+        return column
+
+    @property
+    def fewest(self) -> int:
+        """Elements of the smallest window."""
+        return int(self.columns[1].min())
+
+    @property
+    def most(self) -> int:
+        """Elements of the largest window."""
+        return int(self.columns[1].max())
+
+    @property
+    def total(self) -> int:
+        """Elements of all windows."""
+        found = int(self.columns[1].sum())
+        if self.repeat:
+            first, period, times, _ = self.repeat
+            found += times * int(self.columns[1, first : first + period].sum())
+        return found
+
+    def column(self, outputs: Integers) -> tuple[Integers, Integers]:
+        """The column of each output, and how far on its first element is."""
+        if self.repeat is None:
+            return outputs, np.zeros_like(outputs)
+        first, period, times, advance = self.repeat
+        turns = np.clip((outputs - first) // period, 0, times)
+        return outputs - turns * period, turns * advance
+
+    def at(self, first: int, last: int) -> Integers:
+        """The columns of a range of outputs, written out."""
+        if self.repeat is None:
+            return self.columns[:, first:last]
+        number, further = self.column(np.arange(first, last))
+        found = self.columns[:, number]
+        found[0] += further
+        return found
+
+    def spread(self, factor: NDArray[Any], first: int = 0, last: int | None = None) -> NDArray[Any]:
+        """What `factor` has for each column, for each of a range of outputs."""
+        if self.repeat is None:
+            return factor[first:last]
+        spread: NDArray[Any] = factor[self.column(np.arange(first, len(self) if last is None else last))[0]]
+        return spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +199,7 @@ def _remember_small(build: Callable[..., Axis]) -> Callable[..., Axis]:
     remembered = lru_cache(maxsize=512)(build)
 
     def table(length: int, *arguments: Any) -> Axis:
-        return (remembered if length <= SMALL_TABLE else build)(length, *arguments)
+        return (remembered if length <= WRITTEN else build)(length, *arguments)
 
     return table
 
@@ -156,8 +232,10 @@ def sliding(
     after: int,
     dilation: int = 1,
     ceil_mode: bool = False,
+    *,
+    written: int = WRITTEN,
 ) -> Axis:
-    """Windows of one length at a regular distance.
+    """Windows of one length at a regular distance; of more than `written`, those that are alike repeat.
 
     Raises
     ------
@@ -176,7 +254,19 @@ def sliding(
     if length > n * window:
         raise ValueError(f"some of the {length} windows of {window} would cover no element of length {n}")
     _check_length(length, n)
-    return _sliding(length, n, window, stride, before, after, dilation)
+    first, last = -(-before // stride), (n + before - dilation * (window - 1) - 1) // stride  # whole windows
+    times = max(0, min(last, length - 1) - first) if length > written else 0
+    axis = _sliding(length - times, n - times * stride, window, stride, before, after, dilation)
+    if times:
+        axis = replace(axis, size=n, repeat=Repeat(first, 1, times, stride))
+    if axis.fewest < 1:
+        column = int(np.argmin(axis.columns[1]))
+        empty = column + times if column > first else column
+        raise ValueError(
+            f"window {empty}, which starts at {empty * stride - before} with {window} taps and dilation "
+            f"{dilation}, covers no element of length {n}"
+        )
+    return axis
 
 
 @_remember_small
@@ -184,23 +274,23 @@ def _sliding(length: int, n: int, window: int, stride: int, before: int, after: 
     start = np.arange(length, dtype=np.int64) * stride - before
     skipped = -(np.minimum(start, 0) // dilation)  # taps before the input
     taps = np.minimum(window, -((start - n) // dilation))  # taps before its end
-    count = taps - skipped
-    if count.min() < 1:
-        empty = int(np.argmin(count))
-        raise ValueError(
-            f"window {empty}, which starts at {start[empty]} with {window} taps and dilation {dilation}, "
-            f"covers no element of length {n}"
-        )
     extent = np.minimum(window, -((start - n - after) // dilation))
-    return _axis(n, start + skipped * dilation, count, extent, dilation, (window, stride, before))
+    return table(n, start + skipped * dilation, taps - skipped, extent, dilation, (window, stride, before))
 
 
-def adaptive(n: int, outputs: int) -> Axis:
+def adaptive(n: int, outputs: int, *, written: int = WRITTEN) -> Axis:
     """`outputs` bins ``[floor(i n / outputs), ceil((i + 1) n / outputs))`` over the whole axis."""
     if n < 1:
         raise ValueError("an axis of length 0 cannot be pooled")
     _check_length(outputs, n)
-    return _adaptive(outputs, n)
+    times = math.gcd(n, outputs)
+    if outputs <= written or times == 1:
+        return _adaptive(outputs, n)
+    period, advance = outputs // times, n // times
+    regular = None if n % outputs else (advance, advance, 0)
+    return replace(
+        _adaptive(period, advance), size=n, regular=regular, repeat=Repeat(0, period, times - 1, advance)
+    )
 
 
 @_remember_small
@@ -209,32 +299,64 @@ def _adaptive(outputs: int, n: int) -> Axis:
     whole, rest = divmod(n, outputs)  # i n / outputs = i whole + i rest / outputs, without overflow
     lo = i * whole + i * rest // outputs
     hi = (i + 1) * whole - (-(i + 1) * rest // outputs)
-    return _axis(n, lo, hi - lo, hi - lo, 1, None if rest else (whole, whole, 0))
+    return table(n, lo, hi - lo, hi - lo, 1, None if rest else (whole, whole, 0))
 
 
 def inverse(axis: Axis) -> Axis:
     """For each input the outputs that cover it: the table that backward gathers over."""
-    return _inverse(max(len(axis), axis.size), axis)
+    regular = None
+    if axis.regular and axis.step == 1 and axis.regular[1] == 1:  # at stride 1 a sliding window as well
+        window, _, before = axis.regular
+        regular = (window, 1, window - 1 - before)
+    found = _repeated_inverse(axis) if axis.repeat else None
+    if found is None:
+        whole = axis if axis.repeat is None else replace(axis, columns=axis.at(0, len(axis)), repeat=None)
+        found = _inverse(max(len(axis), axis.size), whole)
+    return replace(found, regular=regular) if regular else found
+
+
+def _repeated_inverse(axis: Axis) -> Axis | None:
+    """The inverse of a table that repeats, which does so too; None where it does not do so often enough.
+
+    It is that of a shorter table, of which the inputs that neither end of the table reaches repeat.
+    """
+    if axis.repeat is None:
+        return None
+    first, period, times, advance = axis.repeat
+    lo, count, _ = axis.columns
+    ends = lo + (count - 1) * axis.step + 1
+    own = slice(first, first + period)
+    # Inputs from `begin` on are covered by what repeats alone, and would be if it had done so before as well.
+    begin = max(int(lo[first]), int(ends[own].max()) - advance, int(ends[:first].max(initial=0)))
+    turns = axis.step // math.gcd(advance, axis.step)  # until the inputs have the same residue again
+    after = min(int(lo[first]) + advance, int(lo[first + period :].min(initial=lo[first] + advance)))
+    after = min(after, axis.size - times * advance)
+    kept = max(0, -(-(begin + turns * advance - after) // advance))
+    fewer = (times - kept) // turns * turns
+    if fewer <= 0:
+        return None
+    less = replace(axis, repeat=axis.repeat._replace(times=times - fewer))
+    shorter = replace(less, size=axis.size - fewer * advance, columns=less.at(0, len(less)), repeat=None)
+    found = _inverse(max(len(shorter), shorter.size), shorter)
+    repeat = Repeat(begin, turns * advance, fewer // turns, turns * period)
+    return replace(found, size=len(axis), repeat=repeat)
 
 
 @_remember_small
 def _inverse(length: int, axis: Axis) -> Axis:
-    last = axis.lo + (axis.count - 1) * axis.step
-    residue = axis.lo % axis.step
+    axis_lo, axis_count, _ = axis.columns
+    last = axis_lo + (axis_count - 1) * axis.step
+    residue = axis_lo % axis.step
     again = np.flatnonzero(residue == residue[0])
     period = int(again[1]) if again.size > 1 else len(axis)
     lo, count = np.zeros((2, axis.size), np.int64)
     for first in range(period):  # outputs of one residue see the same elements, in steps
         inputs = np.arange(residue[first], axis.size, axis.step)
         begin = np.searchsorted(last[first::period], inputs, "left")
-        end = np.searchsorted(axis.lo[first::period], inputs, "right")
+        end = np.searchsorted(axis_lo[first::period], inputs, "right")
         count[inputs] = np.maximum(end - begin, 0)
         lo[inputs] = np.where(end > begin, first + begin * period, 0)
-    regular = None
-    if axis.regular and axis.step == 1 and axis.regular[1] == 1:  # at stride 1 a sliding window as well
-        window, _, before = axis.regular
-        regular = (window, 1, window - 1 - before)
-    return _axis(len(axis), lo, count, count, period, regular)
+    return table(len(axis), lo, count, count, period)
 
 
 def _covering(n: int, lo: Integers, count: Integers) -> tuple[Integers, Integers]:
@@ -256,18 +378,20 @@ def _covering(n: int, lo: Integers, count: Integers) -> tuple[Integers, Integers
 def divisors(
     tables: Sequence[Axis], *, count_include_pad: bool = False, override: int | None = None
 ) -> tuple[Integers, ...]:
-    """Per axis one factor of each window's divisor; the divisor is the product over the axes."""
+    """Per axis a factor of the divisor for each column of its table; the divisor is their product."""
     if override is None:
-        return tuple(table.extent if count_include_pad else table.count for table in tables)
-    first, *others = (np.ones(len(table), np.int64) for table in tables)
+        return tuple(table.columns[2 if count_include_pad else 1] for table in tables)
+    first, *others = (np.ones(table.columns.shape[1], np.int64) for table in tables)
     return (first * override, *others)
 
 
-def divisor_grid(factors: Sequence[Integers], axes: Sequence[int], ndim: int) -> Integers:
+def divisor_grid(
+    factors: Sequence[Integers], tables: Sequence[Axis], axes: Sequence[int], ndim: int
+) -> Integers:
     """The divisor of every window, in a shape that broadcasts against the output."""
     shaped = (
-        factor.reshape(tuple(-1 if axis == own else 1 for own in range(ndim)))
-        for axis, factor in zip(axes, factors, strict=True)
+        table.spread(factor).reshape(tuple(-1 if axis == own else 1 for own in range(ndim)))
+        for axis, table, factor in zip(axes, tables, factors, strict=True)
     )
     return math.prod(shaped, start=np.ones((1,) * ndim, np.int64))
 
@@ -277,7 +401,7 @@ def _check_length(length: int, n: int) -> None:
         raise ValueError(f"{length} outputs from an axis of length {n} are more than this version makes")
 
 
-def _axis(
+def table(
     size: int,
     lo: Integers,
     count: Integers,
@@ -285,6 +409,7 @@ def _axis(
     step: int,
     regular: tuple[int, int, int] | None = None,
 ) -> Axis:
-    for column in (lo, count, extent):
-        column.setflags(write=False)
-    return Axis(size, lo, count, extent, step, regular)
+    """An axis with a column for each output."""
+    columns = np.stack([lo, count, extent])
+    columns.setflags(write=False)
+    return Axis(size, columns, step, regular)

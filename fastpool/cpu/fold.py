@@ -17,23 +17,28 @@ from .. import folds, jit, random, selection, threads
 from ..folds import GATHER, RANKS, Expression, Fold
 from ..windows import Geometry, Integers, PlaneWindows
 from . import half
-from .memory import c_strides, flatten, offsets, raw, steps, storage
-
-for module in (folds, half, random, selection):
-    jit.register(module)
+from .memory import Runs, c_strides, flatten, offsets, raw, runs, steps, storage
 
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
 
+LARGEST = 2**62  # outputs, more than there are
 SEGMENT = 1024  # outputs along the last pooled axis that one task computes
 
 
 # A layout: what a kernel reads in place of several arrays, each of which costs a call 0.1 us. First come its
 # sizes: RANK, how many SEGMENTS a row of outputs has, PLANES and the rows that tell of them, SETS, the CELLS
-# of a task, the WIDTH of the table and the number of GROUPS; then the arrays, one after the other.
+# of a task, the WIDTH of the table and the number of GROUPS. Planes and cells are at few places each, from
+# which RUN (of cells RUN_IN) go on at equal distances, NEXT in the input and NEXT_OUT in the output. Then
+# come the arrays, one after the other.
 RANK, SEGMENTS, PLANES, SETS, CELLS, WIDTH, GROUPS = range(7)
-HEAD = 7  # where that of the planes begins
-FIELDS = 8  # of an axis
+RUN, NEXT, NEXT_OUT, RUN_IN, NEXT_IN, NEXT_IN_OUT = range(7, 13)
+HEAD = 13  # where that of the planes begins
+# Of an axis: its outputs, first column, distances in input, plane and output, those of a window's elements in
+# input and plane, and in the windows' plane; and which columns repeat, as `windows.Repeat` has it.
+LENGTH, BEGIN, STRIDE, PLACE, OUT, STEP, PLACE_STEP, OWN, REPEATS, PERIOD, TIMES, ADVANCE = range(12)
+FIELDS = 12
+NO_REPEAT = (LARGEST, 1, 0, 0)
 
 
 class Plan(NamedTuple):
@@ -95,7 +100,7 @@ def plan(
     found = _plan(walk, steps(x), geometry, divisors, params)
     if operator.combine not in RANKS:
         return found
-    largest = math.prod(int(table.count.max()) for table in geometry.tables)
+    largest = math.prod(table.most for table in geometry.tables)
     return found._replace(window=(largest, _computed(x.dtype)))
 
 
@@ -134,8 +139,14 @@ def gather(
     `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`.
     """
     walk = _walk(name, GATHER, pull, PULL, storage(gy.dtype), storage(gx.dtype))
-    counts = [table.count for table in geometry.tables]
+    counts = [table.columns[1] for table in geometry.tables]
     _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, states, gx)
+
+
+def repeated(output, first, period, times):
+    """The column of an output, of those from the first that repeats on, and how often it has come before."""
+    turns = min(output - first if period == 1 else (output - first) // period, times)
+    return output - turns * period, turns
 
 
 # What the loop nest is for: windows to results; gradients of windows, gathered by each element; or gradients
@@ -157,29 +168,45 @@ def _walk(
         _ = digest  # captured, and so part of the cache key
         if back:
             local, state, state_2, state_3 = saved
-        rank, segments, planes, cells = layout[RANK], layout[SEGMENTS], layout[PLANES], layout[CELLS]
-        sets, width = layout[SETS], layout[WIDTH]
+        rank, segments, planes, groups = layout[RANK], layout[SEGMENTS], layout[PLANES], layout[CELLS]
+        sets, width, run, cells = layout[SETS], layout[WIDTH], layout[RUN], layout[RUN_IN]
+        next_cell, next_out = layout[NEXT_IN], layout[NEXT_IN_OUT]
         inner = HEAD + sets * planes
-        axes = inner + 2 * cells
+        axes = inner + 2 * groups
         lows = axes + rank * FIELDS
         counted, divisors = lows + width, lows + 2 * width
         at = lows - FIELDS
-        length, begin, stride, place_stride = layout[at], layout[at + 1], layout[at + 2], layout[at + 3]
-        out_stride, step, place_step = layout[at + 4], layout[at + 5], layout[at + 6]
+        length, begin, stride, place_stride = (
+            layout[at],
+            layout[at + BEGIN],
+            layout[at + STRIDE],
+            layout[at + PLACE],
+        )
+        out_stride, step, place_step = layout[at + OUT], layout[at + STEP], layout[at + PLACE_STEP]
+        repeats, period, times, advance = (
+            layout[at + REPEATS],
+            layout[at + PERIOD],
+            layout[at + TIMES],
+            layout[at + ADVANCE],
+        )
         counts = np.empty(rank, np.int64)
         per_plane = segments
         for axis in range(rank - 1):
             per_plane *= layout[axes + axis * FIELDS]
         if layout[GROUPS]:
-            groups = lows + 3 * width
-            first, last = layout[groups + first] * per_plane, layout[groups + last] * per_plane
+            members = lows + 3 * width
+            first, last = layout[members + first] * per_plane, layout[members + last] * per_plane
         for task in range(first, last):
             plane, segment = task // per_plane, 0  # to divide takes as long as a window of 2x2
             rest = task - plane * per_plane
             if segments > 1:
                 segment, rest = rest % segments, rest // segments
             own_table = layout[HEAD + 2 * planes + plane] if sets > 2 else 0
-            base, place0, here0, own0 = layout[HEAD + plane], 0, layout[HEAD + planes + plane], 0
+            further = 0
+            if run > 1:
+                further, plane = plane % run, plane // run
+            base, place0, own0 = layout[HEAD + plane] + further * layout[NEXT], 0, 0
+            here0 = layout[HEAD + planes + plane] + further * layout[NEXT_OUT]
             divisor0, rows = 1, 1
             for axis in range(rank - 2, -1, -1):
                 at = axes + axis * FIELDS
@@ -187,54 +214,66 @@ def _walk(
                 output = rest
                 if axis > 0:
                     output, rest = rest % size, rest // size
-                column = layout[at + 1] + own_table * size + output
-                base += layout[lows + column] * layout[at + 2]
-                place0 += layout[lows + column] * layout[at + 3]
-                here0 += output * layout[at + 4]
-                own0 += output * layout[at + 7]
+                column, lo = output, 0
+                if output >= layout[at + REPEATS]:
+                    column, lo = repeated(
+                        output, layout[at + REPEATS], layout[at + PERIOD], layout[at + TIMES]
+                    )
+                    lo *= layout[at + ADVANCE]
+                column += layout[at + BEGIN] + own_table * size
+                lo += layout[lows + column]
+                base += lo * layout[at + STRIDE]
+                place0 += lo * layout[at + PLACE]
+                here0 += output * layout[at + OUT]
+                own0 += output * layout[at + OWN]
                 counts[axis] = layout[counted + column]
                 rows *= layout[counted + column]
                 divisor0 *= layout[divisors + column]
             for output in range(segment * SEGMENT, min((segment + 1) * SEGMENT, length)):
-                column = begin + own_table * length + output
-                lo, count = layout[lows + column], layout[counted + column]
-                divisor = divisor0 * layout[divisors + column]
-                for cell in range(cells):
-                    corner = base + lo * stride + layout[inner + cell]
-                    place = place0 + lo * place_stride
-                    here = here0 + output * out_stride + layout[inner + cells + cell]
-                    acc = start(read(values[corner]), place, here, params)
-                    for row in range(rows):
-                        tap, position, rest_row = corner, place, row
-                        for axis in range(rank - 2, -1, -1):
-                            i = rest_row if axis == 0 else rest_row % counts[axis]
-                            rest_row = 0 if axis == 0 else rest_row // counts[axis]
-                            tap += i * layout[axes + axis * FIELDS + 5]
-                            position += i * layout[axes + axis * FIELDS + 6]
-                        for _ in range(count):
-                            value = read(values[tap])
-                            if sends:
-                                states = state[here], state_2[here], state_3[here]
-                                out[tap] += give(local[here], value, position, *states, params)
+                column, lo = output, 0
+                if output >= repeats:
+                    column, turns = repeated(output, repeats, period, times)
+                    lo = turns * advance
+                column += begin + own_table * length
+                lo, count = lo + layout[lows + column], layout[counted + column]
+                divisor, place = divisor0 * layout[divisors + column], place0 + lo * place_stride
+                for group in range(groups):
+                    first_corner = base + lo * stride + layout[inner + group]
+                    first_here = here0 + output * out_stride + layout[inner + groups + group]
+                    for cell in range(cells):
+                        corner, here = first_corner + cell * next_cell, first_here + cell * next_out
+                        acc = start(read(values[corner]), place, here, params)
+                        for row in range(rows):
+                            tap, position, rest_row = corner, place, row
+                            for axis in range(rank - 2, -1, -1):
+                                i = rest_row if axis == 0 else rest_row % counts[axis]
+                                rest_row = 0 if axis == 0 else rest_row // counts[axis]
+                                tap += i * layout[axes + axis * FIELDS + STEP]
+                                position += i * layout[axes + axis * FIELDS + PLACE_STEP]
+                            for _ in range(count):
+                                value = read(values[tap])
+                                if sends:
+                                    states = state[here], state_2[here], state_3[here]
+                                    out[tap] += give(local[here], value, position, *states, params)
+                                else:
+                                    if pulls:
+                                        own, mine_too = own0 + output, read(local[here])
+                                        states = state[tap], state_2[tap], state_3[tap]
+                                        value = give(value, mine_too, own, *states, params)
+                                    acc = combine(acc, lift(value, position, here, params), params)
+                                tap += step
+                                position += place_step
+                        if not sends:
+                            if rows * count == 0:  # a region without an element
+                                out[here] = write(0)
+                                if extra.size:
+                                    extra[here] = -1
                             else:
-                                if pulls:
-                                    own, mine_too = own0 + output, read(local[here])
-                                    states = state[tap], state_2[tap], state_3[tap]
-                                    value = give(value, mine_too, own, *states, params)
-                                acc = combine(acc, lift(value, position, here, params), params)
-                            tap += step
-                            position += place_step
-                    if not sends:
-                        if rows * count == 0:  # a region without an element
-                            out[here] = write(0)
-                            if extra.size:
-                                extra[here] = -1
-                        else:
-                            out[here] = write(finish(acc, divisor, params))
-                            if extra.size:
-                                extra[here] = second(acc, divisor, params)
-                            if more.size:
-                                more[here] = third(acc, divisor, params)
+                                out[here] = write(finish(acc, divisor, params))
+                                if extra.size:
+                                    extra[here] = second(acc, divisor, params)
+                                if more.size:
+                                    more[here] = third(acc, divisor, params)
 
     return jit.kernel(walk, f"{way}_{name}_{source}_{target}")
 
@@ -270,7 +309,7 @@ def plan_planes(
     begin = np.cumsum([0, *(column.shape[1] for column in columns)])
     own_strides = [out_strides[axis] for axis in turned[-len(lengths) :]]
     axes = [
-        (n, begin[axis], stride, stride, out_stride, stride, stride, out_stride)
+        (n, begin[axis], stride, stride, out_stride, stride, stride, out_stride, *NO_REPEAT)
         for axis, (n, stride, out_stride) in enumerate(
             zip(lengths, c_strides(windows.plane), own_strides, strict=True)
         )
@@ -281,7 +320,8 @@ def plan_planes(
     if pull:
         groups = np.flatnonzero(np.diff(outer[0], prepend=-1, append=-1))
         tasks = groups.size - 1
-    layout = _layout(segments, outer, np.zeros((2, 1), np.int64), axes, columns, groups)
+    planes, cells = Runs(outer, 1, (0, 0)), Runs(np.zeros((2, 1), np.int64), 1, (0, 0))
+    layout = _layout(segments, planes, cells, axes, columns, groups)
     largest = math.prod(int(count.max(initial=0)) for count in windows.count)
     window = (largest, _computed(x.dtype)) if operator.combine in RANKS else (0, None)
     work = outer.shape[1] * math.prod(lengths) * largest
@@ -300,14 +340,14 @@ def _plan(
     out_strides = c_strides(out_shape)
     outer_axes = [axis for axis in range(pooled[-1]) if axis not in pooled]
     inner_axes = range(pooled[-1] + 1, len(out_shape))
-    outer = offsets(out_shape, (strides, out_strides), outer_axes)
-    inner = offsets(out_shape, (strides, out_strides), inner_axes)
+    outer = runs(out_shape, (strides, out_strides), outer_axes)
+    inner = runs(out_shape, (strides, out_strides), inner_axes)
     place_strides = c_strides(geometry.plane)
     own_strides = c_strides([out_shape[axis] for axis in pooled])
     columns = [
-        np.stack([t.lo, t.count, divisor]) for t, divisor in zip(geometry.tables, divisors, strict=True)
+        np.stack([*t.columns[:2], divisor]) for t, divisor in zip(geometry.tables, divisors, strict=True)
     ]
-    begin = np.cumsum([0, *map(len, geometry.tables)])
+    begin = np.cumsum([0, *(column.shape[1] for column in columns)])
     axes = [
         (
             len(t),
@@ -318,29 +358,34 @@ def _plan(
             strides[axis] * t.step,
             place_strides[number] * t.step,
             own_strides[number],
+            *(t.repeat or NO_REPEAT),
         )
         for number, (axis, t) in enumerate(zip(pooled, geometry.tables, strict=True))
     ]
     lengths = [len(t) for t in geometry.tables]
     segments = -(-lengths[-1] // SEGMENT)
-    tasks = outer.shape[1] * math.prod(lengths[:-1]) * segments
-    taps = [int(t.count.sum()) for t in geometry.tables]
-    work = outer.shape[1] * inner.shape[1] * math.prod(taps)
+    tasks = len(outer) * math.prod(lengths[:-1]) * segments
+    work = len(outer) * len(inner) * math.prod(t.total for t in geometry.tables)
     layout = _layout(segments, outer, inner, axes, columns, np.zeros(0, np.int64))
     return Plan(walk, layout, params, tasks, work)
 
 
 def _layout(
     segments: int,
-    outer: Integers,
-    inner: Integers,
+    outer: Runs,
+    inner: Runs,
     axes: Sequence[tuple[int, ...]],
     columns: Sequence[Integers],
     groups: Integers,
 ) -> Integers:
     """All numbers of a plan in one array."""
     table = np.concatenate(columns, axis=1)
-    sets, planes = outer.shape
-    head = len(axes), segments, planes, sets, inner.shape[1], table.shape[1], groups.size
-    parts = outer, inner, np.array(axes), table, groups
+    sets, planes = outer.begins.shape
+    head = [len(axes), segments, planes, sets, inner.begins.shape[1], table.shape[1], groups.size]
+    head += [outer.length, *outer.steps, inner.length, *inner.steps]
+    parts = outer.begins, inner.begins, np.array(axes), table, groups
     return np.concatenate([np.array(head), *(part.ravel() for part in parts)]).astype(np.int64)
+
+
+for module in (folds, half, random, selection, __name__):
+    jit.register(module)

@@ -344,7 +344,7 @@ def plan(
     params : ndarray of float64
         The quantile; or for a mode 0 and the bits of the value to ignore, -1 if there is none.
     """
-    elements = math.prod(int(table.count.max()) for table in geometry.tables)
+    elements = math.prod(table.most for table in geometry.tables)
     if not _slides(geometry) or elements > MOST or any(table.step > 1 for table in geometry.tables[-2:]):
         return None
     frame, rows, columns = _frame(geometry, strides)
@@ -353,7 +353,7 @@ def plan(
     lefts = np.arange(0, len(columns), stripe)
     ends = columns.lo + columns.count
     inputs = int((ends[np.minimum(lefts + stripe, len(columns)) - 1] - columns.lo[lefts]).max())
-    height = max(ROWS * int(rows.count.max()), 1)
+    height = max(ROWS * rows.most, 1)
     chunks = -(-len(rows) // height)
     flip = 128 if dtype == np.int8 else 0
     cuts = (lefts.size, stripe, chunks, height, flip)
@@ -372,7 +372,7 @@ def plan_words(dtype: np.dtype[Any], strides: tuple[int, ...], geometry: Geometr
     frame, rows, columns = _frame(geometry, strides)
     flip = WORDS >> 1 if dtype.kind == "i" else 0
     tasks = frame[0].shape[1] * len(frame[1]) * len(rows)
-    work = tasks * int(columns.count.sum()) * int(rows.count.max())
+    work = tasks * columns.total * rows.most
     return Words(_words(), (*frame, flip, q), tasks, work)
 
 
@@ -383,8 +383,8 @@ def _pace(table: Axis) -> int:
 
 def _slides(geometry: Geometry) -> bool:
     """Whether windows share enough of their elements, and are not too wide."""
-    shared = [int(table.count.max()) // _pace(table) for table in geometry.tables[-2:]]
-    return max(shared) >= SHARED and int(geometry.tables[-1].count.max()) <= WIDEST
+    shared = [table.most // _pace(table) for table in geometry.tables[-2:]]
+    return max(shared) >= SHARED and geometry.tables[-1].most <= WIDEST
 
 
 def _frame(geometry: Geometry, strides: tuple[int, ...]) -> tuple[tuple[Any, ...], Axis, Axis]:
@@ -397,7 +397,7 @@ def _frame(geometry: Geometry, strides: tuple[int, ...]) -> tuple[tuple[Any, ...
     columns = tables[-1]
     column_pitches = len(columns), strides[axes[-1]], out_strides[axes[-1]]
     outer = offsets(shape, (strides, out_strides), [axis for axis in range(len(shape)) if axis not in axes])
-    pair = np.stack([rows.lo, rows.count]), np.stack([columns.lo, columns.count])
+    pair = tuple(np.ascontiguousarray(axis.at(0, len(axis))[:2]) for axis in (rows, columns))
     return (
         (outer, *_leads(geometry, strides, out_strides), pair, (row_pitches, column_pitches)),
         rows,
@@ -415,7 +415,8 @@ def _leads(
     for outputs in product(*(range(len(table)) for _, table in leading)):
         taps, out = np.zeros(1, np.int64), 0
         for (axis, table), output in zip(leading, outputs, strict=True):
-            own = (table.lo[output] + np.arange(table.count[output]) * table.step) * strides[axis]
+            (lo,), (count,), _ = table.at(output, output + 1)
+            own = (lo + np.arange(count) * table.step) * strides[axis]
             taps = np.add.outer(taps, own).reshape(-1)
             out += output * out_strides[axis]
         begin = sum(own.size for own in slabs)

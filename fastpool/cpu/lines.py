@@ -79,9 +79,10 @@ FAMILIES = (
 # Passes that pairs of value and place do not have.
 ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, JOIN_IN, SLIDE_9))
 
-# A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`.
-BEGIN, END, X, Y, ROW, COLUMN = range(6)
-BLOCK = 6
+# A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`, and the
+# place of its first window.
+BEGIN, END, X, Y, ROW, COLUMN, PLACE = range(7)
+BLOCK = 7
 
 
 class Kind(NamedTuple):
@@ -420,16 +421,18 @@ def kernel(kind: Kind) -> Callable[..., None]:
         _ = digest  # captured, and so part of the cache key
         wide_registers()
         x_all, y_all, places_all, like, met = arrays
-        steps, blocks, outer = program
+        steps, blocks, outer, run = program
         scales, factors = weights
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
         knobs = like[1], like[2], like[3]
         found, fresh, each = False, True, blocks.shape[0]
         unit, turn = first // each, first % each
+        further, unit = unit % run[0], unit // run[0]
         for _ in range(first, last):
             block = ahead(pointer(blocks), turn * BLOCK)
-            x, at = ahead(pointer(x_all), outer[0, unit] + peek(block, X)), outer[1, unit] + peek(block, Y)
+            x = ahead(pointer(x_all), outer[0, unit] + further * run[1] + peek(block, X))
+            at = outer[1, unit] + further * run[2] + peek(block, Y)
             y, places = ahead(pointer(y_all), at), ahead(pointer(places_all), at if placed else 0)
             for number in range(peek(block, BEGIN), peek(block, END)):
                 step = ahead(pointer(steps), number * FIELDS)
@@ -502,7 +505,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif puts and op == PUT:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))
-                    chosen, apart_by = ahead(places, peek(step, OUT)), (out_pitch, pitch, *shifts)
+                    corner = shifts[2] + peek(block, PLACE)
+                    chosen, apart_by = ahead(places, peek(step, OUT)), (out_pitch, pitch, *shifts[:2], corner)
                     give_1(finish, knobs, write, to, chosen, a, along, down, count, repeat, apart_by)
                 elif stacks and op == STACK:
                     held, onto = ahead(lines, peek(step, B)), peek(step, C) == 1
@@ -540,7 +544,10 @@ def kernel(kind: Kind) -> Callable[..., None]:
                     else:
                         split_4(onto, second, third, fourth, source, count, repeat, out_pitch, pitch)
             turn += 1  # to divide takes as long as a short pass
-            unit, turn = (unit, turn) if turn < each else (unit + 1, 0)
+            if turn == each:
+                turn, further = 0, further + 1
+            if further == run[0]:
+                unit, further = unit + 1, 0
         if found:
             met[0] = 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -88,6 +88,31 @@ def offsets(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequen
         ways = np.multiply.outer(np.array([s[axis] for s in strides]), np.arange(shape[axis]))
         found = (found[:, :, None] + ways[:, None, :]).reshape(len(strides), -1)
     return found
+
+
+class Runs(NamedTuple):
+    """Offsets of which each begins a run of `length`, `steps` apart: one for each of the given strides."""
+
+    begins: Integers
+    length: int
+    steps: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return int(self.begins.shape[1]) * self.length
+
+
+def runs(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequence[int]) -> Runs:
+    """As `offsets`, the last axes that lie evenly in a run."""
+    left = [axis for axis in axes if shape[axis] != 1]
+    count, steps = 1, tuple(0 for _ in strides)
+    while left and (
+        count == 1 or all(s[left[-1]] == count * step for s, step in zip(strides, steps, strict=True))
+    ):
+        axis = left.pop()
+        if count == 1:
+            steps = tuple(s[axis] for s in strides)
+        count *= shape[axis]
+    return Runs(offsets(shape, strides, left), count, steps)
 
 
 def _data(context, builder, kind, value):

@@ -14,7 +14,7 @@ from ..merges import Line, add, in_shares, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, slabs, turn
-from .memory import c_strides, flatten, offsets, raw, storage, together
+from .memory import Runs, c_strides, flatten, raw, runs, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, NARROW, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
 from .taps import fits as fits_taps
@@ -35,6 +35,7 @@ FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
 DEEP = 64  # channels that are long enough to be a line
 LONG = 4_096  # elements of a row over which windows slide, at most, or it is parted
+TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
 PASSES = 2  # of a program, of which each takes as long as one over the input
 LOW = 128  # rows of such a block, at least
 STACK = 8_192  # bytes of a line that is to stay in cache, and of another
@@ -54,12 +55,13 @@ def regular(table: Axis, pitch: int, out_pitch: int) -> Regular | None:
 class Shape(NamedTuple):
     """A geometry as planes of rows and columns, with channels behind and slabs before them."""
 
-    outer: Integers
+    outer: Runs
     channels: int
     row: Regular
     columns: Regular
     leading: tuple[tuple[Axis, int, int], ...]
     plane: tuple[int, ...]
+    tables: tuple[Axis, ...]
     near: int  # elements that are read at a time
     itemsize: int
 
@@ -71,7 +73,7 @@ class Shape(NamedTuple):
         first, last = axes[0], axes[-1]
         if axes != tuple(range(first, last + 1)) or strides[last:] != c_strides(x.shape)[last:]:
             return None
-        if min(strides) < 0 or any(table.count.min() < 1 for table in tables):  # inverse ones may be empty
+        if min(strides) < 0 or any(table.fewest < 1 for table in tables):  # inverse ones may be empty
             return None
         out_strides, channels = c_strides(geometry.output_shape), math.prod(x.shape[last + 1 :])
         columns = regular(tables[-1], channels, channels)
@@ -85,7 +87,7 @@ class Shape(NamedTuple):
         few = channels < NARROW and columns.stride > (1 if channels > 1 else CHAIN)
         if few and columns.outputs > 1 and columns.stride <= columns.window:
             columns = columns._replace(dense=True)
-        outer = offsets(geometry.output_shape, (strides, out_strides), range(first))
+        outer = runs(geometry.output_shape, (strides, out_strides), range(first))
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
         if not leading and strides == c_strides(x.shape):
             if channels == 1 and row.whole() and columns.whole() and row.size > 1:
@@ -93,14 +95,14 @@ class Shape(NamedTuple):
                 columns = Regular(size, 1, size, size, 0, 1, 1, 1)
                 row = Regular(1, 1, 1, 1, 0, 1, size, 1)
             single = channels >= DEEP and row.whole() and columns.whole()  # `stacked` may have it
-            if row.cells() and not single:  # windows stay within their plane: all planes are one
-                planes = outer.shape[1]
+            if row.cells() and not single and row.outputs <= TALL:
+                planes = len(outer)  # windows stay within their plane: all planes are one
                 row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
-                outer = np.zeros((2, 1), np.int64)
+                outer = runs((), ((), ()), ())
         near = min(1_000, NEAR // x.itemsize)
         if leading:  # slabs that take turns stop the read-ahead
             near *= min(4, x.itemsize)
-        return cls(outer, channels, row, columns, leading, plane, near, x.itemsize)
+        return cls(outer, channels, row, columns, leading, plane, tables, near, x.itemsize)
 
     def stacked(self) -> "Shape":
         """Of planes that are one window each, of many channels: the plane as rows of channels."""
@@ -114,7 +116,7 @@ class Shape(NamedTuple):
 
     def elements(self) -> tuple[int, int]:
         """Elements of the largest window, and the longest chain of merges that one of them goes through."""
-        slabs = math.prod(int(table.count.max()) for table, _, _ in self.leading)
+        slabs = math.prod(table.most for table, _, _ in self.leading)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
             if axis.stacked:
@@ -134,12 +136,17 @@ class Shape(NamedTuple):
         for outputs in product(*(range(len(table)) for table, _, _ in self.leading)):
             axes, out = [], 0
             for (table, stride, out_stride), pitch, o in zip(self.leading, pitches, outputs, strict=True):
-                steps = [t * table.step for t in range(table.count[o])]
-                axes.append([((int(table.lo[o]) + step) * stride, step * pitch) for step in steps])
+                (lo,), (count,), _ = table.at(o, o + 1).tolist()
+                steps = [t * table.step for t in range(count)]
+                axes.append([((lo + step) * stride, step * pitch) for step in steps])
                 out += o * out_stride
             taps = [tuple(map(sum, zip((0, 0), *tap, strict=True))) for tap in product(*axes)]
             first = taps[0][0]
-            found.append(Lead(first, out, tuple((at - first, place) for at, place in taps)))
+            place = sum(
+                int(table.at(o, o + 1)[0, 0]) * pitch
+                for (table, *_), pitch, o in zip(self.leading, pitches, outputs, strict=True)
+            )
+            found.append(Lead(first, out, tuple((at - first, further) for at, further in taps), place))
         return found
 
     def block(self) -> tuple[int, int, int]:
@@ -190,18 +197,19 @@ class Shape(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """A leading output: offsets of its first slab and of the output, and of its slabs and their places."""
+    """A leading output: offsets of its first slab and of the output, of its slabs, and of their places."""
 
     first: int
     out: int
     slabs: tuple[tuple[int, int], ...]
+    place: int
 
 
 class Plan(NamedTuple):
     """A kernel of `lines` and its arguments but for the arrays of a call."""
 
     kind: lines.Kind
-    program: tuple[Integers, Integers, Integers]
+    program: tuple[Integers, Integers, Integers, Integers]
     weights: tuple[Array, Array]
     sizes: tuple[int, int]
     like: Array
@@ -210,14 +218,14 @@ class Plan(NamedTuple):
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """Reduce every window of `x` into the C-contiguous `y`, and the indices (or taps) into `places`."""
         values, origin = flatten(raw(x))
-        steps, blocks, outer = self.program
+        steps, blocks, outer, run = self.program
         if origin:
             outer = outer + np.array([[origin], [0]])
         met = np.zeros(1, np.int64)
         chosen = NOWHERE if places is None else places.ravel()
         arrays = (values, raw(y).ravel(), chosen, self.like, met)
-        arguments = (arrays, (steps, blocks, outer), self.weights)
-        rest = (blocks.shape[0] * outer.shape[1], self.work, self.scratch)
+        arguments = (arrays, (steps, blocks, outer, run), self.weights)
+        rest = (blocks.shape[0] * outer.shape[1] * int(run[0]), self.work, self.scratch)
         threads.run(lines.kernel(self.kind), arguments, *rest)
         if met[0] and self.kind.line.careful:
             threads.run(lines.kernel(self.kind._replace(careful=True)), arguments, *rest)
@@ -294,7 +302,7 @@ def _in_two(
     """A few large planes by their rows, which threads share; None for all else, and for floats of 16 bits."""
     axes, tables = geometry.axes, geometry.tables
     plane = math.prod(geometry.plane)
-    whole = all(len(table) == 1 and table.count[0] == table.size for table in tables)
+    whole = all(len(table) == 1 and table.fewest == table.size for table in tables)
     few = len(axes) > 1 and whole and x.size < FEW * plane and plane >= LARGE
     if not few or not x.flags.c_contiguous or storage(x.dtype) != "native" or x.dtype != target:
         return None
@@ -361,7 +369,7 @@ def _in_rows(form: Form) -> Form:
     if axes != (len(shape) - 2,) or shape[-1] < DEEP or not (found and found.sweeps()):
         return form
     each = windows.sliding(shape[-1], 1, 1, 0, 0, 1, False)
-    divisors = (*form.divisors, np.ones(shape[-1], np.int64))
+    divisors = (*form.divisors, np.ones(each.columns.shape[1], np.int64))
     return form._replace(geometry=Geometry(shape, (*axes, axes[0] + 1), (*tables, each)), divisors=divisors)
 
 
@@ -448,7 +456,9 @@ def _turned(
     def planned(piece: Array, smaller: Form) -> Plan | Parts | None:
         return _lines_or_parts(operator, piece, smaller, params, target, "")
 
-    return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(found, form.order, form.geometry.output_shape)
+    return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(
+        found, form.order, form.geometry.output_shape
+    )
 
 
 def _lines_or_parts(
@@ -497,16 +507,14 @@ def _by_lines(
     halves = shape.columns.halves(narrow=shape.channels == 1)
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
-    scales, factors, uniform = _weights(shape, divisors, line)
+    uniform = line.scales == "none" or all((factor == factor[0]).all() for factor in divisors)
     knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
     if uniform and line.scales == "inverse":
         divisor = math.prod(int(factor[0]) for factor in divisors)
         line, knobs = in_shares(line, shape.elements()[0], divisor) or (line, knobs)
     units = shape.row.step * geometry.plane[-1], shape.columns.step
-    if placed:
-        scales, factors = _corners(shape, geometry)
     if chosen == "taps":
-        units, scales, factors = (shape.columns.window, 1), np.zeros(1, np.int32), np.zeros(1, np.int32)
+        units = (shape.columns.window, 1)
     frame = Frame(
         shape.channels,
         units,
@@ -523,21 +531,26 @@ def _by_lines(
     )
     if not shape.leading and program.slider(frame, shape.row, shape.columns):
         shape = shape._replace(row=shape.row._replace(slides=True, swept=False))
-    steps, blocks, size = _blocks(shape, frame)
+    steps, blocks, size, tiles = _blocks(shape, frame)
     if size > SCRATCH:
         return None
     reach = _reach(steps) if placed else 0
     if reach > REACH:
-        steps, blocks, size = _blocks(shape, frame._replace(converts=True))
+        steps, blocks, size, tiles = _blocks(shape, frame._replace(converts=True))
         reach = 0
+    if placed:
+        scales, factors = (np.zeros(1, np.int32),) * 2 if frame.fused else _corners(shape, tiles)
+    else:
+        scales, factors = _weights(shape, divisors, line, None if frame.fused else tiles)
     if frame.fused:
         scales = np.repeat(scales, steps[steps[:, lines.OP] == lines.PUT, lines.COUNT].max(initial=1))
     name = operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}"
     family = lines.family(steps[:, lines.OP].tolist())
     kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed, family)
     like = np.array([line.neutral, *knobs], line.dtype)
-    work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * shape.outer.shape[1]
-    return Plan(kind, (steps, blocks, shape.outer), (scales, factors), (size, reach), like, work)
+    work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * len(shape.outer)
+    outer = shape.outer.begins, np.array([shape.outer.length, *shape.outer.steps])
+    return Plan(kind, (steps, blocks, *outer), (scales, factors), (size, reach), like, work)
 
 
 def _formed(
@@ -584,8 +597,27 @@ def _reach(steps: Integers) -> int:
     return reach
 
 
-def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int]:
-    """The steps of all programs, the blocks that they are for, and the scratch memory that they need."""
+class Tiles(NamedTuple):
+    """The blocks of a plane: all of one shape have the same weights, so that a table has those of each once.
+
+    Of rows of outputs, and of columns: where each shape first occurs, and how many outputs it has.
+    """
+
+    rows: list[tuple[int, int]]
+    columns: list[tuple[int, int]]
+
+
+def _tiled(parts: Sequence[program.Part], kind: Integers, first: Integers) -> list[tuple[int, int]]:
+    return [(int(first[np.argmax(kind == n)]), part.outputs) for n, part in enumerate(parts)]
+
+
+def _begins(parts: list[tuple[int, int]]) -> Integers:
+    """Where in a table what belongs to each shape begins."""
+    return np.cumsum([0, *(count for _, count in parts[:-1])])
+
+
+def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int, Tiles]:
+    """The steps of all programs, the blocks that they are for, their scratch memory, and the tiles."""
     row, columns, channels = shape.row, shape.columns, shape.channels
     height, width, deep = shape.block()
     leads, layers = shape.leads(), np.arange(0, channels, deep)
@@ -602,17 +634,32 @@ def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int]:
         size = max(size, writer.size)
     lead = np.array([slabs.index(lead.slabs) for lead in leads])
     grid = np.ix_(lead, down, across, layer)
-    number = np.ravel_multi_index(np.broadcast_arrays(*grid), (len(slabs), len(downs), len(acrosses), 2))
-    first, out = np.array([(lead.first, lead.out) for lead in leads]).T
+    counts = (len(slabs), len(downs), len(acrosses), len(thick))
+    number = sum(place * math.prod(counts[n + 1 :]) for n, place in enumerate(grid))
+    first, out, place = np.array([(lead.first, lead.out, lead.place) for lead in leads]).T
+    tiles = Tiles(_tiled(downs, down, top), _tiled(acrosses, across, left))
+    zeros = (0 * first, 0 * top, 0 * left, 0 * layers)
+    scale, factor, corner = zeros, zeros, zeros
+    if frame.placed and not frame.fused:
+        high, pitch = _height(shape), shape.plane[-1]
+        merged = high < row.outputs
+        down_at = 0 * top if merged else (top * row.stride - row.before) * pitch
+        factor = (0 * first, top % high if merged else 0 * top, 0 * left, 0 * layers)
+        corner = (place, down_at, left * columns.stride - columns.before, 0 * layers)
+    elif not frame.fused:
+        tall = sum(count for _, count in tiles.rows)
+        factor = (np.arange(len(leads)) * tall, _begins(tiles.rows)[down], 0 * left, 0 * layers)
+        scale = (0 * first, 0 * top, _begins(tiles.columns)[across] * channels, 0 * layers)
     fields = [
         np.array(ends)[number],
         np.array(ends)[number + 1],
         _sums(first, low * row.pitch, near * channels, layers),
         _sums(out, top * row.out_pitch, left * channels, layers),
-        _sums(np.arange(len(leads)) * row.outputs, top, 0 * left, 0 * layers) * (not frame.fused),
-        _sums(0 * first, 0 * top, left * channels, layers) * (not frame.fused),
+        _sums(*factor),
+        _sums(*scale),
+        _sums(*corner),
     ]
-    return np.array(steps, np.int64), np.stack(fields, -1).reshape(-1, lines.BLOCK), size
+    return np.array(steps, np.int64), np.stack(fields, -1).reshape(-1, lines.BLOCK), size, tiles
 
 
 def _sums(*terms: Integers) -> Integers:
@@ -620,42 +667,48 @@ def _sums(*terms: Integers) -> Integers:
     return sum(np.ix_(*terms), np.zeros((), np.int64))
 
 
-def _weights(shape: Shape, divisors: Sequence[Integers], line: Line) -> tuple[Array, Array, bool]:
-    """Scales along an output row (channels included), a factor a leading output and row, all the same?"""
+def _height(shape: Shape) -> int:
+    """Rows of outputs of a plane, several of which may be taken as one."""
+    return len(shape.tables[-2]) if len(shape.tables) > 1 else 1
+
+
+def _weights(
+    shape: Shape, divisors: Sequence[Integers], line: Line, tiles: Tiles | None
+) -> tuple[Array, Array]:
+    """Scales along a row of output (channels included), and a factor a row; without `tiles` all are alike."""
     dtype = np.float64 if line.dtype in ("float64", "int32") else np.float32
     if line.scales == "none":
-        return np.ones(1, dtype), np.ones(1, dtype), True
-    *others, columns = (factor.astype(np.float64) for factor in divisors)
-    rows = np.ones(1)
-    for factor in others if shape.leading else [factor[:1] for factor in others[:-1]] + others[-1:]:
-        rows = np.multiply.outer(rows, factor).reshape(-1)
+        return np.ones(1, dtype), np.ones(1, dtype)
+    *others, columns = [factor.astype(np.float64) for factor in divisors]
+    if tiles is None:
+        rows = np.array([math.prod(factor[0] for factor in others)])
+        columns = columns[:1]
+    else:
+        *leading, down = others or [np.ones(1)]
+        rows = np.ones(1)
+        for factor, (table, *_) in zip(leading, shape.leading, strict=True):
+            rows = np.multiply.outer(rows, table.spread(factor)).reshape(-1)
+        rows = np.multiply.outer(rows, _of_tiles(shape.tables[:-1], down, tiles.rows)).reshape(-1)
+        columns = np.repeat(_of_tiles(shape.tables, columns, tiles.columns), shape.channels)
     if line.scales == "inverse":
         columns, rows = 1 / columns, 1 / rows
-    columns, rows = columns.astype(dtype), rows.astype(dtype)
-    if (columns == columns[0]).all() and (rows == rows[0]).all():
-        return columns[:1], rows[:1], True
-    planes = shape.row.outputs * len(shape.leads()) // rows.size
-    return np.repeat(columns, shape.channels), np.tile(rows, planes), False
+    return columns.astype(dtype), rows.astype(dtype)
 
 
-def _corners(shape: Shape, geometry: Geometry) -> tuple[Array, Array]:
-    """Places where windows begin, in the padding too: along an output row, and of all leading outputs' rows.
-
-    Along the leading axes they are the first elements that windows cover.
-    """
-    *others, last = geometry.tables
-    rows, pitch = np.zeros(1, np.int64), geometry.plane[-1]
-    for number, table in enumerate(reversed(others)):
-        rows = np.add.outer((table.lo if number else _starts(table)) * pitch, rows).reshape(-1)
-        pitch *= table.size
-    columns = np.repeat(_starts(last), shape.channels)
-    planes = shape.row.outputs * len(shape.leads()) // rows.size
-    return columns.astype(np.int32), np.tile(rows, planes).astype(np.int32)
+def _of_tiles(tables: Sequence[Axis], factor: Array, parts: list[tuple[int, int]]) -> Array:
+    """What a factor is for the outputs of each shape of tiles."""
+    if (factor == factor[0]).all():  # of planes that are taken as one as well
+        return np.full(sum(count for _, count in parts), factor[0])
+    return np.concatenate([tables[-1].spread(factor, first, first + count) for first, count in parts])
 
 
-def _starts(table: Axis) -> Integers:
-    _, stride, before = table.regular or (0, 0, 0)
-    return np.arange(len(table)) * stride - before
+def _corners(shape: Shape, tiles: Tiles) -> tuple[Array, Array]:
+    """How far windows are, in places, from the first of their block: along a row, and down the rows."""
+    tall, wide = (max(count for _, count in parts) for parts in tiles)
+    high = _height(shape)
+    rows = np.arange(tall + high) % high if high < shape.row.outputs else np.arange(tall)
+    columns = np.repeat(np.arange(wide) * shape.columns.stride, shape.channels)
+    return columns.astype(np.int32), (rows * shape.row.stride * shape.plane[-1]).astype(np.int32)
 
 
 def _too_long(axis: Regular) -> bool:

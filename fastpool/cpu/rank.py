@@ -552,11 +552,11 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
         That of the results.
     """
     kind = _kind(name, x.dtype, target)
-    if kind is None or min(int(table.count.min()) for table in geometry.tables) < 1:
+    if kind is None or min(table.fewest for table in geometry.tables) < 1:
         return None
     order = memory_order(x)
     own = turned_geometry(geometry, order)
-    elements = math.prod(int(table.count.max()) for table in geometry.tables)
+    elements = math.prod(table.most for table in geometry.tables)
     if x.dtype.itemsize == 1 and kind in ("lower", "mode") and elements > BYTES_LONGEST[kind]:
         found = histograms.plan(kind, x.dtype, _strides(x, own, order), own, _byte_params(kind, x, params))
         if found:
@@ -620,7 +620,7 @@ class Tap(NamedTuple):
 
 def _taps(columns: Axis, jump: int, *, shared: bool) -> list[Tap]:
     """The columns of a window; where `shared`, windows at a distance of `jump` read the same lines."""
-    offsets = [tap * columns.step for tap in range(int(columns.count.max()))]
+    offsets = [tap * columns.step for tap in range(columns.most)]
     if not shared:
         return [Tap(at, phase, 0) for phase, at in enumerate(offsets)]
     phases = sorted({at % jump for at in offsets})
@@ -655,11 +655,11 @@ def _networks(
     columns, deep = geometry.tables[-1], math.prod(geometry.shape[geometry.axes[-1] + 1 :])
     axes, table, rows = _axes(geometry, strides)
     stored = raw(x).dtype if storage(x.dtype) == "native" else np.dtype(np.float32)
-    elements = len(rows) * int(columns.count.max())
+    elements = len(rows) * columns.most
     first, last = _inside(columns)
     jump = columns.regular[1] if columns.regular else 1
     voted = kind == "mode" and elements in VOTED
-    shared = not voted and deep <= DEEPEST and last - first > 2 * columns.step * columns.count.max()
+    shared = not voted and deep <= DEEPEST and last - first > 2 * columns.step * columns.most
     taps = _taps(columns, jump, shared=shared)
     every = tuple(range(elements))
     wanted = () if voted else _wanted(kind, elements, float(params[0]))
@@ -677,7 +677,7 @@ def _networks(
     numbers[COLUMN], numbers[TAP] = table.shape[1] - len(columns), columns.step * deep
     numbers[ELEMENTS], numbers[LINE], numbers[AFTER], numbers[EDGES] = elements, cut.pitch, after, edges
     numbers[IGNORES] = int(kind == "mode" and params[0] != 0)
-    numbers[CELLS] = int(voted and (columns.count.max(), columns.step, jump, deep) == (2, 1, 2, 1))
+    numbers[CELLS] = int(voted and (columns.most, columns.step, jump, deep) == (2, 1, 2, 1))
     programs = (*_placed(program, cut.pitch, deep), *_placed(sorting, EDGE, deep))
     weights = (float(params[0]), math.modf(params[0] * (elements - 1))[0])
     arguments = (axes, table, _leaves(rows, taps, deep), programs, weights, tuple(numbers))
@@ -701,20 +701,20 @@ def _axes(geometry: Geometry, strides: Sequence[int]) -> tuple[Integers, Integer
             axes.append((length, -1, stride, 0, 1))
             continue
         own = tables[axis]
-        full = int(own.count.max())
+        full = own.most
         axes.append((len(own), begin, stride, stride * own.step, full))
         rows = [row + tap * stride * own.step for row in rows for tap in range(full)]
         begin += len(own)
-    table = np.concatenate([(own.lo, own.count) for own in geometry.tables], axis=1)
+    table = np.concatenate([own.at(0, len(own))[:2] for own in geometry.tables], axis=1)
     return np.array(axes, np.int64).reshape(-1, FULL + 1), table, rows
 
 
 def _inside(columns: Axis) -> tuple[int, int]:
     """The outputs whose windows are full, where they are a row of them at one distance."""
-    if columns.regular is None or columns.regular[0] != columns.count.max():
+    if columns.regular is None or columns.regular[0] != columns.most:
         return 0, 0
-    full = np.flatnonzero(columns.count == columns.regular[0])
-    return int(full[0]), int(full[-1]) + 1
+    full = np.flatnonzero(columns.columns[1] == columns.regular[0])
+    return int(full[0]), int(full[-1]) + 1 + (columns.repeat.times if columns.repeat else 0)
 
 
 def _wanted(kind: str, elements: int, q: float) -> tuple[int, ...]:

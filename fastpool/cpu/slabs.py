@@ -85,9 +85,9 @@ def plan(x: Array, form: Any, target: np.dtype[Any], planned: Callable[[Array, A
             windows.sliding(count * stride, stride, stride, 0, 0) if n == own else table
             for n, table in zip(geometry.axes, geometry.tables, strict=True)
         )
-        divisors = [
-            factor[:count] if n == own else factor
-            for n, factor in zip(geometry.axes, form.divisors, strict=True)
+        divisors = [  # cells are whole, and so all have one divisor
+            np.full(table.columns.shape[1], factor[0]) if n == own else factor
+            for n, table, factor in zip(geometry.axes, tables, form.divisors, strict=True)
         ]
         smaller = form._replace(geometry=Geometry(shape, geometry.axes, tables), divisors=divisors)
         piece = x[(slice(None),) * axis + (slice(count * stride),)]

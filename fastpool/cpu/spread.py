@@ -47,10 +47,13 @@ def send_shares(gy: Array, geometry: Geometry, divisors: Sequence[Integers], gx:
     """
     inverses = geometry.inverse().tables
     planes, channels = _planes(geometry)
-    if planes < 0 or any(table.count.max() > 1 for table in inverses):
+    if planes < 0 or any(table.most > 1 for table in inverses):
         return False
-    owners = [np.where(table.count > 0, table.lo, -1) for table in inverses]
-    shares = [factor[owner].astype(np.float64) for factor, owner in zip(divisors, owners, strict=True)]
+    owners = [np.where(count > 0, lo, -1) for lo, count, _ in (table.at(0, len(table)) for table in inverses)]
+    shares = [
+        table.spread(factor)[owner].astype(np.float64)
+        for table, factor, owner in zip(geometry.tables, divisors, owners, strict=True)
+    ]
     rows, row_divisors = np.zeros(1, np.int64), np.ones(1)
     for table, owner, share in zip(geometry.tables[:-1], owners, shares, strict=False):
         joined = rows[:, None] * len(table) + owner

@@ -111,7 +111,8 @@ def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtyp
     if len(geometry.axes) == 1:
         row = Taps(1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int64))
     if divisors:
-        return _shares(row, column, channels, planes, divisors, dtype)
+        spread = [table.spread(factor) for table, factor in zip(geometry.tables, divisors, strict=True)]
+        return _shares(row, column, channels, planes, spread, dtype)
     return _chosen(row, column, channels, planes, dtype)
 
 

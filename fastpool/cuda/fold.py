@@ -248,7 +248,7 @@ def _inverse_tables(gy: DeviceArray, geometry: Geometry) -> Tables:
     plans = TABLES.setdefault(geometry, {})
     key = ("gather", gy.strides, gy.itemsize)
     if key not in plans:
-        plans[key] = walk.tables(gy, geometry, [table.count for table in geometry.tables])
+        plans[key] = walk.tables(gy, geometry, [table.columns[1] for table in geometry.tables])
     found: Tables = plans[key]
     return found
 
@@ -279,10 +279,12 @@ def send_shares(gy: DeviceArray, geometry: Geometry, divisors: Sequence[Integers
     plans = TABLES.setdefault(geometry, {})
     key = ("shares", *(divisor.tobytes() for divisor in divisors))
     if key not in plans:
-        grid = 1.0 / windows.divisor_grid(divisors, range(len(divisors)), len(divisors))
+        grid = 1.0 / windows.divisor_grid(divisors, geometry.tables, range(len(divisors)), len(divisors))
         alike = bool((grid == grid.flat[0]).all())
         shares = (
-            grid.reshape(-1)[:1] if alike else np.broadcast_to(grid, [len(d) for d in divisors]).reshape(-1)
+            grid.reshape(-1)[:1]
+            if alike
+            else np.broadcast_to(grid, [len(t) for t in geometry.tables]).reshape(-1)
         )
         plans[key] = device.upload(shares), ONE if alike else BY_PLACE
     held, saved = plans[key]

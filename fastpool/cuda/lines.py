@@ -198,7 +198,10 @@ def plan(
     if placed and row.placed:
         line = row.placed(x.dtype)
     shape = _shape(frame, x)
-    factors = [divisor.astype(np.float64) for divisor in divisors]
+    factors = [
+        table.spread(divisor).astype(np.float64)
+        for table, divisor in zip(geometry.tables, divisors, strict=True)
+    ]
     uniform = line.scales == "none" or all((factor == factor[0]).all() for factor in factors)
     divisor = float(math.prod(factor[0] for factor in factors))
     held = _held(frame, shape, geometry, [] if uniform else factors)

@@ -88,12 +88,13 @@ def tables(x: DeviceArray, geometry: Geometry, divisors: Sequence[Integers]) -> 
             else:
                 rows.append([n, strides[axis]])
                 roles.append(KEPT)
-    columns = [
-        np.concatenate(each)
-        for each in ([t.lo for t in geometry.tables], [t.count for t in geometry.tables], list(divisors))
+    written = [
+        (*table.at(0, len(table))[:2], table.spread(factor))
+        for table, factor in zip(geometry.tables, divisors, strict=True)
     ]
+    columns = [np.concatenate(each) for each in zip(*written, strict=True)]
     total = math.prod(shape)
-    largest = math.prod(int(table.count.max()) for table in geometry.tables)
+    largest = math.prod(table.most for table in geometry.tables)
     layout = Layout(tuple(roles), False, total >= 2**31)
     return Tables(layout, _upload(layout, rows, columns, []), total, largest)
 

@@ -32,7 +32,7 @@ def _plan(row: Operator, flat: DeviceArray, target: np.dtype[Any]) -> fold.Plan:
     table = adaptive(flat.size, 1)
     geometry = Geometry(flat.shape, (0,), (table,))
     chosen = row.fold(flat.dtype, target)
-    return fold.plan(row.name, chosen, flat, geometry, [table.count], NONE, target)
+    return fold.plan(row.name, chosen, flat, geometry, [table.columns[1]], NONE, target)
 
 
 def bounds(array: DeviceArray) -> tuple[int, int]:
@@ -64,6 +64,6 @@ def cells_filled(y: DeviceArray, geometry: Geometry) -> DeviceArray:
     inverse = geometry.inverse()
     result = y.empty(geometry.shape, y.dtype)
     if result.size:
-        counts = [table.count for table in inverse.tables]
+        counts = [table.columns[1] for table in inverse.tables]
         fold.reduce("max", OPERATORS["max"].fold(y.dtype, y.dtype), y, inverse, counts, NONE, result)
     return result

@@ -100,7 +100,7 @@ def _with_outputs(begins: Integers, edges: Integers) -> tuple[Integers, Integers
 
 def covering(inverse: Axis, first: int, last: int) -> Range:
     """The outputs whose windows cover the inputs `first` to `last`; (0, 0) where there are none."""
-    lo, count = inverse.lo[first:last], inverse.count[first:last]
+    lo, count, _ = inverse.at(first, last)
     lo, count = lo[count > 0], count[count > 0]
     if not lo.size:
         return 0, 0
@@ -111,7 +111,7 @@ def _read(table: Axis, first: int, last: int) -> Range:
     """The inputs that a range of windows covers, of which none may be needed."""
     if first >= last:
         return table.size, 0
-    lo, count = table.lo[first:last], table.count[first:last]
+    lo, count, _ = table.at(first, last)
     return int(lo.min()), int((lo + (count - 1) * table.step).max()) + 1
 
 

@@ -8,7 +8,7 @@ overhang, dilation and divisors are those of the whole call.
 
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -87,7 +87,7 @@ def part_of(job: Job, outputs: Sequence[Range]) -> Part:
         reads[axis] = (start, start + own.size)
         shape[axis] = own.size
         tables.append(own)
-        divisors.append(factor[first:last])
+        divisors.append(table.spread(factor, first, last))
     own_geometry = Geometry(tuple(shape), geometry.axes, tuple(tables))
     kept = own_geometry.output_shape
     part = Job(job.operator, own_geometry, tuple(divisors), _drawing(job, outputs), kept)
@@ -96,16 +96,14 @@ def part_of(job: Job, outputs: Sequence[Range]) -> Part:
 
 def _rows(table: Axis, first: int, last: int) -> tuple[int, Axis]:
     """Where the windows `first` to `last` of a table begin, and their own table from there."""
-    lo, count = table.lo[first:last], table.count[first:last]
+    lo, count, extent = table.at(first, last)
     start = int(lo.min())
     stop = int((lo + (count - 1) * table.step).max()) + 1
     regular = None
     if table.regular:
         window, stride, before = table.regular
         regular = (window, stride, start - (first * stride - before))
-    return start, replace(
-        table, size=stop - start, lo=lo - start, count=count, extent=table.extent[first:last], regular=regular
-    )
+    return start, windows.table(stop - start, lo - start, count, extent, table.step, regular)
 
 
 def draws(job: Job) -> bool:
