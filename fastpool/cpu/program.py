@@ -803,9 +803,8 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     padded = columns.doubles() and wide != inputs
     apart = deep < frame.channels
     direct = frame.converts and columns.pairs() and not apart
-    copied = (
-        padded or (frame.converts and not direct) or apart or (columns.doubles() and source.pitch != width)
-    )
+    converted = frame.converts and not direct and not columns.halves()  # which converts piece by piece
+    copied = padded or converted or apart or (columns.doubles() and source.pitch != width)
     jumps = deep > 1 and axis.stride > 1 and width * rows <= 4 * frame.near  # read out of order, and in cache
     looks = source.where == INPUT and (frame.scans or jumps)
     if looks and not copied and not columns.halves():
@@ -830,8 +829,7 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     if axis.reduced:
         writer.reduce(source, axis.window, columns.outputs, rows, out)
     elif columns.halves():
-        looks, grouped = frame.scans and not copied, frame.grouped
-        halved(writer, source, rows, inputs, unit, out, looks=looks, grouped=grouped)
+        halved(writer, frame, source, rows, inputs, unit, out)
     elif columns.doubles():
         doubled(writer, source, rows, columns, deep, unit, out)
     elif columns.pairs():
@@ -862,17 +860,7 @@ def doubled(
         writer.join(cells, channels, outputs, out.on(i * out.pitch)._replace(pitch=channels))
 
 
-def halved(
-    writer: Writer,
-    source: Span,
-    rows: int,
-    size: int,
-    unit: int,
-    out: Span,
-    *,
-    looks: bool,
-    grouped: bool,
-) -> None:
+def halved(writer: Writer, frame: Frame, source: Span, rows: int, size: int, unit: int, out: Span) -> None:
     """Whole rows: neighbours merge, and their results, until few are left; a piece of the row at a time.
 
     Groups of what keeps no order are reduced before.
@@ -884,12 +872,17 @@ def halved(
             start = piece * PIECE
             one = source.on(start, start * unit)
             length, to = min(PIECE, size - start), found.on(piece)
-            halved(writer, one, rows, length, unit, to, looks=looks, grouped=grouped)
-        halved(writer, found, rows, pieces, 0, out, looks=False, grouped=False)
+            halved(writer, frame, one, rows, length, unit, to)
+        merged = frame._replace(scans=False, converts=False, grouped=False)
+        halved(writer, merged, found, rows, pieces, 0, out)
         return
-    if looks:
+    if frame.converts:
+        taken = writer.temporary("taken", rows * size, size)
+        writer.take(source, taken, size, rows)
+        source = taken._replace(shift=source.shift, bare=True)
+    elif frame.scans:
         writer.look(source, size, rows)
-    if grouped and size % GROUP == 0:
+    if frame.grouped and size % GROUP == 0:
         groups = size // GROUP
         found = writer.temporary("groups", rows * groups, groups)
         writer.reduce(source, GROUP, groups, rows, found)

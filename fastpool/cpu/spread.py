@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, threads
-from ..windows import Geometry, Integers
+from ..windows import Axis, Geometry, Integers
 from . import half
-from .memory import peek, poke, raw, storage, wide_registers
+from .fold import NO_REPEAT, repeated
+from .memory import ahead, apart, peek, pointer, poke, raw, storage, wide_registers
 
 Array = NDArray[Any]
 
@@ -45,32 +46,49 @@ def send_shares(gy: Array, geometry: Geometry, divisors: Sequence[Integers], gx:
 
     `geometry` is the forward one; all arrays are C-contiguous.
     """
-    inverses = geometry.inverse().tables
+    tables = geometry.tables
     planes, channels = _planes(geometry)
-    if planes < 0 or any(table.most > 1 for table in inverses):
+    if planes < 0 or any(table.step > 1 or _overlaps(table) for table in tables):
         return False
-    owners = [np.where(count > 0, lo, -1) for lo, count, _ in (table.at(0, len(table)) for table in inverses)]
-    shares = [
-        table.spread(factor)[owner].astype(np.float64)
-        for table, factor, owner in zip(geometry.tables, divisors, owners, strict=True)
-    ]
     rows, row_divisors = np.zeros(1, np.int64), np.ones(1)
-    for table, owner, share in zip(geometry.tables[:-1], owners, shares, strict=False):
+    for table, factor in zip(tables[:-1], divisors, strict=False):
+        owner, share = _owners(table, factor)
         joined = rows[:, None] * len(table) + owner
         rows = np.where((rows[:, None] < 0) | (owner < 0), -1, joined).reshape(-1)
         row_divisors = np.multiply.outer(row_divisors, share).reshape(-1)
     computed = np.float64 if gx.dtype == np.float64 else np.float32
+    columns = tables[-1]
     arguments = (
         raw(gy).reshape(planes, -1),
         raw(gx).reshape(planes, -1),
-        (rows, owners[-1]),
-        (row_divisors.astype(computed), shares[-1].astype(computed)),
-        len(geometry.tables[-1]) * channels,
-        channels,
+        (rows, row_divisors.astype(computed)),
+        (columns.columns, divisors[-1].astype(computed), columns.repeat or NO_REPEAT),
+        (len(columns), columns.size, channels),
     )
     work = threads.vector_work(gx.size, gx.itemsize)
     threads.run(_expand(storage(gx.dtype)), arguments, planes * rows.size, work)
     return True
+
+
+def _overlaps(table: Axis) -> bool:
+    """Whether a window begins before the one before it has ended."""
+    lo, count, _ = table.columns
+    ends = lo + count
+    if table.repeat:
+        first, period, _, advance = table.repeat
+        last = ends[first + period - 1] - advance
+        if last > lo[first]:
+            return True
+    return bool((ends[:-1] > lo[1:]).any())
+
+
+def _owners(table: Axis, factor: Integers) -> tuple[Integers, NDArray[np.float64]]:
+    """The window that covers each element, -1 where there is none, and its divisor."""
+    lo, count, _ = table.at(0, len(table))
+    owner = np.full(table.size, -1)
+    elements = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - lo, count)
+    owner[elements] = np.repeat(np.arange(len(table)), count)
+    return owner, table.spread(factor)[owner].astype(np.float64)
 
 
 def _planes(geometry: Geometry) -> tuple[int, int]:
@@ -104,31 +122,56 @@ def _scatter() -> Callable[..., None]:
 def _expand(stored: str) -> Callable[..., None]:
     read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
 
-    def walk(gy, gx, owners, divisors, pitch, channels, first, last):
+    def walk(gy, gx, owners, columns, sizes, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
-        rows, columns = owners
-        row_divisors, column_divisors = divisors
-        width = columns.size * channels
+        rows, row_divisors = owners
+        table, divisors, (repeats, period, times, advance) = columns
+        outputs, size, channels = sizes
         for task in range(first, last):
             plane, row = task // rows.size, task % rows.size
-            source, out, at = gy[plane], gx[plane], row * width
-            owner = rows[row]
-            if owner < 0:
-                for j in range(width):
-                    poke(out, at + j, write(0))
-            elif row > 0 and task > first and rows[row - 1] == owner:
-                for j in range(width):
-                    poke(out, at + j, peek(out, at - width + j))
-            else:
-                for column in range(columns.size):
-                    from_, divisor = owner * pitch + columns[column] * channels, column_divisors[column]
-                    if columns[column] < 0:
-                        for c in range(channels):
-                            poke(out, at + column * channels + c, write(0))
-                    else:
-                        for c in range(channels):
-                            share = read(peek(source, from_ + c)) / (divisor * row_divisors[row])
-                            poke(out, at + column * channels + c, write(share))
+            out, owner = ahead(pointer(gx[plane]), row * size * channels), rows[row]
+            if task > first and row > 0 and owner >= 0 and rows[row - 1] == owner:
+                repeat(out, size * channels)
+                continue
+            source, end = ahead(pointer(gy[plane]), owner * outputs * channels), 0
+            for output in range(outputs if owner >= 0 else 0):
+                column, turns = output, 0
+                if output >= repeats:
+                    column, turns = repeated(output, repeats, period, times)
+                begin = table[0, column] + turns * advance
+                fill(ahead(out, end * channels), write(0), (begin - end) * channels)
+                end, divisor = begin + table[1, column], divisors[column] * row_divisors[row]
+                if channels == 1:
+                    share = write(read(peek(source, output)) / divisor)
+                    fill(ahead(out, begin), share, end - begin)
+                else:
+                    own = ahead(source, output * channels)
+                    give(read, write, ahead(out, begin * channels), own, divisor, end - begin, channels)
+            fill(ahead(out, end * channels), write(0), (size - end) * channels)
 
     return jit.kernel(walk, f"expand_{stored}")
+
+
+def fill(out, value, count):
+    """One value everywhere."""
+    apart()
+    for j in range(count):
+        poke(out, j, value)
+
+
+def give(read, write, out, source, divisor, count, channels):
+    """The shares of a window of channels to each of its elements."""
+    apart()
+    for i in range(count):
+        for c in range(channels):
+            poke(out, i * channels + c, write(read(peek(source, c)) / divisor))
+
+
+def repeat(out, size):
+    """The row before once more."""
+    for j in range(size):
+        poke(out, j, peek(out, j - size))
+
+
+jit.register(__name__, forceinline=False)

@@ -38,6 +38,8 @@ Array = NDArray[Any]
 
 TAPS = 25  # largest window
 NONE = np.uint8(255)  # no tap
+NO_TAPS = np.empty(0, np.uint8)
+PIECE = 65_536  # elements of a piece of a row that is longer than two
 BLOCK = 1_000  # elements of a block of phases: of larger ones rows are not written one after the other
 POOLED = (
     20_000  # elements, from which shares at stride 1 are pooled by `lines`: a pass an axis, not one a tap
@@ -56,9 +58,16 @@ class Taps(NamedTuple):
     @classmethod
     def of(cls, table: Axis) -> "Taps":
         """Those of a regular axis."""
+        return cls.between(table, 0, table.size)[0]
+
+    @classmethod
+    def between(cls, table: Axis, first: int, last: int) -> "tuple[Taps, int]":
+        """Those of a range of its elements, and the first of the windows that cover them."""
         window, stride, before = table.regular or (1, 1, 0)
-        at = np.arange(window) * table.step - before
-        return cls(table.size, len(table), stride, at % stride, at // stride)
+        begin = max(0, -(((window - 1) * table.step - first - before) // stride))
+        end = max(begin, min(len(table), (last - 1 + before) // stride + 1))
+        at = np.arange(window) * table.step - before + begin * stride - first
+        return cls(last - first, end - begin, stride, at % stride, at // stride), begin
 
     def cells(self) -> bool:
         """Whether every element is in one window."""
@@ -95,7 +104,69 @@ class Plan(NamedTuple):
         return tuple(reuse.empty((size,), dtype) for size, dtype in self.sizes)
 
 
-def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]) -> Plan | None:
+SINGLE = Taps(1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int64))  # where but one axis is pooled
+
+
+class Piece(NamedTuple):
+    """Elements of a long row, the windows that cover them, and how to send gradients from these to those."""
+
+    elements: slice
+    windows: slice
+    plan: Plan
+
+
+class Pieces(NamedTuple):
+    """Plans for the pieces of long rows, so that lines stay short."""
+
+    pieces: list[Piece]
+    planes: int
+
+    def run(self, gy: Array, taps: Array, gx: Array) -> None:
+        """As `Plan.run`."""
+        arrays = tuple(a.reshape(self.planes, -1) if a.size else None for a in (gy, taps, gx))
+        work = threads.vector_work(gx.size, gx.itemsize)
+        threads.run(self.send, (arrays,), self.planes * len(self.pieces), work)
+
+    def send(self, arrays: tuple[Array | None, ...], first: int, last: int) -> None:
+        """Some of the pieces."""
+        gy, taps, gx = arrays
+        with threads.alone():
+            for number in range(first, last):
+                plane, own = divmod(number, len(self.pieces))
+                elements, covers, plan = self.pieces[own]
+                chosen = NO_TAPS if taps is None else taps[plane, covers]
+                plan.run(gy[plane, covers], chosen, gx[plane, elements])  # type: ignore[index]
+
+
+def _pieces(
+    table: Axis, planes: int, channels: int, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]
+) -> Pieces:
+    """Pieces of whole strides, so that most of them are alike and have one plan."""
+    _, stride, _ = table.regular or (1, 1, 0)
+    length = max(1, PIECE // (channels * stride)) * stride
+    plans: dict[Any, Plan] = {}
+    pieces = []
+    for start in range(0, table.size, length):
+        stop = min(start + length, table.size)
+        own, begin = Taps.between(table, start, stop)
+        end, shares = begin + own.outputs, None
+        if divisors:
+            shares = [table.spread(divisors[0], begin, end)]
+        key = (own[:3], *(part.tobytes() for part in (*own[3:], *(shares or ()))))
+        if key not in plans:
+            plans[key] = (
+                _shares(SINGLE, own, channels, 1, shares, dtype)
+                if shares
+                else _chosen(SINGLE, own, channels, 1, dtype)
+            )
+        elements = slice(start * channels, stop * channels)
+        pieces.append(Piece(elements, slice(begin * channels, end * channels), plans[key]))
+    return Pieces(pieces, planes)
+
+
+def plan(
+    geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtype[Any]
+) -> Plan | Pieces | None:
     """How to send gradients of a dtype to taps, or with `divisors` to share them among all elements.
 
     `geometry` is the forward one. None where windows are large, or not regular.
@@ -107,9 +178,11 @@ def plan(geometry: Geometry, divisors: Sequence[Integers] | None, dtype: np.dtyp
     if divisors and math.prod(steps) == 1 and math.prod(geometry.shape) >= POOLED:
         return None
     channels, planes = math.prod(geometry.shape[last + 1 :]), math.prod(geometry.shape[:first])
+    if len(geometry.axes) == 1 and geometry.tables[0].size * channels > 2 * PIECE:
+        return _pieces(geometry.tables[0], planes, channels, divisors, dtype)
     row, column = Taps.of(geometry.tables[0]), Taps.of(geometry.tables[-1])
     if len(geometry.axes) == 1:
-        row = Taps(1, 1, 1, np.zeros(1, np.int64), np.zeros(1, np.int64))
+        row = SINGLE
     if divisors:
         spread = [table.spread(factor) for table, factor in zip(geometry.tables, divisors, strict=True)]
         return _shares(row, column, channels, planes, spread, dtype)
