@@ -1,5 +1,6 @@
 """The command line, over the public functions: info, pool, pyramid, explain, demo, bench, warmup."""
 
+import functools
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,11 +18,10 @@ from rich.table import Table
 
 import fastpool as fp
 
-from . import bench, jit, kinds, pyramid
+from . import bench, files, jit, kinds, pyramid
 from .operators import OPERATORS
 
-IMAGES = {".png", ".jpg", ".jpeg"}
-TIFFS = {".tif", ".tiff"}
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg")  # that matplotlib writes by itself
 
 app = typer.Typer(
     help="Pooling on arrays: every operator, any axes, exact rules.",
@@ -30,6 +30,41 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
+
+
+def _plainly(extra: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command that says in one line what is wrong with an argument or a file, or which extra it needs."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(*args: Any, **kwargs: Any) -> None:
+            try:
+                command(*args, **kwargs)
+            except ModuleNotFoundError as error:
+                _fail(f"{error}; install what it needs with: pip install 'fastpool[{extra}]'")
+            except BrokenPipeError:
+                raise
+            except (ValueError, TypeError, OSError, MemoryError) as error:
+                _fail(str(error) or type(error).__name__)
+
+        return run
+
+    return decorate
+
+
+def _fail(message: str) -> NoReturn:
+    line = escape(_printable(" ".join(message.split())))
+    Console(stderr=True).print(f"[red]error:[/] {line}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1) from None
+
+
+def _say(message: str) -> None:
+    console.print(_printable(message), markup=False, highlight=False, soft_wrap=True)
+
+
+def _printable(message: str) -> str:
+    """Names of files that are not UTF-8 with escapes."""
+    return message.encode("utf-8", "backslashreplace").decode()
 
 
 @app.command()
@@ -56,6 +91,7 @@ def _cuda_devices() -> str:
 
 
 @app.command(name="pool")
+@_plainly("cli")
 def pool_file(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy, PNG, JPEG or TIFF file.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Where the result goes; its suffix decides.")],
@@ -71,22 +107,26 @@ def pool_file(
         list[str] | None, typer.Option("--param", metavar="NAME=NUMBER", help="Of the operator: q=0.25.")
     ] = None,
 ) -> None:
-    """Pool an array or an image from a file to a file."""
-    try:
-        given: dict[str, Any] = dict(_parameter(text) for text in params or ())
-        x = _read(source)
-        named = _numbers(axes)
-        if named is None and source.suffix.lower() in IMAGES | TIFFS:
-            named = (0, 1)
-        words = padding if not padding[:1].isdigit() else _numbers(padding)
-        y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named, **given)
-        _write(target, y)
-    except (ValueError, TypeError, OSError) as error:
-        _fail(str(error))
-    console.print(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}, written to {target}")
+    """Pool an array or an image from a file to a file.
+
+    Every colour is pooled by itself; mode alone takes the numbers behind an image's palette. Images are
+    turned upright. OUT is written whole, or not at all.
+    """
+    given: dict[str, Any] = dict(_parameter(text) for text in params or ())
+    files.check_output("OUT", target, files.SUFFIXES, source)
+    picture = files.read(source, labels=op == "mode")
+    x, named = picture.array, _numbers(axes)
+    if named is None:
+        named = picture.plane()
+    words = padding if not padding[:1].isdigit() else _numbers(padding)
+    y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named, **given)
+    files.write(target, picture.holding(y))
+    pooled = f", axes {named} of {picture.axes}" if picture.axes else ""
+    _say(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}{pooled}, written to {target}")
 
 
 @app.command(name="pyramid")
+@_plainly("pyramid")
 def write_pyramid(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy or TIFF file, or a Zarr folder.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The OME-Zarr folder to make: x.ome.zarr.")],
@@ -105,17 +145,12 @@ def write_pyramid(
     Every level is exact: cells of level 0, not of the level before. Use mode for labels. Until it is complete
     the result is called OUT.partial; a run that was cut off is started anew by the same command.
     """
-    try:
-        given = {"factor": _numbers(factor), "chunk": _numbers(chunk), "scale": _floats(scale)}
-        with closing(pyramid.read(source, axes)) as image, _dask_progress():
-            shapes = pyramid.write(image, target, op=op, levels=levels, overwrite=overwrite, **given)
-    except ModuleNotFoundError as error:
-        _fail(f"{error}; install what it needs with: pip install 'fastpool[pyramid]'")
-    except (ValueError, TypeError, OSError) as error:
-        _fail(str(error))
+    given = {"factor": _numbers(factor), "chunk": _numbers(chunk), "scale": _floats(scale)}
+    with closing(pyramid.read(source, axes)) as image, _dask_progress():
+        shapes = pyramid.write(image, target, op=op, levels=levels, overwrite=overwrite, **given)
     for number, shape in enumerate(shapes):
-        console.print(f"level {number}: {shape}")
-    console.print(f"{op} of {image.array.dtype}, written to {target}", soft_wrap=True)
+        _say(f"level {number}: {shape}")
+    _say(f"{op} of {image.array.dtype}, axes {image.axes}, written to {target}")
 
 
 @contextmanager
@@ -137,12 +172,8 @@ def _dask_progress() -> Iterator[None]:
             yield
 
 
-def _fail(message: str) -> NoReturn:
-    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    raise typer.Exit(1) from None
-
-
 @app.command()
+@_plainly("cli")
 def explain(
     n: Annotated[int, typer.Argument(metavar="LENGTH", help="Length of the axis.")],
     window: Annotated[int, typer.Option(help="Elements a window covers.")],
@@ -154,12 +185,8 @@ def explain(
     ceil: Annotated[bool, typer.Option("--ceil", help="Round the number of windows up.")] = False,
 ) -> None:
     """Draw the windows along an axis, with what torch, TensorFlow, ONNX and Caffe would give."""
-    try:
-        around = padding if not padding[:1].isdigit() else _numbers(padding)
-        shown = fp.explain(n, window, stride=stride, padding=around, dilation=dilation, ceil_mode=ceil)
-    except (ValueError, TypeError) as error:
-        _fail(str(error))
-    console.print(str(shown), markup=False, highlight=False, soft_wrap=True)
+    around = padding if not padding[:1].isdigit() else _numbers(padding)
+    _say(str(fp.explain(n, window, stride=stride, padding=around, dilation=dilation, ceil_mode=ceil)))
 
 
 def _numbers(text: str | None) -> Any:
@@ -188,41 +215,6 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, float(value) if {".", "e", "n"} & set(value.lower()) else int(value)
     except ValueError:
         raise ValueError(f"expected NAME=NUMBER, got {text!r}") from None
-
-
-def _read(path: Path) -> NDArray[Any]:
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-        return array
-    if suffix in IMAGES:
-        from PIL import Image  # noqa: PLC0415  (an extra)
-
-        with Image.open(path) as image:
-            return np.asarray(image)
-    if suffix in TIFFS:
-        import tifffile  # noqa: PLC0415  (an extra)
-
-        return np.asarray(tifffile.imread(path))
-    raise ValueError(f"IN must end in .npy, .png, .jpg, .jpeg, .tif or .tiff, got {path.name!r}")
-
-
-def _write(path: Path, array: NDArray[Any]) -> None:
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        np.save(path, array)
-    elif suffix in IMAGES:
-        from PIL import Image  # noqa: PLC0415  (an extra)
-
-        if array.dtype != np.uint8:
-            raise ValueError(f"a {suffix} file holds uint8, the result is {array.dtype}: use .npy or .tif")
-        Image.fromarray(array).save(path)
-    elif suffix in TIFFS:
-        import tifffile  # noqa: PLC0415  (an extra)
-
-        tifffile.imwrite(path, array)
-    else:
-        raise ValueError(f"OUT must end in .npy, .png, .jpg, .jpeg, .tif or .tiff, got {path.name!r}")
 
 
 SHOWN: dict[str, dict[str, Any]] = {"quantile": {"q": 0.25}, "stochastic": {"rng": 0}}  # with parameters
@@ -263,6 +255,7 @@ NUMPY: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 @app.command()
+@_plainly("cli")
 def demo(
     image: Annotated[Path | None, typer.Option(help="A photograph; by default scikit-image's.")] = None,
     output: Annotated[Path, typer.Option(help="The picture of the results.")] = Path("fastpool-demo.png"),
@@ -270,6 +263,7 @@ def demo(
     repeat: Annotated[int, typer.Option(help="Timed calls an operator; the best counts.", min=1)] = 7,
 ) -> None:
     """Pool a photograph with every operator: a table of speeds, and one picture of the results."""
+    _check_picture("--output", output, image)
     x = _photograph(image)
     table = Table(title=f"{x.shape} {x.dtype}, window {window}x{window}, {fp.get_num_threads()} threads")
     for heading in ("operator", "output shape", "ms", "GB/s", "times faster than NumPy"):
@@ -288,7 +282,14 @@ def demo(
             progress.advance(task)
     console.print(table)
     _draw(x, results, output)
-    console.print(f"picture written to {output}")
+    _say(f"picture written to {output}")
+
+
+def _check_picture(name: str, path: Path, *inputs: Path | None) -> None:
+    """Refuse, before the work, a picture that could not be written after it."""
+    import matplotlib as mpl  # noqa: F401, PLC0415  (an extra)
+
+    files.check_output(name, path, PICTURES, *inputs)
 
 
 def _progress() -> Progress:
@@ -303,8 +304,8 @@ def _photograph(path: Path | None) -> NDArray[np.float32]:
 
         photograph: NDArray[Any] = data.astronaut()
     else:
-        photograph = _read(path)
-    if photograph.ndim not in (2, 3) or photograph.dtype != np.uint8:
+        photograph = files.read(path).array
+    if photograph.dtype != np.uint8 or (photograph.ndim, *photograph.shape[2:]) not in {(2,), (3, 3), (3, 4)}:
         raise typer.BadParameter(f"expected an 8-bit image, got {photograph.shape} of {photograph.dtype}")
     floats: NDArray[np.float32] = photograph.astype(np.float32)
     return floats / np.float32(255)
@@ -345,6 +346,7 @@ def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> No
 
 
 @app.command(name="bench")
+@_plainly("bench")
 def run_bench(
     only: Annotated[
         str, typer.Option(metavar="SUBSTRING", help="Time the workloads with this in their name.")
@@ -370,6 +372,10 @@ def run_bench(
     """
     if device not in ("cpu", "cuda"):
         raise typer.BadParameter(f"cpu or cuda, not {device!r}", param_hint="--device")
+    if json:
+        files.check_output("--json", json)
+    if chart:
+        _check_picture("--chart", chart)
     if device == "cuda":
         _bench_cuda(only, repeat, json, chart, small=small)
         return

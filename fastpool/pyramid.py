@@ -5,8 +5,10 @@ modes and medians are those of all elements. The extras (dask, zarr, tifffile) a
 used.
 """
 
+import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,17 +16,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import api, checks, threads
+from . import api, checks, files, threads
 
 OPERATORS = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
 NESTED = ("max", "min")  # the same from the level before as from level 0
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
-OF_TIFF = {"S": "c", "Q": "z", "I": "z"}  # samples; axes without a name
+OF_TIFF = str.maketrans("sqi", "czz")  # samples; axes without a name
 CHUNK = {2: 1024, 3: 128}  # side of a chunk of a level, by the number of spatial axes
 BLOCK_BYTES = 2**25  # of level 0 that a task reads
 LONE_CELLS = 16  # a cell by itself takes the time of that many among all
 SMALLEST = 256  # levels are added until no side is longer
+FEW = 4  # an axis as short as this may be one of colours
+# What zarr has in the folder of a pyramid, with what it leaves when it is killed.
+WRITTEN = re.compile(r"zarr\.json|\d+(/zarr\.json|/c(/\d+)*)?|([\w/]*/)?\w+\.[0-9a-f]{32}\.partial")
 
 
 def _nothing() -> None:
@@ -44,24 +49,38 @@ class Image(NamedTuple):
         What it can be read in without reading anything twice.
     close : callable
         For when it has been read.
+    path : Path or None
+        The file or folder.
+    palette : bool
+        Whether its values are numbers of colours, so that only modes of them mean anything.
     """
 
     array: Any
     axes: str
     chunks: tuple[int, ...]
     close: Callable[[], None] = _nothing
+    path: Path | None = None
+    palette: bool = False
 
 
-class Mapped:
-    """An uncompressed file, mapped into memory for as long as a slice is copied from it, no longer."""
+class Slices:
+    """An array in a file, of which slices are read; one that is damaged is a ValueError.
 
-    def __init__(self, open_file: Callable[..., Any], *arguments: Any) -> None:
-        self.open_file, self.arguments = open_file, arguments
-        mapped = open_file(*arguments)
-        self.shape, self.dtype, self.ndim = mapped.shape, mapped.dtype, mapped.ndim
+    A memory map lives for as long as a slice is copied from it, no longer.
+    """
+
+    def __init__(self, path: Path, opened: Callable[..., Any], *arguments: Any) -> None:
+        self.path, self.opened, self.arguments = path, opened, arguments
+        array = opened(*arguments)
+        self.shape, self.dtype, self.ndim = tuple(array.shape), array.dtype, len(array.shape)
 
     def __getitem__(self, place: Any) -> Any:
-        return np.array(self.open_file(*self.arguments)[place])
+        with files.guarded("read", self.path):
+            return np.array(self.opened(*self.arguments)[place])
+
+
+def _itself(array: Any) -> Any:
+    return array
 
 
 # Reading -------------------------------------------------------------------------------------------------
@@ -76,30 +95,39 @@ def read(path: Path, axes: str | None = None) -> Image:
         ``.npy``, ``.tif``, ``.tiff``, or a Zarr array, or an OME-Zarr image, whose first level is taken.
     axes : str, optional
         Letters of ``tczyx``, in the file's order; by default what the file says, else ``zyx`` and the like.
+        Three and more axes without names must be named where the last one, or the first of three, is as
+        short as an axis of colours.
 
     Raises
     ------
     ValueError
-        For other files, and axes that do not fit.
+        For other files, damaged ones, and axes that do not fit.
+    OSError
+        Where it cannot be opened.
     """
-    path = Path(path)
+    path = files.local("IN", path)
     suffix = path.suffix.lower()
-    if suffix == ".npy":
-        array: Any = Mapped(_map_npy, path)
-        image = Image(array, "", (1,) * array.ndim)
-    elif suffix in {".tif", ".tiff"}:
-        image = _read_tiff(path)
-    elif path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
-        image = _read_zarr(path)
+    if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup")):
+        opened = _read_zarr
+    elif suffix in READERS:
+        files.check_input(path)
+        opened = READERS[suffix]
     else:
         raise ValueError(
             f"IN must be a .npy, .tif or .tiff file or a Zarr folder that exists, got {str(path)!r}"
         )
-    return image._replace(axes=_checked_axes(axes or image.axes, len(image.array.shape)))
+    with files.guarded("read", path):
+        image = opened(path)
+    try:
+        return image._replace(axes=_checked_axes(axes or image.axes, image.array.shape), path=path)
+    except BaseException:
+        image.close()
+        raise
 
 
-def _map_npy(path: Path) -> Any:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _read_npy(path: Path) -> Image:
+    array = Slices(path, files.map_npy, path)
+    return Image(array, "", (1,) * array.ndim)
 
 
 def _map_tiff(path: Path, shape: tuple[int, ...], dtype: str, offset: int) -> Any:
@@ -109,38 +137,59 @@ def _map_tiff(path: Path, shape: tuple[int, ...], dtype: str, offset: int) -> An
 def _read_tiff(path: Path) -> Image:
     import tifffile  # noqa: PLC0415 - an extra
 
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        axes = "".join(OF_TIFF.get(letter, letter.lower()) for letter in series.axes)
-        if series.dataoffset is not None:
-            dtype = series.dtype.newbyteorder(file.byteorder).str
-            array: Any = Mapped(_map_tiff, path, series.shape, dtype, series.dataoffset)
-            return Image(array, axes, (1,) * len(series.shape))
+    with files.open_tiff(path) as series:
+        if (orientation := series.keyframe.tags.valueof(274, 1)) != 1:
+            raise ValueError(f"it is stored turned or mirrored (orientation {orientation}): turn it first")
+        shape, place, palette = series.shape, series.dataoffset, series.keyframe.photometric.name == "PALETTE"
+        axes = "" if files.unnamed(series.axes) else series.axes.lower().translate(OF_TIFF)
+        if place is not None:
+            dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder).str
+            array = Slices(path, _map_tiff, path, shape, dtype, place)
+            return Image(array, axes, (1,) * len(shape), palette=palette)
+        number = series.parent.series.index(series)
     import zarr  # noqa: PLC0415 - an extra
 
-    store: Any = tifffile.imread(path, aszarr=True, series=0, level=0)
-    array = zarr.open_array(store, mode="r")
-    return Image(array, axes, array.chunks, store.close)
+    store: Any = tifffile.imread(path, aszarr=True, series=number, level=0)
+    try:
+        found = zarr.open_array(store, mode="r")
+    except BaseException:
+        store.close()
+        raise
+    return Image(Slices(path, _itself, found), axes, found.chunks, store.close, palette=palette)
 
 
 def _read_zarr(path: Path) -> Image:
     import zarr  # noqa: PLC0415 - an extra
 
     found: Any = zarr.open(path, mode="r")
-    axes = ""
     if isinstance(found, zarr.Group):
         ome = found.attrs.get("ome", found.attrs)
         if "multiscales" not in ome:
-            raise ValueError(f"IN must be a Zarr array or an OME-Zarr image, got a group: {str(path)!r}")
+            raise ValueError("it must be a Zarr array or an OME-Zarr image, not another group")
         first: Any = ome["multiscales"][0]
         axes = "".join(axis["name"] for axis in first["axes"])
         found = found[first["datasets"][0]["path"]]
-    return Image(found, axes, getattr(found, "shards", None) or found.chunks)
+    else:
+        names = getattr(found.metadata, "dimension_names", None) or ()
+        axes = "".join(names) if all(names) else ""
+    chunks = getattr(found, "shards", None) or found.chunks
+    return Image(Slices(path, _itself, found), axes, chunks)
 
 
-def _checked_axes(axes: str, ndim: int) -> str:
+READERS = {".npy": _read_npy, **dict.fromkeys(files.TIFFS, _read_tiff)}
+
+
+def _checked_axes(axes: str, shape: Sequence[int]) -> str:
+    ndim = len(shape)
     if not axes and ndim not in BY_NUMBER:
         raise ValueError(f"IN must have 1 to 5 axes, got {ndim}")
+    if not axes and ndim > 2 and (shape[-1] <= FEW or (ndim == 3 and shape[0] <= FEW)):
+        last, first = BY_NUMBER[ndim - 1] + "c", BY_NUMBER[ndim]
+        other = last if shape[-1] <= FEW else "cyx"
+        raise ValueError(
+            f"IN has the shape {tuple(shape)} and no names of its axes, which may be {other} (with colours "
+            f"or channels) or {first}: say axes {other} or axes {first}"
+        )
     axes = axes or BY_NUMBER[ndim]
     if len(axes) != ndim or len(set(axes)) < ndim or not set(axes) <= set(TYPES) or "x" not in axes:
         raise ValueError(
@@ -178,7 +227,8 @@ def write(
         What a cell becomes. Means of integers are rounded half up; modes, for labels, take the smallest of
         ties. All are exact at every level.
     levels : int, optional
-        With level 0; by default until no side is longer than 256.
+        With level 0; by default until no side is longer than 256, at most until no level is smaller than the
+        one before.
     factor : int or sequence of int
         From level to level; one for all spatial axes, or one for each of them.
     chunk : int or sequence of int, optional
@@ -186,22 +236,34 @@ def write(
     scale : sequence of float, optional
         Size of an element of level 0 along each axis.
     overwrite : bool
-        Replace what is at `target`, once the result is complete.
+        Replace the pyramid at `target`, once the result is complete. Only what this function wrote, with
+        nothing else in it, is ever removed.
 
     Raises
     ------
     TypeError, ValueError
         For arguments that do not fit, and a dtype that the operator does not take.
     FileExistsError
-        Where `target` exists.
+        Where `target` exists, or anything else is in the way.
+    FileNotFoundError, PermissionError
+        Where the folder of `target` does not exist or cannot be written to.
     """
     import dask.array as da  # noqa: PLC0415 - an extra
 
+    files.check_folder("OUT", target)
     target = Path(target)
+    partial = target.with_name(f"{target.name}.partial")
     if op not in OPERATORS:
         raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"OUT exists: {target}; say overwrite to replace it")
+    if np.dtype(source.array.dtype).kind not in "biuf":
+        raise TypeError(f"IN must hold numbers, got {source.array.dtype}")
+    if source.palette and op != "mode":
+        raise ValueError(f"IN has a palette: its values are numbers of colours, of which {op} means nothing")
+    if source.path is not None and _overlap(source.path, target):
+        raise ValueError(f"OUT must not be IN, lie in it or hold it, got {str(target)!r}")
+    if os.path.lexists(target) and not overwrite:
+        raise FileExistsError(f"OUT exists: {str(target)!r}; say overwrite to replace it")
+    _check_own(target, partial)
     axes = "".join(letter for letter in TYPES if letter in source.axes)
     spatial = [axis for axis, letter in enumerate(axes) if TYPES[letter] == "space"]
     order = [source.axes.index(letter) for letter in axes]
@@ -209,26 +271,67 @@ def write(
     if math.prod(shape) == 0:
         raise ValueError(f"IN must not be empty, got the shape {shape}")
     steps = _spread("factor", factor, spatial, len(shape))
-    sides = _spread("chunk", chunk or CHUNK[max(2, len(spatial))], spatial, len(shape))
+    longest = max(2, *(shape[axis] for axis in spatial))
+    if max(steps) > longest:
+        raise ValueError(f"factor must be at most the longest side, {longest}, got {factor}")
+    sides = _spread("chunk", CHUNK[max(2, len(spatial))] if chunk is None else chunk, spatial, len(shape))
     sizes = _scale(scale, len(shape))
-    count = checks.integer("levels", levels, minimum=1) if levels is not None else _levels(shape, steps)
+    count = _levels(shape, steps, SMALLEST)
+    if levels is not None:
+        count, most = checks.integer("levels", levels, minimum=1), _levels(shape, steps, 1)
+        if count > most:
+            raise ValueError(f"levels must be at most {most} for the shape {shape}, got {count}")
     chunks = tuple(min(side, n) for side, n in zip(sides, shape, strict=True))
     blocks = _blocks(source, order, shape, chunks, [step ** (count - 1) for step in steps])
     own = tuple(blocks[order.index(axis)] for axis in range(len(shape)))
     x = da.from_array(source.array, chunks=own, asarray=True, name=False).transpose(order)
     pyramid = _reduce(x, op, steps, spatial, count)
     attributes = _metadata(target, axes, op, steps, sizes, count)
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    _remove(partial)
+    partial.mkdir()
     try:
         _store(partial, pyramid, attributes, axes, chunks)
+        _remove(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    if target.exists():
-        shutil.rmtree(target)
     os.replace(partial, target)
     return [level.shape for level in pyramid]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether they are one file or folder, by whatever names, or one lies in the other."""
+    parts = [Path(os.path.realpath(path)) for path in (one, other)]
+    return any(a == b or a in b.parents for a, b in (parts, reversed(parts))) or (
+        other.exists() and os.path.samefile(one, other)
+    )
+
+
+def _check_own(*paths: Path) -> None:
+    """Refuse to remove what `write` did not write: every file in it, as its attributes say."""
+    for path in paths:
+        if os.path.lexists(path) and not _is_own(path):
+            raise FileExistsError(f"{str(path)!r} is not, or not only, what fastpool wrote: move it away")
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        image = json.loads((path / "zarr.json").read_bytes())["attributes"]["ome"]["multiscales"][0]
+        if path.is_symlink() or not image["metadata"]["method"].startswith("fastpool."):
+            return False
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return False
+    for folder, folders, names in os.walk(path):
+        for each in (Path(folder, name) for name in folders + names):
+            if each.is_symlink() or not WRITTEN.fullmatch(each.relative_to(path).as_posix()):
+                return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    _check_own(path)
+    if path.exists():
+        shutil.rmtree(path)
 
 
 def _spread(name: str, value: Any, spatial: Sequence[int], ndim: int) -> tuple[int, ...]:
@@ -245,10 +348,13 @@ def _scale(scale: Sequence[float] | None, ndim: int) -> tuple[float, ...]:
     return sizes
 
 
-def _levels(shape: Sequence[int], steps: Sequence[int]) -> int:
-    """Until no side that shrinks is longer than `SMALLEST`."""
-    needed = (math.log(n / SMALLEST, step) for n, step in zip(shape, steps, strict=True) if step > 1)
-    return 1 + max(0, *(math.ceil(each - 1e-9) for each in (0.0, *needed)))
+def _levels(shape: Sequence[int], steps: Sequence[int], smallest: int) -> int:
+    """Until no side that shrinks is longer than `smallest`."""
+    count, sides = 1, list(shape)
+    while any(n > smallest and step > 1 for n, step in zip(sides, steps, strict=True)):
+        sides = [-(-n // step) for n, step in zip(sides, steps, strict=True)]
+        count += 1
+    return count
 
 
 def _blocks(

@@ -80,7 +80,12 @@ def test_pool_images(tmp_path, suffix):
         ("x.npy", "y.npy", ("--op", "mean"), "op must be one of max, min, avg"),
         ("x.npy", "y.npy", ("--window", "two"), "expected an integer"),
         ("x.npy", "y.npy", ("--padding", "smae"), "padding must be"),
-        ("x.npy", "y.png", (), "holds uint8, the result is float64"),
+        (
+            "x.npy",
+            "y.png",
+            (),
+            "PNG holds grey or colours of uint8, or grey of uint16 or bool; the result is float64",
+        ),
         ("x.npy", "y.gif", (), "OUT must end in .npy"),
         ("x.gif", "y.npy", (), "IN must end in .npy"),
         ("absent.npy", "y.npy", (), "No such file"),

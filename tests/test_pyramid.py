@@ -25,6 +25,15 @@ def run(*words):
     return CliRunner().invoke(app, ["pyramid", *map(str, words)])
 
 
+def refused(result, message):
+    """One line, no traceback."""
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+
+
 @pytest.fixture
 def volume(rng):
     return rng.integers(0, 256, (20, 130, 147)).astype(np.uint8)
@@ -176,7 +185,12 @@ def test_a_killed_process_leaves_no_finished_name(rng, tmp_path):
         (("x.npy", "--op", "best"), "op must be one of mean, max, min, mode, median"),
         (("x.npy", "--factor", "0"), "factor must be at least 1"),
         (("x.npy", "--factor", "2,2,2"), "factor must have one entry for each of 2"),
+        (("x.npy", "--factor", "9" * 400), "factor must be at most the longest side, 400"),
         (("x.npy", "--levels", "0"), "levels must be at least 1"),
+        (("x.npy", "--levels", "11"), "levels must be at most 10 for the shape (400, 400)"),
+        (("x.npy", "--levels", "2", "--factor", "1"), "levels must be at most 1"),
+        (("x.npy", "--chunk", "0"), "chunk must be at least 1"),
+        (("s3://bucket/x.zarr",), "IN must be a file or folder of this machine, not a URL"),
         (("x.npy", "--axes", "xx"), "axes must be different letters of tczyx"),
         (("x.npy", "--scale", "1,0"), "scale must have a number above 0 for each of 2 axes"),
         (("x.npy", "--scale", "a"), "expected numbers"),
@@ -189,11 +203,136 @@ def test_a_killed_process_leaves_no_finished_name(rng, tmp_path):
 def test_errors_are_one_line_and_leave_nothing(tmp_path, words, message):
     np.save(tmp_path / "x.npy", np.zeros((400, 400)))
     np.save(tmp_path / "empty.npy", np.zeros((0, 4)))
-    result = run(tmp_path / words[0], tmp_path / "y.zarr", *words[1:])
-    assert result.exit_code == 1
-    assert message in result.stderr
-    assert "Traceback" not in result.output
+    source = words[0] if ":" in words[0] else tmp_path / words[0]
+    refused(run(source, tmp_path / "y.zarr", *words[1:]), message)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["empty.npy", "x.npy"]
+
+
+def tree(path):
+    return {str(each): each.lstat().st_mtime_ns for each in sorted(path.rglob("*"))}
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("s3://bucket/y.zarr", "OUT must be a file or folder of this machine, not a URL"),
+        ("no/where.zarr", "OUT must lie in a folder that exists"),
+        ("x.npy", "OUT must not be IN, lie in it or hold it"),
+        ("link.npy", "OUT must not be IN, lie in it or hold it"),
+        ("holds", "OUT must not be IN, lie in it or hold it"),
+        ("mine", "not only, what fastpool wrote"),
+        ("empty", "not only, what fastpool wrote"),
+        ("notes.txt", "not only, what fastpool wrote"),
+        ("other.zarr", "not only, what fastpool wrote"),
+        ("labelled.zarr", "not only, what fastpool wrote"),
+        ("noted.zarr", "not only, what fastpool wrote"),
+        ("linked.zarr", "not only, what fastpool wrote"),
+        ("hollow.zarr", "not only, what fastpool wrote"),
+        ("dangling.zarr", "not only, what fastpool wrote"),
+        ("new.zarr", "new.zarr.partial' is not, or not only, what fastpool wrote"),
+        ("newer.zarr", "newer.zarr.partial' is not, or not only, what fastpool wrote"),
+    ],
+)
+def test_overwrite_removes_only_what_fastpool_wrote(tmp_path, monkeypatch, out, message):
+    monkeypatch.chdir(tmp_path)
+    x = np.zeros((40, 40), np.uint8)
+    np.save("x.npy", x)
+    os.symlink("x.npy", "link.npy")
+    for folder in ("holds", "mine", "empty", "new.zarr.partial", "hollow.zarr"):
+        os.mkdir(folder)
+    np.save("holds/x.npy", x)
+    for file in ("mine/thesis.txt", "notes.txt", "newer.zarr.partial", "hollow.zarr/zarr.json"):
+        (tmp_path / file).write_text('{"attributes": []}')
+    zarr.create_array("other.zarr", data=x)
+    for name in ("labelled.zarr", "noted.zarr", "real.zarr"):
+        write(x, tmp_path / name)
+    (tmp_path / "labelled.zarr" / "labels").mkdir()
+    (tmp_path / "noted.zarr" / "0" / "notes").write_text("keep")
+    os.symlink("real.zarr", "linked.zarr")
+    os.symlink("absent", "dangling.zarr")
+    before = tree(tmp_path)
+    source = "holds/x.npy" if out == "holds" else "x.npy"
+    refused(run(source, out, "--overwrite"), message)
+    assert tree(tmp_path) == before
+    assert run("x.npy", "real.zarr", "--overwrite").exit_code == 0
+
+
+def test_a_pyramid_is_not_written_over_its_source(volume, tmp_path):
+    path = tmp_path / "x.zarr"
+    write(volume, path, levels=2)
+    before = tree(tmp_path)
+    for source, target in ((path, path), (path / "0", path), (path, path / "y.zarr"), (path, tmp_path)):
+        refused(run(source, target, "--overwrite"), "OUT must not be IN, lie in it or hold it")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("shape", "readings"),
+    [((40, 60, 3), ("yxc", "zyx")), ((3, 40, 60), ("cyx", "zyx")), ((9, 40, 60, 3), ("zyxc", "czyx"))],
+)
+@pytest.mark.parametrize("kind", ["npy", "zarr", "tif"])
+def test_axes_that_may_be_colours_must_be_said(rng, tmp_path, shape, readings, kind):
+    x, source = rng.integers(0, 256, shape).astype(np.uint8), tmp_path / f"x.{kind}"
+    if kind == "npy":
+        np.save(source, x)
+    elif kind == "zarr":
+        zarr.create_array(source, data=x)
+    else:
+        tifffile.imwrite(source, x, photometric="minisblack")
+    refused(run(source, tmp_path / "y.zarr"), "say axes {} or axes {}".format(*readings))
+    for axes in readings:
+        order = [axes.index(letter) for letter in "czyx" if letter in axes]
+        result = run(source, tmp_path / "y.zarr", "--axes", axes, "--levels", 2, "--overwrite")
+        assert result.exit_code == 0, result.stderr
+        y = zarr.open_array(tmp_path / "y.zarr" / "1", mode="r")[:]
+        spatial = sum(letter in "zyx" for letter in axes)
+        np.testing.assert_array_equal(y, fp.avg_pool(x.transpose(order), (2,) * spatial, ceil_mode=True))
+
+
+def test_names_of_axes_in_zarr(rng, tmp_path):
+    x = rng.integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    zarr.create_array(tmp_path / "x.zarr", data=x, dimension_names=["y", "x", "c"])
+    assert run(tmp_path / "x.zarr", tmp_path / "y.zarr", "--levels", 2).exit_code == 0
+    assert zarr.open_array(tmp_path / "y.zarr" / "1", mode="r").shape == (3, 20, 30)
+
+
+def test_palettes_and_turned_images(rng, tmp_path):
+    x = rng.integers(0, 4, (40, 60)).astype(np.uint8)
+    table = np.zeros((3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", x, photometric="palette", colormap=table)
+    refused(run(tmp_path / "x.tif", tmp_path / "y.zarr"), "IN has a palette")
+    assert run(tmp_path / "x.tif", tmp_path / "y.zarr", "--op", "mode", "--levels", 2).exit_code == 0
+    np.testing.assert_array_equal(
+        zarr.open_array(tmp_path / "y.zarr" / "1", mode="r")[:], fp.mode_pool(x, (2, 2))
+    )
+    tifffile.imwrite(tmp_path / "t.tif", x, photometric="minisblack", extratags=[(274, 3, 1, 6, True)])
+    refused(run(tmp_path / "t.tif", tmp_path / "z.zarr"), "stored turned or mirrored")
+
+
+@pytest.mark.parametrize("kind", ["chunk", "group", "text", "tif"])
+def test_damage_is_one_line_and_leaves_nothing(volume, tmp_path, kind):
+    source = tmp_path / "x.zarr"
+    write(volume, source, levels=2, chunk=64)
+    if kind == "chunk":
+        (source / "0" / "c" / "0" / "1" / "1").write_bytes(b"junk")
+    elif kind == "group":
+        (source / "zarr.json").write_text(
+            '{"zarr_format": 3, "node_type": "group", "attributes": {"ome": 3}}'
+        )
+    elif kind == "text":
+        (source / "zarr.json").write_text("{")
+    else:
+        source = tmp_path / "x.tif"
+        tifffile.imwrite(
+            source, volume, compression="zlib", photometric="minisblack", metadata={"axes": "ZYX"}
+        )
+        data = bytearray(source.read_bytes())
+        data[len(data) // 2] ^= 255
+        source.write_bytes(data)
+    before = sorted(each.name for each in tmp_path.iterdir())
+    message = "decompressing" if kind == "tif" else f"cannot read {str(source)!r}"
+    refused(run(source, tmp_path / "y.zarr"), message)
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
 
 
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
