@@ -138,12 +138,13 @@ def write_pyramid(
     axes: Annotated[str | None, typer.Option(help="Of IN, letters of tczyx; by default its own.")] = None,
     chunk: Annotated[str | None, typer.Option(help="Sides of the chunks of OUT, in space.")] = None,
     scale: Annotated[str | None, typer.Option(help="Size of an element along each axis of OUT.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT once all is written.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a pyramid of fastpool's once all is written.")] = False,
 ) -> None:
     """Write an image or volume that need not fit memory as a multi-scale OME-Zarr 0.5 image.
 
     Every level is exact: cells of level 0, not of the level before. Use mode for labels. Until it is complete
-    the result is called OUT.partial; a run that was cut off is started anew by the same command.
+    the result is called OUT.partial; a run that was cut off is started anew by the same command. Only what
+    fastpool wrote is ever removed.
     """
     given = {"factor": _numbers(factor), "chunk": _numbers(chunk), "scale": _floats(scale)}
     with closing(pyramid.read(source, axes)) as image, _dask_progress():
