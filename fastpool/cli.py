@@ -138,7 +138,9 @@ def write_pyramid(
     axes: Annotated[str | None, typer.Option(help="Of IN, letters of tczyx; by default its own.")] = None,
     chunk: Annotated[str | None, typer.Option(help="Sides of the chunks of OUT, in space.")] = None,
     scale: Annotated[str | None, typer.Option(help="Size of an element along each axis of OUT.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a pyramid of fastpool's once all is written.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a pyramid of fastpool's once all is written.")
+    ] = False,
 ) -> None:
     """Write an image or volume that need not fit memory as a multi-scale OME-Zarr 0.5 image.
 

@@ -23,6 +23,7 @@ SUFFIXES = (".npy", *IMAGES, *TIFFS)
 URL = re.compile(r"[A-Za-z][\w+.-]+:(:|[/\\])")  # longer than a drive's letter
 ASIDE = {"Thumbnail", "Label", "Macro", "Map"}  # what scanners of slides put beside the image
 DOUBTS = re.compile("shape|missing|expected|incomplete|index|offset", re.IGNORECASE)  # tifffile on data
+FEW = 4  # an axis without a name, as short as this, may be one of colours
 BOMB_BYTES, BOMB_RATIO = 2**32, 1000  # a file this small does not hold that much
 HOLDS = {
     "PNG": "grey or colours of uint8, or grey of uint16 or bool",
@@ -60,7 +61,7 @@ class Picture(NamedTuple):
         shape, last = self.array.shape, self.array.ndim - 1
         if "Y" not in self.axes or "X" not in self.axes:
             raise ValueError(f"IN names no rows and columns but {self.axes!r}, of shape {shape}: say axes")
-        if unnamed(self.axes) and last > 1 and shape[-1] <= 4:
+        if unnamed(self.axes) and last > 1 and shape[-1] <= FEW:
             raise ValueError(
                 f"IN has the shape {shape} and no names of its axes: say axes {last - 2},{last - 1} if the "
                 f"last one holds colours, axes {last - 1},{last} if it holds columns"
@@ -290,7 +291,7 @@ def _read_tiff(path: Path, labels: bool) -> Picture:
             if labels:
                 colours, palette = "minisblack", table if table.dtype == np.uint8 else None
             else:
-                array, axes, colours = table[array], axes + "S", "rgb"
+                array, axes, colours = np.take(table, array, 0), axes + "S", "rgb"
         orientation = page.tags.valueof(274, 1)
         if orientation != 1:
             array = _upright(array, orientation, axes.index("Y"), axes.index("X"))

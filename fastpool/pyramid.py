@@ -27,7 +27,6 @@ CHUNK = {2: 1024, 3: 128}  # side of a chunk of a level, by the number of spatia
 BLOCK_BYTES = 2**25  # of level 0 that a task reads
 LONE_CELLS = 16  # a cell by itself takes the time of that many among all
 SMALLEST = 256  # levels are added until no side is longer
-FEW = 4  # an axis as short as this may be one of colours
 # What zarr has in the folder of a pyramid, with what it leaves when it is killed.
 WRITTEN = re.compile(r"zarr\.json|\d+(/zarr\.json|/c(/\d+)*)?|([\w/]*/)?\w+\.[0-9a-f]{32}\.partial")
 
@@ -183,9 +182,9 @@ def _checked_axes(axes: str, shape: Sequence[int]) -> str:
     ndim = len(shape)
     if not axes and ndim not in BY_NUMBER:
         raise ValueError(f"IN must have 1 to 5 axes, got {ndim}")
-    if not axes and ndim > 2 and (shape[-1] <= FEW or (ndim == 3 and shape[0] <= FEW)):
+    if not axes and ndim > 2 and (shape[-1] <= files.FEW or (ndim == 3 and shape[0] <= files.FEW)):
         last, first = BY_NUMBER[ndim - 1] + "c", BY_NUMBER[ndim]
-        other = last if shape[-1] <= FEW else "cyx"
+        other = last if shape[-1] <= files.FEW else "cyx"
         raise ValueError(
             f"IN has the shape {tuple(shape)} and no names of its axes, which may be {other} (with colours "
             f"or channels) or {first}: say axes {other} or axes {first}"
@@ -250,8 +249,7 @@ def write(
     """
     import dask.array as da  # noqa: PLC0415 - an extra
 
-    files.check_folder("OUT", target)
-    target = Path(target)
+    target = files.local("OUT", target)
     partial = target.with_name(f"{target.name}.partial")
     if op not in OPERATORS:
         raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
@@ -259,11 +257,7 @@ def write(
         raise TypeError(f"IN must hold numbers, got {source.array.dtype}")
     if source.palette and op != "mode":
         raise ValueError(f"IN has a palette: its values are numbers of colours, of which {op} means nothing")
-    if source.path is not None and _overlap(source.path, target):
-        raise ValueError(f"OUT must not be IN, lie in it or hold it, got {str(target)!r}")
-    if os.path.lexists(target) and not overwrite:
-        raise FileExistsError(f"OUT exists: {str(target)!r}; say overwrite to replace it")
-    _check_own(target, partial)
+    _check_target(source, target, partial, overwrite)
     axes = "".join(letter for letter in TYPES if letter in source.axes)
     spatial = [axis for axis, letter in enumerate(axes) if TYPES[letter] == "space"]
     order = [source.axes.index(letter) for letter in axes]
@@ -287,16 +281,30 @@ def write(
     x = da.from_array(source.array, chunks=own, asarray=True, name=False).transpose(order)
     pyramid = _reduce(x, op, steps, spatial, count)
     attributes = _metadata(target, axes, op, steps, sizes, count)
-    _remove(partial)
+    _check_own(partial)
+    if partial.exists():
+        shutil.rmtree(partial)
     partial.mkdir()
     try:
         _store(partial, pyramid, attributes, axes, chunks)
-        _remove(target)
+        _check_own(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    if target.exists():
+        shutil.rmtree(target)
     os.replace(partial, target)
     return [level.shape for level in pyramid]
+
+
+def _check_target(source: Image, target: Path, partial: Path, overwrite: bool) -> None:
+    """Refuse, before the work, a target that could not be written after it."""
+    files.check_folder("OUT", target)
+    if source.path is not None and _overlap(source.path, target):
+        raise ValueError(f"OUT must not be IN, lie in it or hold it, got {str(target)!r}")
+    if os.path.lexists(target) and not overwrite:
+        raise FileExistsError(f"OUT exists: {str(target)!r}; say overwrite to replace it")
+    _check_own(target, partial)
 
 
 def _overlap(one: Path, other: Path) -> bool:
@@ -326,12 +334,6 @@ def _is_own(path: Path) -> bool:
             if each.is_symlink() or not WRITTEN.fullmatch(each.relative_to(path).as_posix()):
                 return False
     return True
-
-
-def _remove(path: Path) -> None:
-    _check_own(path)
-    if path.exists():
-        shutil.rmtree(path)
 
 
 def _spread(name: str, value: Any, spatial: Sequence[int], ndim: int) -> tuple[int, ...]:
