@@ -412,8 +412,11 @@ def warmup(
 ) -> None:
     """Compile the kernels of operators and dtypes now, into the cache folder, so that no first call has to.
 
-    For each, small and large inputs of the usual layers, indices, and for floats the gradient.
+    For each, small and large inputs of the usual layers, indices, and for floats the gradient. Exit code 1
+    where compiled kernels cannot be kept.
     """
+    if not jit.cache_folder():
+        _not_kept("no cache folder can be written")
     kernels = [(op, dtype) for op in ops or OPERATORS for dtype in dtypes or ("float32", "uint8")]
     with _progress() as progress:
         task = progress.add_task("", total=len(kernels))
@@ -425,7 +428,14 @@ def warmup(
                 if ops or dtypes:
                     raise typer.BadParameter(str(error)) from None
             progress.advance(task)
-    console.print(f"compiled kernels are in {jit.cache_folder() or 'no folder: none can be written'}")
+    if jit.Unkept.problem:
+        _not_kept(jit.Unkept.problem)
+    console.print(f"compiled kernels are in {jit.cache_folder()}")
+
+
+def _not_kept(problem: str) -> NoReturn:
+    console.print(f"compiled kernels cannot be kept: {problem}; set NUMBA_CACHE_DIR to a folder that can")
+    raise typer.Exit(1)
 
 
 # Shapes and arguments that together reach the kernels of the usual layers.

@@ -1,14 +1,21 @@
 """Every numba option in one place: how kernels are compiled, named and cached."""
 
 import hashlib
+import os
+import pickle
 import sys
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numba
 from numba import njit
+from numba.core.caching import FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
 from numba.extending import register_jitable
 
 # error_model: division as in NumPy, no test for a zero divisor. No fast-math: NaN, infinities and the order
@@ -18,6 +25,13 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # The same of CUDA kernels. fastmath=False also keeps subnormal numbers and exact divisions.
 CUDA_OPTIONS: dict[str, Any] = {"fastmath": False}
 CUDA_INLINED: dict[str, Any] = {"forceinline": True}
+
+DIGEST = 16  # bytes
+
+# A child that is forked while another thread compiles would find numba's lock held for ever.
+if hasattr(os, "register_at_fork"):
+    free = global_compiler_lock.release
+    os.register_at_fork(before=global_compiler_lock.acquire, after_in_parent=free, after_in_child=free)
 
 
 @cache
@@ -44,11 +58,76 @@ def register(module: ModuleType | str, **options: bool) -> None:
 def kernel(function: Callable[..., None], name: str) -> Callable[..., None]:
     """Compile lazily under `name`, with the on-disk cache where some folder can be written."""
     function.__name__ = function.__qualname__ = name
+    compiled: Any = njit(**OPTIONS)(function)
     try:
-        compiled: Callable[..., None] = njit(cache=True, **OPTIONS)(function)
+        compiled._cache = Cache(function)
     except RuntimeError:  # numba: "no locator available", as on a read-only installation
-        compiled = njit(**OPTIONS)(function)
-    return compiled
+        not_kept("no cache folder can be written")
+    return compiled  # type: ignore[no-any-return]
+
+
+class Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache, one file a kernel and its argument types, which may be damaged at any time.
+
+    numba has an index beside its files, in which processes that write at once overwrite each other's entries,
+    and raises what a damaged file makes of itself. A file here stands alone: its name is the digest of all
+    that it depends on, and it begins with the digest of its contents. What does not match is compiled anew.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled kernel; None where there is none that can be used."""
+        target_context.refresh()
+        try:
+            path = self._path(sig, target_context.codegen())
+            digest, contents = (data := path.read_bytes())[:DIGEST], data[DIGEST:]
+            if digest == _digest(path.name.encode(), contents):
+                return self._impl.rebuild(target_context, pickle.loads(contents))
+        except Exception:  # whatever it is, to compile the kernel is the way on
+            pass
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write a compiled kernel; a disk that is full, or a folder that is gone, fails no call."""
+        if not self._impl.check_cachable(data):
+            return
+        try:
+            self._impl.locator.ensure_cache_path()
+            path = self._path(sig, data.codegen)
+            contents = dumps(self._impl.reduce(data))
+            with self._cache_file._open_for_write(path) as file:  # under another name, then renamed
+                file.write(_digest(path.name.encode(), contents) + contents)
+        except OSError as error:
+            not_kept(str(error))
+
+    def _path(self, sig: Any, codegen: Any) -> Path:
+        key = str(self._index_key(sig, codegen)).encode()
+        stamp = str((numba.__version__, self._impl.locator.get_source_stamp())).encode()
+        return Path(self.cache_path, f"{self._impl.filename_base}.{_digest(stamp, key).hex()}.nbc")
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = hashlib.blake2b(digest_size=DIGEST)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+class Unkept:
+    """Why compiled kernels were not written; empty as long as all were."""
+
+    problem = ""
+
+
+def not_kept(problem: str) -> None:
+    """Warn, once in a process, that kernels are compiled at each start."""
+    told, Unkept.problem = Unkept.problem, Unkept.problem or problem
+    if not told:
+        warnings.warn(
+            f"compiled kernels cannot be kept, and each process compiles its own, for seconds: {problem}. "
+            "Set the environment variable NUMBA_CACHE_DIR to a folder that can be written",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def cache_folder() -> str:
@@ -57,5 +136,7 @@ def cache_folder() -> str:
     def probe() -> None:
         pass
 
-    compiled: Any = kernel(probe, "probe")
-    return str(compiled.stats.cache_path or "")
+    try:
+        return str(Cache(probe).cache_path)
+    except RuntimeError:
+        return ""

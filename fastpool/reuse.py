@@ -1,19 +1,19 @@
 """Memory that is used again: the system fills fresh pages with zeros, which takes as long as pooling.
 
-Results and scratch memory that were handed out are remembered; what nobody else refers to any more is handed
-out once more. A result so owns its memory, as NumPy's do, and a view of it, or anything else that holds it,
-keeps it from being used again. The environment variable ``FASTPOOL_KEPT_BYTES`` says how many bytes of
-results are remembered at most, 0 for none.
+A large result, or scratch memory, is a view of a lease. Every view of it, and whatever else sees its memory,
+keeps the lease; when the last of them is gone, so is the lease, whose end puts the memory into its pool,
+where the next array finds it. The environment variable ``FASTPOOL_KEPT_BYTES`` says how many bytes of results
+wait in their pool at most, 0 for none.
 """
 
 import math
 import os
-import sys
-import threading
-import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
+from ctypes import Array as Array_of_bytes
+from ctypes import addressof, c_char
+from functools import lru_cache, partial
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,72 +23,83 @@ Array = NDArray[Any]
 SMALL = 1 << 19  # bytes of a result, below which the allocator has pages at hand
 SMALL_SCRATCH = 1 << 17  # the same of scratch memory
 FEW, FEW_SCRATCH = SMALL // 8, SMALL_SCRATCH // 8  # elements that are so, of whatever dtype
+PAGE = 1 << 12  # bytes, of which memory has a whole number
 LINE = 64  # bytes of a cache line, at which scratch memory begins
-SPARE = 8  # scratch memory is at most 1 / 8 larger than what is asked for
-COUNT = 64  # arrays that are remembered
+SPARE = 8  # memory is at most 1 / 8 larger than what is asked for
+COUNT = 64  # pieces of memory that wait
 SCRATCH = 1 << 26  # bytes of scratch memory, and ...
-RESULTS = 1 << 28  # ... of results that are remembered, ...
+RESULTS = 1 << 28  # ... of results that wait, ...
 SHARE = 64  # ... or this part of the machine's memory where it is less
 
 
-def _references(arrays: list[Array], n: int) -> int:
-    return sys.getrefcount(arrays[n])
+@lru_cache(2 * COUNT)
+def _lease(pool: "Pool", size: int) -> Any:
+    """The class of owners of so many bytes: what NumPy's views, and all other, keep alive.
+
+    ctypes has objects that offer their memory as a buffer in their own name, which arrays and memoryviews
+    of Python 3.11 do not: a view would then refer to the memory past its owner.
+    """
+
+    def end(lease: Any, give: Callable[[Array], None] = pool.give, seen: Any = getweakrefcount) -> None:
+        if not seen(lease):
+            give(lease.memory)
+
+    return type("Lease", (Array_of_bytes,), {"_length_": size, "_type_": c_char, "__del__": end})
 
 
-ALONE = _references([np.empty(0)], 0)  # where only the list refers to an array
-SAFE = getattr(sys, "_is_gil_enabled", lambda: True)()  # whether such counts are exact
+class Pool:
+    """Memory that nobody sees, the latest last.
 
-
-class Kept:
-    """Arrays that were handed out, the latest last; whoever finds them locked goes without."""
+    Memory comes and goes in any thread and at any moment, that of other memory's coming included. So nothing
+    waits for a lock: whoever takes memory out of the dictionary, in one step, has it.
+    """
 
     def __init__(self, most: int) -> None:
-        self.most = most if SAFE else 0
-        self.unlock()
-        self.forget()
+        self.most = most
+        self.waiting: dict[int, Array] = {}
 
-    def unlock(self) -> None:
-        """A new lock: in a forked child a thread that does not exist there may hold the old one."""
-        self.lock = threading.Lock()
+    def take(self, size: int) -> Any:
+        """Memory of so many bytes, or a few more, as a buffer that comes back when nobody sees it."""
+        memory = self._found(size)
+        if memory is None:
+            memory = self._fresh(-(-size // PAGE) * PAGE)
+        lease = _lease(self, memory.size).from_buffer(memory)
+        lease.memory = memory
+        return lease
 
-    def forget(self) -> None:
-        """Remember nothing; arrays that nobody else refers to are gone with that."""
-        self.arrays: list[Array] = []
+    def _found(self, size: int) -> Array | None:
+        waiting = self.waiting.copy()
+        for key in reversed(waiting):
+            if size <= waiting[key].size <= size + size // SPARE:
+                memory = self.waiting.pop(key, None)
+                if memory is not None:
+                    return memory
+        return None
 
-    def take(self, fits: Callable[[Array], bool]) -> Array | None:
-        """The latest array that fits and that nobody else refers to; None where there is none."""
-        if not self.lock.acquire(blocking=False):
-            return None
+    def _fresh(self, size: int) -> Array:
         try:
-            arrays = self.arrays
-            for n in range(len(arrays) - 1, -1, -1):
-                # Weak references first: where there is none, nobody makes a reference of one meanwhile.
-                if (
-                    fits(arrays[n])
-                    and not weakref.getweakrefcount(arrays[n])
-                    and _references(arrays, n) == ALONE
-                ):
-                    arrays.append(arrays.pop(n))
-                    return arrays[-1]
-            return None
-        finally:
-            self.lock.release()
+            return np.empty(size, np.uint8)
+        except MemoryError:  # what waits is not worth a failure
+            results.waiting.clear()
+            scratch.waiting.clear()
+            return np.empty(size, np.uint8)
 
-    def keep(self, array: Array) -> None:
-        """Remember an array, and forget the oldest where that is too much."""
-        if array.nbytes > self.most or not self.lock.acquire(blocking=False):
+    def give(self, memory: Array) -> None:
+        """Keep memory, and let the oldest go where that is too much."""
+        if memory.size > self.most:
             return
-        try:
-            arrays = self.arrays  # not those of a thread that forgets them meanwhile
-            arrays.append(array)
-            while len(arrays) > COUNT or sum(each.nbytes for each in arrays) > self.most:
-                arrays.pop(0)
-        finally:
-            self.lock.release()
+        self.waiting[id(memory)] = memory
+        waiting = self.waiting.copy()
+        size, count = sum([each.size for each in waiting.values()]), len(waiting)
+        for key, each in waiting.items():
+            if size <= self.most and count <= COUNT:
+                break
+            self.waiting.pop(key, None)
+            size, count = size - each.size, count - 1
 
 
 def _most() -> int:
-    """Bytes of results that are remembered."""
+    """Bytes of results that wait."""
     wanted = os.environ.get("FASTPOOL_KEPT_BYTES", "")
     if wanted.isdecimal():
         return int(wanted)
@@ -99,57 +110,30 @@ def _most() -> int:
     return min(RESULTS, memory // SHARE)
 
 
-results, scratch = Kept(_most()), Kept(SCRATCH)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=results.unlock)
-    os.register_at_fork(after_in_child=scratch.unlock)
+results, scratch = Pool(_most()), Pool(SCRATCH)
 
 
 def maker(shape: Sequence[int], dtype: Any) -> Callable[[], Array]:
     """What `result` calls, or itself, to be called again and again."""
-    return partial(np.empty if _small(shape, dtype) else result, shape, dtype)
-
-
-def _small(shape: Sequence[int], dtype: Any) -> bool:
     elements = math.prod(shape)
-    return elements < FEW or elements * np.dtype(dtype).itemsize < SMALL  # the item's size takes longer
+    small = elements < FEW or elements * np.dtype(dtype).itemsize < SMALL
+    return partial(np.empty if small else result, shape, dtype)
 
 
 def result(shape: Sequence[int], dtype: Any) -> Array:
-    """As `numpy.empty`; a large array may be an earlier one that nobody refers to any more."""
-    if _small(shape, dtype):
+    """As `numpy.empty`; a large array may have the memory of an earlier one that nobody sees any more."""
+    elements = math.prod(shape)
+    if (
+        elements < FEW or (size := elements * np.dtype(dtype).itemsize) < SMALL
+    ):  # the item's size takes longer
         return np.empty(shape, dtype)
-    shape, dtype = tuple(shape), np.dtype(dtype)
-
-    def fits(array: Array) -> bool:
-        flags = array.flags  # its holder may have changed them
-        return array.shape == shape and array.dtype == dtype and flags.carray and flags.owndata
-
-    found = results.take(fits)
-    if found is None:
-        found = _fresh(shape, dtype)
-        results.keep(found)
-    return found
+    return np.ndarray(shape, dtype, results.take(size))
 
 
 def empty(shape: Sequence[int], dtype: Any) -> Array:
     """Scratch memory, which begins at a cache line where it is large."""
     elements = math.prod(shape)
-    if elements < FEW_SCRATCH or elements * np.dtype(dtype).itemsize < SMALL_SCRATCH:
+    if elements < FEW_SCRATCH or (size := elements * np.dtype(dtype).itemsize) < SMALL_SCRATCH:
         return np.empty(shape, dtype)
-    size = elements * np.dtype(dtype).itemsize + LINE
-    memory = scratch.take(lambda array: size <= array.size <= size + size // SPARE)
-    if memory is None:
-        memory = _fresh((size,), np.uint8)
-        scratch.keep(memory)
-    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % LINE)
-
-
-def _fresh(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Memory of the system; what is remembered is not worth a failure."""
-    try:
-        return np.empty(shape, dtype)
-    except MemoryError:
-        results.forget()
-        scratch.forget()
-        return np.empty(shape, dtype)
+    lease = scratch.take(size + LINE)
+    return np.ndarray(shape, dtype, lease, -addressof(lease) % LINE)

@@ -13,13 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any
 
 from . import checks
 
 SERIAL_WORK = 100_000  # elements read, up to which waking a thread (20 to 100 us) costs more than it saves
 VECTOR = 32  # bytes that passes over contiguous memory have done when other code has read an element
+WORTHWHILE = 10_000  # elements that a thread reads, at least
 RANGES_PER_THREAD = 4  # so that a thread that was held up does not hold up the call
+MOST = max(256, os.cpu_count() or 1)  # threads of a call
+
+# An interrupt, or an error, ends a call when the kernels under way return. They get as many tasks as read so
+# many elements, and twice as many after each run of less than so many seconds.
+BRIEF, SECONDS = 1 << 20, 0.05
 
 
 def _default_threads() -> int:
@@ -35,7 +42,6 @@ class _Part:
     def __init__(self, work: Callable[[], None]) -> None:
         self.work: Callable[[], None] | None = work
         self.takers = count()
-        self.error: BaseException | None = None
         self.done = threading.Lock()
         self.done.acquire()
 
@@ -52,69 +58,69 @@ class _Part:
         if work:
             try:
                 work()
-            except BaseException as error:
-                self.error = error
             finally:
                 self.done.release()
 
-    def wait(self) -> BaseException | None:
-        """Until it is done, or nobody will do it; what went wrong."""
-        if not self.taken():
-            self.done.acquire()
-        return self.error
+    def wait(self) -> None:
+        """Until it is done, or nobody will do it."""
+        if self.taken():
+            self.done.release()
+        with self.done:
+            pass
 
 
-def _help(parts: SimpleQueue[_Part | None]) -> None:
+def _help(parts: SimpleQueue[_Part]) -> None:
     """What a helper does as long as it lives."""
-    while part := parts.get():
+    while True:
+        part = parts.get()
         part.run()
         del part
 
 
-class _Team:
-    """The number of threads, and the helpers, all but the calling one, that start with the first work."""
+class _Crew:
+    """The helpers of all calls: as many as one call has needed, whatever the number was set to meanwhile."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.parts: SimpleQueue[_Part | None] = SimpleQueue()
-        self.helpers: list[threading.Thread] = []
+    def __init__(self) -> None:
+        self.parts: SimpleQueue[_Part] = SimpleQueue()
+        self.helpers = 0
         self.starting = threading.Lock()
 
+    def grow(self, wanted: int) -> int:
+        """Have so many helpers, or fewer where no thread starts any more, as when the interpreter ends."""
+        if self.helpers < wanted:
+            with self.starting:
+                try:
+                    while self.helpers < wanted:
+                        # They do not keep the interpreter from ending.
+                        threading.Thread(
+                            target=_help, args=(self.parts,), name="fastpool", daemon=True
+                        ).start()
+                        self.helpers += 1
+                except RuntimeError:
+                    pass
+        return min(self.helpers, wanted)
+
     def submit(self, work: Callable[[], None]) -> _Part:
-        """Work for a helper; RuntimeError where no thread starts any more."""
-        if len(self.helpers) < self.size - 1:
-            self.start()
+        """Work for a helper."""
         part = _Part(work)
         self.parts.put(part)
         return part
 
-    def start(self) -> None:
-        """Start the helpers. They do not keep the interpreter from ending."""
-        with self.starting:
-            while len(self.helpers) < self.size - 1:
-                helper = threading.Thread(target=_help, args=(self.parts,), name="fastpool", daemon=True)
-                helper.start()
-                self.helpers.append(helper)
-
-    def dismiss(self) -> None:
-        """No more work: what is under way is finished, and what comes late its caller does."""
-        for _ in self.helpers:
-            self.parts.put(None)
-
 
 class _Current:
-    """The team that calls use. Setting the number makes a new one: calls under way keep theirs."""
+    """The number of threads, and the helpers."""
 
-    team = _Team(_default_threads())
+    size = _default_threads()
+    crew = _Crew()
 
 
-def _new_team() -> None:
+def _new_crew() -> None:
     """In a forked child: the parent's threads do not exist here, the next call starts new ones."""
-    _Current.team = _Team(_Current.team.size)
+    _Current.crew = _Crew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_team)
+    os.register_at_fork(after_in_child=_new_crew)
 
 
 def get_num_threads() -> int:
@@ -131,7 +137,7 @@ def get_num_threads() -> int:
     >>> fp.get_num_threads() >= 1
     True
     """
-    return _Current.team.size
+    return _Current.size
 
 
 def set_num_threads(n: int) -> None:
@@ -142,7 +148,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1; more than the machine's CPUs is allowed.
+        At least 1; more than the machine's CPUs is allowed. Threads start when work first needs them, at
+        most 256, or one a CPU where there are more.
 
     Raises
     ------
@@ -158,8 +165,7 @@ def set_num_threads(n: int) -> None:
     1
     >>> fp.set_num_threads(before)
     """
-    before, _Current.team = _Current.team, _Team(checks.integer("n", n, minimum=1))
-    before.dismiss()
+    _Current.size = checks.integer("n", n, minimum=1)
 
 
 class _Here(threading.local):
@@ -204,26 +210,39 @@ def run(
     scratch : callable
         Makes the memory that a thread works in.
     """
-    if work <= SERIAL_WORK or tasks == 1 or _Current.team.size == 1 or _here.alone:
+    if work <= SERIAL_WORK or tasks == 1:
         kernel(*arguments, *scratch(), 0, tasks)
         return
-    team = _Current.team
-    ranges = min(tasks, team.size * RANGES_PER_THREAD)
+    hands = 1 if _here.alone else min(_Current.size, tasks, work // WORTHWHILE, MOST)
+    ranges = min(tasks, hands * RANGES_PER_THREAD) if hands > 1 else 1
     numbers = count()
+    errors: list[BaseException] = []  # where there is one, everybody stops
 
     def take() -> None:
-        own: tuple[Any, ...] | None = None
-        while (number := next(numbers)) < ranges:
-            own = scratch() if own is None else own
-            kernel(*arguments, *own, number * tasks // ranges, (number + 1) * tasks // ranges)
+        pace, own = max(1, tasks * BRIEF // work), None
+        try:
+            while (number := next(numbers)) < ranges:
+                own = scratch() if own is None else own
+                first, last = number * tasks // ranges, (number + 1) * tasks // ranges
+                while first < last and not errors:
+                    begun, stop = perf_counter(), min(last, first + pace)
+                    kernel(*arguments, *own, first, stop)
+                    first = stop
+                    if perf_counter() - begun < SECONDS:
+                        pace *= 2
+        except BaseException as error:
+            errors.append(error)
 
+    crew, parts = _Current.crew, []
     try:
-        parts = [team.submit(take) for _ in range(min(team.size, ranges) - 1)]
-    except RuntimeError:  # the interpreter is shutting down and starts no more threads
-        parts = []
-    try:
+        for _ in range(crew.grow(min(hands, ranges) - 1)):
+            parts.append(crew.submit(take))
         take()
-    finally:  # a helper that has not begun by now would find nothing to do
-        errors = [part.wait() for part in parts]
-    for error in filter(None, errors):
-        raise error
+        for part in parts:  # a helper that has not begun by now would find nothing to do
+            part.wait()
+    except BaseException as error:  # an interrupt
+        errors.append(error)
+        for part in parts:
+            part.wait()
+    if errors:
+        raise errors.pop(0)  # which would else refer to itself

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import fastpool as fp
-from fastpool import bench
+from fastpool import bench, jit
 from fastpool.cli import app
 
 
@@ -145,6 +145,18 @@ def test_module_and_missing_extra():
     assert done.stderr.startswith(
         "The command line needs typer; install it with: pip install 'fastpool[cli]'"
     )
+
+
+def test_warmup_fails_where_nothing_can_be_kept(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(jit, "cache_folder", lambda: "")
+        result = run("warmup")
+    assert result.exit_code == 1
+    assert "NUMBA_CACHE_DIR" in result.output
+    monkeypatch.setattr(jit.Unkept, "problem", "No space left on device")
+    result = run("warmup", "--op", "max", "--dtype", "float32")
+    assert result.exit_code == 1
+    assert "No space left on device" in result.output
 
 
 def test_warmup_compiles_what_is_asked_for():

@@ -1,15 +1,19 @@
 """Starting: what an import costs and brings, and the on-disk cache of compiled kernels."""
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
 
 import fastpool as fp
+from fastpool import jit
 
 PACKAGE = Path(fp.__file__).parent
 FIRST_CALL = """
@@ -65,12 +69,144 @@ def test_import_is_quick_and_brings_no_other_library(limit):
     assert not {"torch", "cupy", "jax", "dask", "matplotlib", "rich", "typer", "numba.cuda"} & set(runs[0])
 
 
-def test_first_call_from_the_cache(tmp_path, limit):
+def test_first_call_from_the_cache_and_from_a_damaged_one(tmp_path, limit):
     folder = {"NUMBA_CACHE_DIR": str(tmp_path)}
     assert first_call(**folder)[1:] == (0, "[5.0, 7.0, 13.0, 15.0]")
     runs = [first_call(**folder) for _ in range(3)]
     assert [run[1] for run in runs] == [1, 1, 1]
     assert min(run[0] for run in runs) < limit
+    for path in tmp_path.rglob("*.nb?"):
+        os.truncate(path, 10)
+    assert first_call(**folder)[1:] == (0, "[5.0, 7.0, 13.0, 15.0]")
+    assert first_call(**folder)[1] == 1
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A cache folder of this process, which starts with nothing said."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(jit.Unkept, "problem", "")
+    return tmp_path
+
+
+def start(step=1, dtype=np.int64):
+    """Whether a kernel came from the cache, as at the start of a process; it gives the right result."""
+
+    def add(x, first, last):
+        for i in range(first, last):
+            x[i] += step
+
+    compiled = jit.kernel(add, f"add_{step}")
+    x = np.zeros(3, dtype)
+    compiled(x, 0, 2)
+    assert x.tolist() == [step, step, 0]
+    return sum(compiled.stats.cache_hits.values()) == 1
+
+
+def file_of(folder, step=1):
+    (path,) = folder.rglob(f"*add_{step}-*.nbc")
+    return path
+
+
+def flip_a_bit(path):
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2] ^= 8
+    path.write_bytes(contents)
+
+
+def another_kernels(path):
+    start(5)
+    shutil.copy(file_of(path.parent, 5), path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: os.truncate(path, 10),
+        lambda path: os.truncate(path, path.stat().st_size - 1),
+        lambda path: path.write_bytes(path.read_bytes() + b"0"),
+        lambda path: path.write_bytes(os.urandom(path.stat().st_size)),
+        lambda path: path.write_bytes(pickle.dumps((1, 2))),
+        flip_a_bit,
+        another_kernels,
+    ],
+)
+def test_whatever_is_in_the_place_of_a_file_fails_no_start(folder, damage):
+    assert not start()
+    assert start()
+    damage(file_of(folder))
+    assert not start()
+    assert start()
+
+
+def test_a_file_that_may_not_be_read_is_written_anew(folder, monkeypatch):
+    """Tests may run as root, who may read anything."""
+    start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: (_ for _ in ()).throw(PermissionError(path)))
+        assert not start()
+    assert start()
+
+
+def test_a_folder_in_the_place_of_a_file_is_said_once(folder):
+    start()
+    path = file_of(folder)
+    path.unlink()
+    path.mkdir()
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        assert not start()
+    assert not start()
+    assert list(folder.rglob("*add_1-*")) == [path]
+
+
+def test_files_of_another_numba_are_not_read(folder, monkeypatch):
+    assert not start()
+    monkeypatch.setattr(numba, "__version__", "0.0")
+    assert not start()
+    assert start()
+
+
+def test_signatures_and_kernels_have_their_own_files(folder):
+    cases = [(1, np.int64), (2, np.int64), (1, np.float32), (2, np.uint8)]
+    assert not any(start(*case) for case in cases)
+    assert all(start(*case) for case in cases)
+
+
+def test_processes_that_write_at_once_do_not_mix(folder):
+    """An index that two of them write would lose or swap entries."""
+    code = (
+        "import sys, numpy as np; from fastpool import jit; import test_start\n"
+        "sys.stdin.readline()\n"
+        "print([test_start.start(dtype=np.dtype(name)) for name in sys.argv[1:]])"
+    )
+    names = ["int64", "float32", "uint8", "float64"]
+    command = [sys.executable, "-c", code]
+    place = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(Path(__file__).parent)}
+    processes = [
+        subprocess.Popen([*command, *names[n:], *names[:n]], stdin=-1, stdout=-1, text=True, env=place)
+        for n in (0, 1, 2)
+    ]
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=100)
+        assert process.returncode == 0
+    assert all(start(dtype=np.dtype(name)) for name in names)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on Windows")
+def test_a_full_disk_fails_no_call(tmp_path):
+    limit = "import resource, warnings; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+    listen = "said = warnings.catch_warnings(record=True).__enter__(); warnings.simplefilter('always')\n"
+    told = "print([str(each.message) for each in said])"
+    out = python(limit + listen + FIRST_CALL + told, NUMBA_CACHE_DIR=str(tmp_path))
+    assert "[5.0, 7.0, 13.0, 15.0]" in out
+    assert out.count("NUMBA_CACHE_DIR") == 1
+    assert "too large" in out
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_an_edited_operator_misses_the_cache(tmp_path):
@@ -86,7 +222,7 @@ def test_an_edited_operator_misses_the_cache(tmp_path):
     assert first_call(**place)[1:] == (0, "[0.0, 2.0, 8.0, 10.0]")
 
 
-def test_a_read_only_installation_works_silently(tmp_path):
+def test_a_read_only_installation_works_and_says_so_once(tmp_path):
     copy = copy_of_the_package(tmp_path)
     home = tmp_path / "home"
     home.mkdir()
@@ -100,8 +236,11 @@ def test_a_read_only_installation_works_silently(tmp_path):
         folder.chmod(0o555)
     place = {"PYTHONPATH": str(tmp_path), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     place |= {"NUMBA_CACHE_DIR": ""}
-    _, hits, y = python(code + FIRST_CALL, **place).split(maxsplit=2)
-    assert (int(hits), y.strip()) == (0, "[5.0, 7.0, 13.0, 15.0]")
+    listen = "import warnings; said = warnings.catch_warnings(record=True).__enter__()\n"
+    told = "fp.jit.kernel(lambda: None, 'nothing'); print([str(each.message) for each in said])"
+    out = python(code + listen + "warnings.simplefilter('always')\n" + FIRST_CALL + told, **place)
+    assert " 0 [5.0, 7.0, 13.0, 15.0]" in out
+    assert out.count("NUMBA_CACHE_DIR") == 1
     assert not list(copy.rglob("*.nbi"))
 
 
