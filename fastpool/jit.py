@@ -30,8 +30,11 @@ DIGEST = 16  # bytes
 
 # A child that is forked while another thread compiles would find numba's lock held for ever.
 if hasattr(os, "register_at_fork"):
-    free = global_compiler_lock.release
-    os.register_at_fork(before=global_compiler_lock.acquire, after_in_parent=free, after_in_child=free)
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 @cache
