@@ -171,10 +171,10 @@ def _axes_of(rng, template, budget):
             limit = min(limit, 24)
         for _ in range(8):
             found[axis] = own(rng, limit)
-            if not empty_window(found[axis], False):
+            if found[axis][0] <= 2 * limit + 6 and not empty_window(found[axis], False):
                 break
         else:
-            found[axis] = (4, 2, 2, 1, 0, 0)
+            found[axis] = (2, 2, 2, 1, 0, 0)
         left = max(2, left // found[axis][0])
     return found
 
@@ -187,6 +187,8 @@ def _around(rng, lengths, template, least):
     channels = 1
     if rng.random() < 0.4:
         channels = int(pick(rng, [rng.integers(2, 10), rng.integers(2, 10), number(rng, 60, 140)]))
+    if math.prod(lengths) * channels > max(4 * USUAL, 4 * least):
+        channels = min(channels, 3)
     plane = math.prod(lengths) * channels
     planes = max(1, -(-least // plane)) + int(pick(rng, [0, 0, 0, 1, -1]))
     planes = max(1, min(planes, MOST // plane or 1))

@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 import tempfile
+import threading
 import weakref
 
 import numpy as np
@@ -50,8 +51,13 @@ class Guarded:
 
     def __init__(self):
         self.blocks = {}
+        self.lock = threading.Lock()  # threads of a call have scratch memory of their own
 
     def take(self, nbytes, place):
+        with self.lock:
+            return self._take(nbytes, place)
+
+    def _take(self, nbytes, place):
         pages = 1 << (-(-(nbytes + MARGIN) // PAGE) - 1).bit_length()
         row = self.blocks.setdefault(pages, [])
         block = next((each for each in row if each.owner is None or each.owner() is None), None)
