@@ -1,1 +1,1 @@
-"""Random calls against the general skeleton and the oracle: ``python -m tests.fuzz``; docs/reliability.md tells of it."""
+"""Random calls against the general skeleton and the oracle: `python -m tests.fuzz` (docs/reliability.md)."""

@@ -11,11 +11,16 @@ from . import drive
 
 parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
 parser.add_argument("--calls", type=int, default=20_000, help="calls to make, those of witnesses not counted")
-parser.add_argument("--seconds", type=float, default=0, help="stop after so many seconds, if that comes first")
+parser.add_argument(
+    "--seconds", type=float, default=0, help="stop after so many seconds, if that comes first"
+)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--guard", action="store_true", help="arrays lie beside unreadable pages")
-parser.add_argument("--order", type=int, metavar="N", default=0, help="N sequences of calls in both orders and alone")
-parser.add_argument("--quick", action="store_true", help="few dtypes, of few kernels to compile")
+parser.add_argument(
+    "--order", type=int, metavar="N", default=0, help="N sequences of calls in both orders and alone"
+)
+parser.add_argument("--operators", nargs="+", help="these alone")
+parser.add_argument("--dtypes", nargs="+", help="these alone")
 parser.add_argument("--json", help="write counts and failures there")
 parser.add_argument("--markdown", nargs="+", metavar="FILE", help="show the sum of such files as tables")
 parser.add_argument("--replay", metavar="CALL", help="make one call, as a failure shows it")

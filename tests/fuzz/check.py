@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import fastpool as fp
-from fastpool import cpu, jobs, reuse, threads
+from fastpool import cpu, reuse, threads
 from fastpool.cpu import plans
 from fastpool.operators import OPERATORS
 
@@ -17,15 +17,15 @@ from .memory import Guarded, Plain, arranged, values
 from .watch import watch
 
 sys.path.append(str(Path(__file__).parent.parent))
-import reference  # noqa: E402
-from test_roi import plain_align  # noqa: E402
+import reference
+from test_roi import plain_align
 
 GRADIENT = {"nan": "normal", "infinite": "normal", "extreme": "normal"}
 ORACLE_WORK = 30_000  # elements of all windows, at most
 SLACK = 16  # eps of the sum of magnitudes: lines add float32 in chains of 32
 
 
-class Wrong(AssertionError):
+class Wrong(AssertionError):  # noqa: N818
     """A result that differs from its witness."""
 
 
@@ -79,7 +79,10 @@ def oracle(case, x):
         options.setdefault("include_pad", form in ("sliding", "mosaic"))
     if op == "stochastic" and case["options"].get("training", True):
         return None
-    if op not in (*reference.VALUES, *reference.RANKS, "max", "min", "avg", "sum", "mixed") or x.dtype == bool:
+    if (
+        op not in (*reference.VALUES, *reference.RANKS, "max", "min", "avg", "sum", "mixed")
+        or x.dtype == bool
+    ):
         return None
     tables, axes = _tables(case, x)
     if tables is None:
@@ -176,8 +179,10 @@ class Calls:
         self.case, self.memory, self.count = case, memory, 0
         self.row = OPERATORS[case["op"]]
         self.forward, self.back = FUNCTIONS.get(case["form"], (fp.pool, fp.pool_backward))
-        call = {k: tuple(map(tuple, v)) if k == "padding" else tuple(v) if isinstance(v, list) else v
-                for k, v in case["call"].items()}
+        call = {
+            k: tuple(map(tuple, v)) if k == "padding" else tuple(v) if isinstance(v, list) else v
+            for k, v in case["call"].items()
+        }
         if "boxes" in call:
             call["boxes"] = np.array(case["call"]["boxes"])
         self.duplicates = call.pop("duplicates", None)
@@ -226,11 +231,13 @@ GUARDED = Guarded()
 
 
 def run(case):
-    """Make the calls of a case; Wrong, Harmed or an error of a call where something is wrong. Their number."""
+    """Make the calls of a case; Wrong, Harmed or a call's own error where one is wrong. Their number."""
     place = GUARDED if case["guard"] else Plain()
     calls = Calls(case, place)
     dtype, shape, seed = dtype_of(case["dtype"]), tuple(case["shape"]), case["seed"]
-    x = arranged(place, case["layout"], shape, dtype, case["guard"], lambda n: values(case["values"], seed, n, dtype))
+    x = arranged(
+        place, case["layout"], shape, dtype, case["guard"], lambda n: values(case["values"], seed, n, dtype)
+    )
     plain = np.array(x, dtype, copy=True, order="C")
     with skeleton():
         try:
@@ -240,7 +247,7 @@ def run(case):
         chosen = calls(calls.forward, plain, anew=True, return_indices=True)[1] if calls.indexed else None
     with surroundings(case, place):
         _forward(calls, case, x, plain, want, chosen, place)
-        if case["gradient"] is not None and calls.slopes and (case["form"] != "global" or True):
+        if case["gradient"] is not None and calls.slopes:
             _backward(calls, case, x, plain, want, chosen, place)
         if case["form"] == "unpool":
             _unpool(calls, case, want, chosen, place)
@@ -285,8 +292,11 @@ def _forward(calls, case, x, plain, want, chosen, place):
             raise Wrong(f"indices: dtype {indices.dtype}, not {chosen.dtype}")
     if case["out"] is not None and calls.outs:
         layout = {k: v for k, v in case["out"].items() if k not in ("zero", "odd")}
-        out = arranged(place, layout, want.shape, want.dtype, case["guard"], lambda n: np.zeros(n, want.dtype)) \
-            if len(case["out"].get("order", want.shape)) == want.ndim else None
+        out = (
+            arranged(place, layout, want.shape, want.dtype, case["guard"], lambda n: np.zeros(n, want.dtype))
+            if len(case["out"].get("order", want.shape)) == want.ndim
+            else None
+        )
         if out is not None:
             got = calls(calls.forward, x, out=out)
             if got is not out:
@@ -314,7 +324,9 @@ def _backward(calls, case, x, plain, want, chosen, place):
             if spread or calls.row.backward == "chosen":
                 size = np.abs(calls(calls.back, np.abs(flat), plain, anew=True).astype(np.float64))
             else:
-                size = np.abs(expected.astype(np.float64)) * 4 + 1e-5 * np.abs(flat.astype(np.float64)).max(initial=0)
+                size = np.abs(expected.astype(np.float64)) * 4 + 1e-5 * np.abs(flat.astype(np.float64)).max(
+                    initial=0
+                )
         return size, None
 
     arrays = gy, x
@@ -345,7 +357,9 @@ def _unpool(calls, case, y, indices, place):
     """Values back at their places, by plain arithmetic."""
     axes, shape = case["call"]["axes"], tuple(case["shape"])
     place_of, rest = np.zeros(y.shape, np.int64), indices.astype(np.int64)
-    at = [np.arange(n).reshape([-1 if a == own else 1 for a in range(y.ndim)]) for own, n in enumerate(y.shape)]
+    at = [
+        np.arange(n).reshape([-1 if a == own else 1 for a in range(y.ndim)]) for own, n in enumerate(y.shape)
+    ]
     for axis in reversed(axes):
         rest, at[axis] = np.divmod(rest, shape[axis])
     for axis in range(y.ndim):
@@ -355,7 +369,9 @@ def _unpool(calls, case, y, indices, place):
         want = np.zeros(math.prod(shape), y.dtype)
         want[order] = flat
     else:
-        wide = np.zeros(math.prod(shape), np.float32 if y.dtype.itemsize == 2 and y.dtype.kind not in "iu" else y.dtype)
+        wide = np.zeros(
+            math.prod(shape), np.float32 if y.dtype.itemsize == 2 and y.dtype.kind not in "iu" else y.dtype
+        )
         np.add.at(wide, order, flat.astype(wide.dtype))
         want = wide.astype(y.dtype)
     calls.count += 1
@@ -376,14 +392,26 @@ def _oracle(case, calls, plain, want, chosen):
     if form == "roi_align":
         if plain.dtype == np.float32 and case["values"] in ("normal", "few", "constant"):
             c = case["call"]
-            y = plain_align(plain, np.array(c["boxes"]), tuple(c["output_size"]), c["scale"], c["samples"],
-                            c["aligned"], case["op"])
+            y = plain_align(
+                plain,
+                np.array(c["boxes"]),
+                tuple(c["output_size"]),
+                c["scale"],
+                c["samples"],
+                c["aligned"],
+                case["op"],
+            )
             same("oracle", want, y, lambda: (np.full(y.shape, np.abs(plain).max(initial=0)), None), 64)
         return
     if form == "roi_pool":
-        parts, shape = reference.roi(plain.shape, np.array(case["call"]["boxes"]), case["call"]["output_size"],
-                                     case["call"]["scale"])
-        if case["op"] not in ("max", "min", "avg", "sum") or plain.dtype == np.bool_ or math.prod(shape) > 300:
+        parts, shape = reference.roi(
+            plain.shape, np.array(case["call"]["boxes"]), case["call"]["output_size"], case["call"]["scale"]
+        )
+        if (
+            case["op"] not in ("max", "min", "avg", "sum")
+            or plain.dtype == np.bool_
+            or math.prod(shape) > 300
+        ):
             return
         with np.errstate(all="ignore"):
             y, indices = reference.pool_parts(plain, case["op"], parts, shape)
@@ -406,7 +434,13 @@ def _oracle(case, calls, plain, want, chosen):
             same("oracle", want, y.astype(np.float64).astype(want.dtype), limit, 64)
     if chosen is not None and indices is not None:
         same("indices of the oracle", chosen, indices.astype(chosen.dtype))
-    if pull and calls.slopes and calls.row.backward != "none" and case["values"] in ("normal", "few") and plain.dtype.kind == "f":
+    if (
+        pull
+        and calls.slopes
+        and calls.row.backward != "none"
+        and case["values"] in ("normal", "few")
+        and plain.dtype.kind == "f"
+    ):
         gy = np.random.default_rng(case["seed"] + 1).integers(-4, 5, want.shape).astype(plain.dtype)
         with skeleton():
             got = calls(calls.back, gy, plain, anew=True)

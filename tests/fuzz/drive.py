@@ -17,7 +17,6 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTE = 1 << 16  # bytes of the note of the call that is under way
-QUICK = {"dtypes": ["float32", "uint8"], "operators": ["max", "avg", "sum", "lp", "median", "stochastic"]}
 BALANCED = 0.6  # of the calls are drawn for the kernel that has been met least
 
 
@@ -70,8 +69,7 @@ def work(job):
     watch.start()
     if job["order"]:
         return order.work(job, Note(job["note"]), _tell)
-    quick = QUICK if job["quick"] else {}
-    chooser = Chooser(*geometry.strata(**quick))
+    chooser = Chooser(*geometry.strata(job["dtypes"] or geometry.DTYPES, job["operators"]))
     note, count, number, table = Note(job["note"]), job["done"], job["first"], Counter()
     refused, told = 0, time.monotonic()
     end = time.time() + job["seconds"] if job["seconds"] else math.inf
@@ -122,10 +120,21 @@ def shrunk(check, case, failure):
     """The case with fewer oddities, as long as it fails in the same way."""
     head = failure.split(":")[0:2]
     for change in (
-        {"layout": {}}, {"values": "normal"}, {"values": "few"}, {"gradient": None}, {"out": None}, {"split": False},
-        {"oracle": False}, {"options": {}}, {"gradient": {}}, {"guard": ""},
-        *({"shape": [1 if axis == n else size for axis, size in enumerate(case["shape"])]}
-          for n in range(len(case["shape"])) if n not in case["call"].get("axes", range(9))),
+        {"layout": {}},
+        {"values": "normal"},
+        {"values": "few"},
+        {"gradient": None},
+        {"out": None},
+        {"split": False},
+        {"oracle": False},
+        {"options": {}},
+        {"gradient": {}},
+        {"guard": ""},
+        *(
+            {"shape": [1 if axis == n else size for axis, size in enumerate(case["shape"])]}
+            for n in range(len(case["shape"]))
+            if n not in case["call"].get("axes", range(9))
+        ),
     ):
         smaller = case | change
         if smaller != case:
@@ -157,7 +166,10 @@ def replay(text):
 
 def lead(arguments):
     """Start processes until all calls are made; print progress and what is wrong; 1 where anything is."""
-    job = {name: getattr(arguments, name) for name in ("calls", "seconds", "seed", "guard", "quick", "order")}
+    job = {
+        name: getattr(arguments, name)
+        for name in ("calls", "seconds", "seed", "guard", "operators", "dtypes", "order")
+    }
     begin, state = time.time(), {"count": 0, "number": 0, "refused": 0, "table": Counter(), "failures": []}
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder, "note")
@@ -175,10 +187,20 @@ def lead(arguments):
                 state["number"] = int(number or before) + 1
                 end = not number or len(state["failures"]) > 200
     seconds = time.time() - begin
-    print(f"{state['count']} calls in {seconds:.0f} s, {state['refused']} refused, {len(state['failures'])} wrong")
+    print(
+        f"{state['count']} calls in {seconds:.0f} s, "
+        f"{state['refused']} refused, {len(state['failures'])} wrong"
+    )
     if arguments.json:
-        result = {"seed": arguments.seed, "guard": arguments.guard, "seconds": seconds, "calls": state["count"]}
-        Path(arguments.json).write_text(json.dumps(result | {"table": state["table"], "failures": state["failures"]}))
+        result = {
+            "seed": arguments.seed,
+            "guard": arguments.guard,
+            "seconds": seconds,
+            "calls": state["count"],
+        }
+        Path(arguments.json).write_text(
+            json.dumps(result | {"table": state["table"], "failures": state["failures"]})
+        )
     return int(bool(state["failures"]))
 
 
@@ -193,7 +215,9 @@ def _listen(job, state, begin):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with tempfile.TemporaryFile("w+") as errors:
         command = [sys.executable, "-m", "tests.fuzz", "--worker", json.dumps(job)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT, env=environment)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT, env=environment
+        )
         end = False
         for line in process.stdout:
             if not line.startswith("{"):
@@ -209,7 +233,9 @@ def _listen(job, state, begin):
             state["table"].update(told["table"])
             end = told.get("end", False)
             rate = told["count"] / (time.time() - begin)
-            print(f"{told['count']} calls ({new} new), {rate:.0f} a second, {told['number']} cases", flush=True)
+            print(
+                f"{told['count']} calls ({new} new), {rate:.0f} a second, {told['number']} cases", flush=True
+            )
         code = process.wait()
         errors.seek(0)
         return end, errors.read(), code
@@ -235,7 +261,11 @@ def tables(paths):
             forms[op, form] += times
         else:
             operators.setdefault(what, Counter())[op] += times
-    shown = [f"| {'guarded' if r['guard'] else 'plain'}, seed {r['seed']} | {r['calls']:,} | {len(r['failures'])} |" for r in runs]
+    shown = [
+        f"| {'guarded' if r['guard'] else 'plain'}, seed {r['seed']} | {r['calls']:,} "
+        f"| {len(r['failures'])} |"
+        for r in runs
+    ]
     lines = ["| run | calls | wrong |", "|---|---|---|", *shown, ""]
     names = sorted({form for _, form in forms})
     lines += ["| operator | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
@@ -243,6 +273,8 @@ def tables(paths):
         lines.append(f"| {op} | " + " | ".join(f"{forms[op, name]:,}" for name in names) + " |")
     lines += ["", "| kernel, plan or program | times | by operator |", "|---|---|---|"]
     for key in sorted(key for key in {*kernels, *watch.known()} if not key.startswith("calls")):
-        by = ", ".join(f"{op} {n:,}" for op, n in sorted(operators.get(key, {}).items(), key=lambda pair: -pair[1])[:6])
+        by = ", ".join(
+            f"{op} {n:,}" for op, n in sorted(operators.get(key, {}).items(), key=lambda pair: -pair[1])[:6]
+        )
         lines.append(f"| {key} | {kernels[key]:,} | {by} |")
     return "\n".join(lines)

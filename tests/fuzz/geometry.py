@@ -42,12 +42,14 @@ def number(rng, low, high):
     if way < 0.35:
         return int(rng.integers(low, min(high, low + 7) + 1))
     if way < 0.6:
-        return min(high, int(math.exp(rng.uniform(math.log(low or 1), math.log(high + 0.999 or 1)))) if high else 0)
+        return min(
+            high, int(math.exp(rng.uniform(math.log(low or 1), math.log(high + 0.999 or 1)))) if high else 0
+        )
     first, last = np.searchsorted(THRESHOLDS, [low, high + 1])
     return int(THRESHOLDS[rng.integers(first, last)]) if first < last else int(rng.integers(low, high + 1))
 
 
-# Axes: (length, window, stride, dilation, before, after, ceil_mode), each template with a habit of its own ----
+# Axes: (length, window, stride, dilation, before, after, ceil_mode), each template with a habit ----
 
 
 def _axis(rng, limit, k, s, d=1, before=None, after=None, outputs=None, slack=None):
@@ -115,7 +117,9 @@ def long_axis(rng, limit):
     """Windows as long as a threshold, that overlap or lie side by side."""
     k = number(rng, 5, max(6, min(2_000, limit)))
     s = int(pick(rng, [1, 1, 2, max(1, k // 3), max(1, k // 4), k]))
-    return _axis(rng, limit + k, k, s, int(pick(rng, [1, 1, 1, 2])), outputs=number(rng, 1, max(2, limit // s)))
+    return _axis(
+        rng, limit + k, k, s, int(pick(rng, [1, 1, 1, 2])), outputs=number(rng, 1, max(2, limit // s))
+    )
 
 
 def sparse_axis(rng, limit):
@@ -311,7 +315,7 @@ def roi_align(rng, template, budget, least):
 
 
 def unpool(rng, template, budget, least):
-    form, shape, call = sliding(rng, "cells", min(budget, 5_000), min(least, 3_000))
+    _, shape, call = sliding(rng, "cells", min(budget, 5_000), min(least, 3_000))
     return "unpool", shape, call | {"duplicates": str(pick(rng, ["last", "sum"]))}
 
 
@@ -340,20 +344,58 @@ OPTIONS = {
 }
 PADDED = ("avg", "mixed")  # whose options of padding the forms without padding do not all take
 OP_SHARES = {"max": 3, "min": 2, "avg": 3, "sum": 2}
-DTYPES = ("float32", "float64", "float16", "bfloat16", "uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")
+DTYPES = (
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "uint8",
+    "int8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "bool",
+)
 DTYPE_SHARES = (0.56, 0.08, 0.05, 0.04, 0.07, 0.03, 0.03, 0.03, 0.03, 0.02, 0.03, 0.01, 0.02)
 
 
 RANKED = ("median", "quantile", "mode")
-NARROW = 3  # templates of windows, and of other forms, of an operator and a dtype other than float32
+EVERYWHERE = (
+    "max",
+    "avg",
+)  # in float32, over every template; others are narrower, since compiling takes long
+GROUPED = (
+    ("float16", "bfloat16"),
+    ("float32",),
+    ("float64",),
+    ("uint8", "int8"),
+    ("int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    ("bool",),
+)
+
+
+def _chosen(name, kind, choices, count):
+    """Some of the choices, always the same ones of an operator and a kind."""
+    rng = np.random.default_rng(list(f"{name} {kind}".encode()))
+    return {choices[n] for n in rng.permutation(len(choices))[:count]}
 
 
 def _templates(name, dtype):
     """The templates that an operator has with a dtype: each of them with some operator."""
-    if dtype == "float32" or name in RANKED:
+    if name in RANKED or (dtype == "float32" and name in EVERYWHERE):
         return TEMPLATES
-    rng = np.random.default_rng(list(f"{name} {dtype}".encode()))
-    return {str(n) for row in (list(AXES), list(FORMS)) for n in rng.choice(row, NARROW, replace=False)}
+    windows, forms = (4, len(FORMS)) if dtype == "float32" else (2, 2)
+    return _chosen(name, dtype, list(AXES), windows) | _chosen(name, dtype, list(FORMS), forms)
+
+
+def _dtypes(name, dtypes):
+    """One dtype of each group that an operator takes."""
+    taken = [d for d in dtypes if d in GROUPS[OPERATORS[name].dtypes]]
+    groups = ([d for d in group if d in taken] for group in GROUPED)
+    return [d for group in groups if group for d in _chosen(name, "dtypes", group, 1)]
 
 
 def strata(dtypes=DTYPES, operators=None):
@@ -361,9 +403,11 @@ def strata(dtypes=DTYPES, operators=None):
     found, weights = [], []
     share = dict(zip(DTYPES, DTYPE_SHARES, strict=True))
     for name in operators or OPERATORS:
-        taken = [d for d in dtypes if d in GROUPS[OPERATORS[name].dtypes]]
+        taken = _dtypes(name, dtypes)
         for template in TEMPLATES:
-            if (template == "roi_align" and name not in ("avg", "max")) or (template == "unpool" and name != "max"):
+            if (template == "roi_align" and name not in ("avg", "max")) or (
+                template == "unpool" and name != "max"
+            ):
                 continue
             for dtype in taken:
                 if template not in _templates(name, dtype):
@@ -373,7 +417,12 @@ def strata(dtypes=DTYPES, operators=None):
                 for size, much in (("small", 0.06), ("usual", 0.9), ("ranks", 0.04), ("large", 0.002)):
                     ranked = name in RANKED
                     found.append((template, name, dtype, size))
-                    by = OP_SHARES.get(name, 1) * share[dtype] / sum(share[d] for d in taken) * (0.4 if template in FORMS else 1)
+                    by = (
+                        OP_SHARES.get(name, 1)
+                        * share[dtype]
+                        / sum(share[d] for d in taken)
+                        * (0.4 if template in FORMS else 1)
+                    )
                     weights.append(by * ({"usual": 0.6, "ranks": 0.3}.get(size, much) if ranked else much))
     weights = np.array(weights)
     return found, weights / weights.sum()
@@ -393,7 +442,8 @@ def draw(rng, stratum, *, guard):
     make = FORMS.get(template)
     form, shape, call = make(rng, template, budget, least) if make else sliding(rng, template, budget, least)
     options = OPTIONS.get(op, [{}])
-    options = dict(options[rng.integers(len(options))])
+    plain = op not in PADDED and template not in ("any", *FORMS)  # other options, other kernels
+    options = dict(options[0 if plain and op != "quantile" else rng.integers(len(options))])
     if form != "sliding":
         options.pop("divisor_override", None)
         if form in ("roi_pool", "roi_align", "fractional", "unpool"):

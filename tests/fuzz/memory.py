@@ -1,8 +1,8 @@
 """Arrays in any layout, between canaries or beside unreadable pages."""
 
 import ctypes
+import math
 import mmap
-import os
 import tempfile
 import threading
 import weakref
@@ -14,10 +14,9 @@ MARGIN = 64  # bytes of a canary
 MARK, POISON = 0xA5, 0xCB
 PLACES = ("begin", "end")
 LIBC = ctypes.CDLL(None, use_errno=True)
-SCRATCH_FILE = os.path.join(tempfile.gettempdir(), f"fastpool-fuzz-{os.getpid()}.bin")
 
 
-class Harmed(AssertionError):
+class Harmed(AssertionError):  # noqa: N818
     """Memory beside an array has been written."""
 
 
@@ -81,7 +80,7 @@ class Plain:
     def __init__(self):
         self.taken = []
 
-    def take(self, nbytes, place):
+    def take(self, nbytes, _):
         memory = np.full(nbytes + 2 * MARGIN, MARK, np.uint8)
         memory[MARGIN : MARGIN + nbytes] = POISON
         self.taken.append(memory)
@@ -114,7 +113,9 @@ def draw_layout(rng, ndim, share=0.5):
     if kind in ("reversed", "mixed"):
         layout["back"] = [int(axis) for axis in range(ndim) if rng.random() < 0.5]
     if kind == "broadcast":
-        layout["zero"] = [int(axis) for axis in range(ndim) if rng.random() < 0.4] or [int(rng.integers(ndim))]
+        layout["zero"] = [int(axis) for axis in range(ndim) if rng.random() < 0.4] or [
+            int(rng.integers(ndim))
+        ]
     if kind == "odd":
         layout["odd"] = str(rng.choice(["unaligned", "swapped", "readonly", "memmap"]))
     return layout
@@ -124,8 +125,10 @@ def arranged(memory, layout, shape, dtype, place, fill):
     """An array of that layout, whose memory `fill` writes, all that it spans."""
     odd = layout.get("odd")
     if odd == "memmap" and min(shape, default=0) > 0:
-        fill(np.prod(shape)).tofile(SCRATCH_FILE)
-        return np.memmap(SCRATCH_FILE, dtype, "r", shape=tuple(shape))
+        with tempfile.NamedTemporaryFile() as file:
+            fill(math.prod(shape)).tofile(file)
+            file.flush()
+            return np.memmap(file.name, dtype, "r", shape=tuple(shape))
     ndim = len(shape)
     strides, pitch = [0] * ndim, 1
     for axis in reversed(layout.get("order", range(ndim))):

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 import fastpool as fp
-
 from fastpool.arrays import GROUPS
 from fastpool.operators import OPERATORS
 
@@ -19,7 +18,11 @@ from . import check, geometry, memory
 
 ROOT = Path(__file__).resolve().parents[2]
 FRESH = 40  # sequences of which one sends calls to processes of their own
-TARGETS = {"float32": ["float64", "float16"], "uint8": ["uint8", "uint16", "float32"], "int32": ["int32", "int64"]}
+TARGETS = {
+    "float32": ["float64", "float16"],
+    "uint8": ["uint8", "uint16", "float32"],
+    "int32": ["int32", "int64"],
+}
 ALIKE = 5  # calls of one geometry
 LARGER = 0.15  # of the geometries are not small
 
@@ -31,9 +34,8 @@ def forget():
             for label, value in list(vars(module).items()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()
-                elif name == "fastpool.jobs" and label.startswith("_") and not label.startswith("__"):
-                    if hasattr(value, "clear"):
-                        value.clear()
+                elif name == "fastpool.jobs" and label[0] == "_" != label[1] and hasattr(value, "clear"):
+                    value.clear()
 
 
 def variants(rng, dtypes, operators):
@@ -55,7 +57,9 @@ def variants(rng, dtypes, operators):
         case = base | {"op": op, "dtype": dtype, "options": options}
         if rng.random() < 0.2:
             case["layout"] = memory.draw_layout(rng, len(base["shape"]))
-        how = geometry.pick(rng, ["forward", "forward", "indices", "vjp", "backward", "dtype", "dtype", "out"])
+        how = geometry.pick(
+            rng, ["forward", "forward", "indices", "vjp", "backward", "dtype", "dtype", "out"]
+        )
         if how == "dtype":
             how += ":" + geometry.pick(rng, TARGETS.get(dtype, [dtype]))
         found.append([how, case])
@@ -127,10 +131,8 @@ def shortest(calls):
 
 def work(job, note, tell):
     """So many sequences; see `drive.work`."""
-    dtypes, operators = ["float32", "uint8"], ["max", "avg", "sum"]
-    if not job["quick"]:
-        dtypes, operators = [*dtypes, "int32", "float64", "bool"], list(OPERATORS)
-        operators.remove("stochastic")  # without a seed it draws anew
+    dtypes = job["dtypes"] or ["float32", "uint8", "int32", "float64", "bool"]
+    operators = job["operators"] or [name for name in OPERATORS if name != "stochastic"]  # that draws anew
     count, told = job["done"], time.monotonic()
     for number in range(job["first"], job["order"]):
         rng = np.random.default_rng([job["seed"], 1, number])
@@ -146,7 +148,11 @@ def work(job, note, tell):
             fresh, own = _apart(one), alone[calls.index(one)]
             count += 1
             if fresh != own:
-                tell(failure=f"in a process of its own: {fresh}, not {own}, of {json.dumps(one)}", case={"sequence": calls}, number=number)
+                tell(
+                    failure=f"in a process of its own: {fresh}, not {own}, of {json.dumps(one)}",
+                    case={"sequence": calls},
+                    number=number,
+                )
         if time.monotonic() - told > 2:
             tell(count=count, number=number + 1, refused=0, table={})
             told = time.monotonic()

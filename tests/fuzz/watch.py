@@ -11,7 +11,9 @@ import fastpool
 from fastpool import threads
 
 CPU = Path(fastpool.__file__).parent / "cpu"
-ROOMS = [import_module(f"fastpool.cpu.{path.stem}") for path in sorted(CPU.glob("*.py")) if path.stem != "__init__"]
+ROOMS = [
+    import_module(f"fastpool.cpu.{path.stem}") for path in sorted(CPU.glob("*.py")) if path.stem != "__init__"
+]
 ROOM = {room.__name__.rsplit(".", 1)[1]: room for room in ROOMS}
 DTYPE = re.compile(r"_(native|float\d+|bfloat16|u?int\d+|bool)(?=_|$)")
 
@@ -37,15 +39,12 @@ watch = Watch()
 
 def family(number):
     """The passes of a family of kernels, by their names."""
-    lines = ROOM["lines"]
-    names = {value: name for name, value in vars(lines).items() if name.isupper() and isinstance(value, int)}
-    passes = sorted(lines.FAMILIES[number])
-    # names of fields share numbers with passes; passes are written first
-    first = {}
+    lines, names = ROOM["lines"], {}
     for name, value in vars(lines).items():
-        if name.isupper() and isinstance(value, int):
-            first.setdefault(value, name)
-    shown = "+".join(first.get(p, names.get(p, str(p))) for p in passes[:3])
+        if name.isupper() and type(value) is int:
+            names.setdefault(value, name)  # passes come first; fields of steps have the same numbers
+    passes = sorted(lines.FAMILIES[number])
+    shown = "+".join(names[one] for one in passes[:3])
     return f"{number:02d} {shown}{'+...' if len(passes) > 3 else ''}"
 
 
@@ -59,7 +58,7 @@ def kernel_name(name):
 
 
 def known():
-    """The kernels of lines that there may be: those of every family, with places and without, careful or not."""
+    """The kernels of lines that there may be: of every family, with places and without, careful or not."""
     lines = ROOM["lines"]
     for number, passes in enumerate(lines.FAMILIES):
         for how in ("", " careful", " placed", " placed careful"):
@@ -81,11 +80,15 @@ def start():
     for short, room in ROOM.items():
         for name, cls in vars(room).items():
             own = inspect.isclass(cls) and cls.__module__ == room.__name__
-            if own and "run" in vars(cls):
-                cls.run = _seen(cls.run, f"plan {short}.{name}")
+            for way in ("run", "gather", "send"):
+                if own and way in vars(cls):
+                    setattr(cls, way, _seen(vars(cls)[way], f"plan {short}.{name}.{way}"))
     program = ROOM["program"]
     for name, function in list(vars(program).items()):
-        if inspect.isfunction(function) and next(iter(inspect.signature(function).parameters), "") == "writer":
+        if (
+            inspect.isfunction(function)
+            and next(iter(inspect.signature(function).parameters), "") == "writer"
+        ):
             setattr(program, name, _seen(function, f"program {name}"))
 
 
