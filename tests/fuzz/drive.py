@@ -94,9 +94,9 @@ def work(job):
             table[f"{key}|{case['op']}|{case['form']}"] += times
         number += 1
         if time.monotonic() - told > 2:
-            _tell(count=count, number=number, refused=refused, table=table)
+            _tell(count=count, number=number, refused=refused, table=table, cpu=time.process_time())
             table, refused, told = Counter(), 0, time.monotonic()
-    _tell(count=count, number=number, refused=refused, table=table, end=True)
+    _tell(count=count, number=number, refused=refused, table=table, cpu=time.process_time(), end=True)
     return 0
 
 
@@ -232,10 +232,12 @@ def _listen(job, state, begin):
             state["refused"] += told["refused"]
             state["table"].update(told["table"])
             end = told.get("end", False)
-            rate = told["count"] / (time.time() - begin)
-            print(
-                f"{told['count']} calls ({new} new), {rate:.0f} a second, {told['number']} cases", flush=True
+            rate, cpu = (
+                told["count"] / (time.time() - begin),
+                (told["count"] - job["done"]) / told.get("cpu", 1),
             )
+            speed = f"{rate:.0f} a second ({cpu:.0f} of CPU)"
+            print(f"{told['count']} calls ({new} new), {speed}, {told['number']} cases", flush=True)
         code = process.wait()
         errors.seek(0)
         return end, errors.read(), code
