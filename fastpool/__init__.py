@@ -1,5 +1,8 @@
 """Pooling on arrays: every operator, any axes, exact rules, forward and backward."""
 
+from importlib import import_module
+from types import ModuleType
+
 from .api import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -41,6 +44,8 @@ from .threads import get_num_threads, set_num_threads
 from .unpooling import unpool, unpool_backward
 
 __version__ = "0.1.0"
+
+PARTS = ("compat", "descriptors", "interop", "pyramid", "random")  # of public names, loaded when used
 
 __all__ = [
     "adaptive_avg_pool",
@@ -85,3 +90,13 @@ __all__ = [
     "unpool_backward",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in PARTS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *PARTS, "__version__"])

@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from . import jobs
+from . import arrays, jobs
 from .kinds import any_kind
 
 
@@ -36,7 +36,8 @@ def pool(
         (`max_pool`, ...), whose page gives its formula and parameters.
     window : int or sequence of int
         Elements a window covers. A sequence pools the last ``len(window)`` axes; an int every axis after the
-        first two.
+        first two, of arrays with four axes and more (with three it does not say whether they are (N, C, L) or
+        (C, H, W), and is refused).
     stride : int or sequence of int, optional
         Distance between windows; the window by default.
     padding : int, sequence, or {"valid", "same", "same_lower"}
@@ -84,6 +85,8 @@ def pool(
            [ 8,  9, 10, 11]])
     """
     array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
+    if out is not None:
+        arrays.check_apart(out, x=x)
     return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
 
 
@@ -100,6 +103,8 @@ def _named(
     """`pool` for the functions of one operator; for NumPy's arrays without its keywords (0.5 us)."""
     if type(x) is ndarray:
         array, job = jobs.sliding(x, op, window, *around, op_params)
+        if out is not None:
+            arrays.check_apart(out, x=x)
         return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
     stride, padding, dilation, ceil_mode, axes = around
     return pool(
@@ -191,7 +196,8 @@ def avg_pool(
 
     ``y[o] = (sum of x[i]) / divisor``. Floats accumulate in float64 (float64 with its rounding error), so
     that a window of any size is right to a few ulp. Integers average exactly and round half up, to the same
-    dtype; with a float `dtype` they are not rounded. All dtypes but bool.
+    dtype; with a float `dtype` they are not rounded. Of bool it is the fraction that is True, as float64 or
+    the float `dtype`. All dtypes.
 
     Parameters
     ----------
@@ -208,6 +214,8 @@ def avg_pool(
     array([1.5, 3.5, 5. ])
     >>> fp.avg_pool(np.array([1, 2, -1, -2]), (2,))
     array([ 2, -1])
+    >>> fp.avg_pool(np.array([True, False, False, False]), (4,))
+    array([0.25])
     """
     around = stride, padding, dilation, ceil_mode, axes
     return _named(
@@ -236,8 +244,9 @@ def sum_pool(
 ) -> Any:
     """Sum of each sliding window; the arguments are those of `pool`.
 
-    ``y[o] = sum of x[i]``. Floats accumulate as in `avg_pool`; integers promote as `numpy.sum` does and wrap.
-    All dtypes but bool. ``sum_pool(ones) = `` the number of elements in each window.
+    ``y[o] = sum of x[i]``. Floats accumulate as in `avg_pool`; integers promote as `numpy.sum` does and wrap;
+    of bool it counts those that are True. All dtypes. ``sum_pool(ones) = `` the number of elements in each
+    window.
 
     Examples
     --------
@@ -605,7 +614,7 @@ def adaptive_pool(
         An operator's name, as in `pool`.
     output_size : int or sequence of (int or None)
         Outputs of each pooled axis; None keeps an axis's length. A sequence pools the last axes, an int every
-        axis after the first two, as `window` does in `pool`.
+        axis after the first two of four and more, as `window` does in `pool`.
     axes, return_indices, out, **op_params
         As in `pool`. An average divides by the bin's own size.
 
@@ -626,6 +635,8 @@ def adaptive_pool(
     array([1., 3., 5.])
     """
     array, job = jobs.adaptive(x, op, output_size, axes, op_params)
+    if out is not None:
+        arrays.check_apart(out, x=x)
     return jobs.forward(job, array, return_indices=return_indices, out=out)
 
 
@@ -666,7 +677,7 @@ def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **
     op : str
         An operator's name, as in `pool`.
     axes : int or sequence of int, optional
-        The pooled axes; every axis after the first two by default.
+        The pooled axes; by default every axis after the first two, of arrays with four axes and more.
     keepdims : bool
         Keep the pooled axes, with length 1.
     **op_params

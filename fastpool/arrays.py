@@ -45,7 +45,8 @@ def take(argument: str, array: object) -> Array:
         raise TypeError(
             f"{argument} must be an array (one of {kinds.TAKEN}; without a mask), got {kinds.named(array)}"
         )
-    plain: Any = array.view(np.ndarray) if isinstance(array, np.ndarray) else array
+    subclass = isinstance(array, np.ndarray) and type(array) is not np.ndarray
+    plain: Any = array.view(np.ndarray) if subclass else array  # type: ignore[attr-defined]
     if name(plain.dtype) not in GROUPS["all"]:
         raise TypeError(
             f"{argument} must have one of the dtypes {', '.join(GROUPS['all'])}, got {plain.dtype}"
@@ -70,6 +71,11 @@ def backend(array: Array) -> ModuleType:
     return cpu if isinstance(array, np.ndarray) else sys.modules["fastpool.cuda"]
 
 
+def place(array: Array) -> Any:
+    """What plans depend on beside shape, strides and dtype: which device, and how an array is aligned there."""
+    return array.flags.aligned if isinstance(array, np.ndarray) else (array.where.device, array.address % 16)
+
+
 # What calls do with arrays of either device ---------------------------------------------------------------
 
 
@@ -86,6 +92,12 @@ def zeros(shape: Sequence[int], dtype: Any, like: Array) -> Array:
 def is_c(array: Array) -> bool:
     """Whether a kernel may write it as C-contiguous memory."""
     return bool(array.flags.carray if isinstance(array, np.ndarray) else array.contiguous and array.regular)
+
+
+def written(out: Array) -> Array:
+    """Where kernels write what `out` is to hold: there, if that is C-contiguous, else new memory."""
+    plain = out.view(np.ndarray) if isinstance(out, np.ndarray) else out
+    return plain if is_c(plain) else empty(out.shape, out.dtype, out)
 
 
 def contiguous(array: Array, dtype: Any = None) -> Array:
@@ -143,6 +155,23 @@ def to_host(array: Any) -> Any:
     return array.to_host() if on_device(array) else array
 
 
+def copied(array: Array) -> Array:
+    """A C-contiguous copy, which is ours alone."""
+    return array.copy() if isinstance(array, np.ndarray) else array.astype(array.dtype)
+
+
+def positions(flat: Array, lengths: Sequence[int]) -> list[Array]:
+    """Flat C-order positions of an array of these lengths, as one array of positions an axis.
+
+    `numpy.unravel_index` gives wrong ones for more than 8,192 of them whose last axis has length 1 (NumPy 2.4).
+    """
+    found: list[Array] = []
+    for n in reversed(lengths):
+        flat, position = np.divmod(flat, max(n, 1))
+        found.insert(0, position)
+    return found
+
+
 def bounds(array: Array) -> tuple[int, int]:
     """Smallest and largest element of an array of integers that is not empty."""
     if isinstance(array, np.ndarray):
@@ -170,18 +199,31 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 
 def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[Any]:
-    """Dtype of an operator's result: as the input, or promoted as in `numpy.sum`, or `wanted`."""
+    """Dtype of an operator's result: `wanted`, or the input's, but for sums (as `numpy.sum`) and averages of bool."""
     if wanted is None:
-        if not row.promotes or is_float(source):
+        if is_float(source) or not (row.promotes or row.averages):
             return source
+        if row.averages:
+            return np.dtype(np.float64) if source == np.bool_ else source
         promoted: np.dtype[Any] = np.sum(np.empty(0, source)).dtype
         return promoted
-    dtype: np.dtype[Any] = np.dtype(wanted)
+    try:
+        dtype: np.dtype[Any] = np.dtype(wanted)
+    except (TypeError, ValueError):
+        raise TypeError(f"dtype must be the result's, as numpy.dtype takes it, got {wanted!r}") from None
     allowed = FLOATS if is_float(source) else GROUPS["numbers"]
-    allowed = (*allowed, "bool") if source == np.bool_ else allowed
+    if source == np.bool_ and not row.promotes:
+        allowed = FLOATS if row.averages else GROUPS["all"]
     if name(dtype) not in allowed or not dtype.isnative:
         raise TypeError(f"dtype must be one of {', '.join(allowed)} for x of {source}, got {dtype}")
     return dtype
+
+
+def check_apart(out: Any, **inputs: Any) -> None:
+    """ValueError where `out` shares memory with one of a user's own arrays: before any of them is converted."""
+    for argument, given in inputs.items():
+        if _overlap(out, given):
+            raise ValueError(f"out must share no memory with {argument}")
 
 
 def result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> Any:
@@ -196,13 +238,13 @@ def result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> 
         raise ValueError(f"out must have the result's dtype {dtype}, got {out.dtype}")
     if not (out.flags.writeable if isinstance(out, np.ndarray) else out.writeable):
         raise ValueError("out must be writeable, got a read-only array")
-    if _overlap(out, x):
-        raise ValueError("out must share no memory with x")
     return out
 
 
-def _overlap(out: Array, x: Array) -> bool:
-    one, other = (a if isinstance(a, np.ndarray) else a.placed() for a in (out, x))
+def _overlap(out: Any, given: Any) -> bool:
+    if not all(isinstance(array, np.ndarray) or on_device(array) for array in (out, given)):
+        return False  # what is no array shares nothing, and is refused elsewhere
+    one, other = (a if isinstance(a, np.ndarray) else a.placed() for a in (out, given))
     if not np.may_share_memory(one, other):
         return False
     try:

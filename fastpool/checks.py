@@ -40,11 +40,11 @@ def boolean(name: str, value: object) -> bool:
 
 def number(name: str, value: object, allowed: Range) -> float:
     """`value` as a float within a range; bools, complex numbers and strings are not taken."""
-    real = isinstance(value, int | float | np.integer | np.floating)
-    if isinstance(value, bool) or not real:
+    plain = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a real number, got {_show(value)}")
     try:
-        result = float(value)  # type: ignore[arg-type]
+        result = float(plain)
     except OverflowError:
         raise ValueError(f"{name} must be {allowed.words}, got {value!r}") from None
     if not allowed.holds(result):
@@ -53,8 +53,10 @@ def number(name: str, value: object, allowed: Range) -> float:
 
 
 def is_sequence(value: object) -> bool:
-    """Whether `value` lists one entry an axis: a tuple, a list or a 1-D array."""
-    return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    """Whether `value` lists one entry an axis: a tuple, a list or a 1-D array; an array of no axes is a number."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
 def entries(name: str, value: Any, count: int) -> list[Any]:
@@ -88,13 +90,25 @@ def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]
                 f"{name} must have 1 to {ndim} entries for an array of {ndim} axes, got {window!r}"
             )
         return tuple(range(ndim - len(window), ndim))
-    if ndim < 3:
-        example = f", or pool the last ones with a tuple, {name}={(window,) * max(ndim, 1)}" if name else ""
+    if ndim < 4:
         raise ValueError(
-            f"x has {ndim} axes: without axes= every axis after the first two is pooled, and there is none. "
-            f"Name the axes{example}"
+            f"x has {ndim} axes: which are pooled is plain of four and more alone, every one after the first two. "
+            f"{_ways(name, window, ndim)}"
         )
     return tuple(range(2, ndim))
+
+
+def _ways(name: str, window: Any, ndim: int) -> str:
+    """How a call says which of a few axes are pooled."""
+    if ndim < 3:
+        example = f", or pool the last ones with a tuple, {name}={(window,) * max(ndim, 1)}" if name else ""
+        return f"Name the axes{example}"
+    if not name:
+        return "Name the axes: axes=2 of (N, C, L), axes=(1, 2) of (C, H, W), axes=(0, 1) of (H, W, C)"
+    return (
+        f"Give {name}={(window,)} for (N, C, L), {name}={(window,) * 2} for (C, H, W), "
+        f"or name the axes, axes=(0, 1) of (H, W, C)"
+    )
 
 
 def _axis(value: object, ndim: int) -> int:

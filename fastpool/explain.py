@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from . import checks, windows
+from . import checks, jobs, windows
 
 MOST_WINDOWS = 24  # that are drawn, the last four among them
 MOST_COLUMNS = 96
@@ -117,10 +117,9 @@ def explain(
     gap = checks.integer("dilation", dilation, minimum=1)
     up = checks.boolean("ceil_mode", ceil_mode)
     include = None if count_include_pad is None else checks.boolean("count_include_pad", count_include_pad)
-    word, before, after = _around(padding, length, k, step, gap)
-    span = gap * (k - 1) + 1
-    if max(before, after) >= span:
-        raise ValueError(f"padding must be less than the dilated window, {span}, got {(before, after)}")
+    around, span = _around(padding), gap * (k - 1) + 1
+    word = around if isinstance(around, str) else None
+    before, after = jobs.padded(around, length, k, step, gap)
     if windows.output_length(length, k, step, before, after, gap, up) > MOST_LISTED:
         raise ValueError(
             f"n must make at most {MOST_LISTED} windows, which are listed one by one, got {length}"
@@ -137,16 +136,12 @@ def explain(
     return Explanation(length, k, step, (before, after), gap, up, drawn, answers)
 
 
-def _around(padding: Any, n: int, window: int, stride: int, dilation: int) -> tuple[str | None, int, int]:
-    """The word, if it is one, and the padding before and after."""
+def _around(padding: Any) -> str | tuple[int, int]:
+    """The word, or the padding before and after."""
     if checks.is_sequence(padding) and len(padding) == 2 and not any(map(checks.is_sequence, padding)):
         padding = [tuple(padding)]  # one pair, not one number for each of two axes
     checked = checks.padding(padding, 1)
-    if not isinstance(checked, str):
-        return None, *checked[0]
-    if checked == "valid":
-        return checked, 0, 0
-    return checked, *windows.same_padding(n, window, stride, dilation, lower=checked == "same_lower")
+    return checked if isinstance(checked, str) else checked[0]
 
 
 # Frameworks ----------------------------------------------------------------------------------------------

@@ -190,7 +190,7 @@ def halves_integer_mean(acc, divisor, params):
 
 def _add_up(source: np.dtype[Any], target: np.dtype[Any], *, average: bool) -> Fold:
     to_float = target.kind not in "iu"
-    if source.kind not in "iu":
+    if source.kind not in "iub":
         if source == np.float64:
             finish = compensated_mean if average else compensated_sum
             return Fold(zero_pair, lift_pair, plus_compensated, finish)

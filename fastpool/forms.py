@@ -11,7 +11,7 @@ from . import arrays, checks, fractional, jobs, planes, random, regions
 from .api import sum_pool
 from .arrays import Array
 from .gradients import vjp
-from .jobs import Job
+from .jobs import Job, Kept
 from .kinds import any_kind
 from .operators import Operator
 from .planes import PlaneJob
@@ -51,7 +51,8 @@ def fractional_pool(
     op : str
         An operator's name, as in `pool`.
     output_size : int or sequence of int, optional
-        Windows on each pooled axis. A sequence pools the last axes, an int every axis after the first two.
+        Windows on each pooled axis. A sequence pools the last axes, an int every axis after the first two of
+        four and more.
     ratio : float or sequence of float, optional
         In place of `output_size`. ``"torch"``: ``floor(n ratio)`` windows, with a ratio below 1; else
         ``floor(n / ratio)``, with a ratio of at least 1.
@@ -91,6 +92,8 @@ def fractional_pool(
     """
     arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
     array, job = _fractional(x, op, *arguments)
+    if out is not None:
+        arrays.check_apart(out, x=x, samples=samples)
     if isinstance(job, PlaneJob):
         return planes.forward(job, array, return_indices=return_indices, out=out)
     return jobs.forward(job, array, return_indices=return_indices, out=out)
@@ -283,7 +286,7 @@ def pyramid_pool(
     levels : sequence of (int or sequence of int)
         Bins an axis of each level; see `adaptive_pool`.
     axes : int or sequence of int, optional
-        The pooled axes; every axis after the first two by default.
+        The pooled axes; by default every axis after the first two, of arrays with four axes and more.
     return_indices, **op_params
         As in `pool`.
 
@@ -500,6 +503,8 @@ def roi_pool(
     array([[[[13., 14.]]]])
     """
     array, job = _roi(x, op, boxes, output_size, scale, op_params)
+    if out is not None:
+        arrays.check_apart(out, x=x, boxes=boxes)
     return planes.forward(job, array, return_indices=return_indices, out=out)
 
 
@@ -584,7 +589,7 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
     tape = jobs.tape_for(job.operator)
     y, _ = jobs.part_of_call(job, array, recorded=tape is not None)
     if tape is not None:
-        tape.append(partial(_pull_cells, job, array, lengths, pooled))
+        tape.append(partial(_pull_cells, job, jobs.Kept.of(array), lengths, pooled))
     if not isinstance(y, np.ndarray):
         return arrays.backend(y).cells_filled(y, job.geometry)
     for axis, k in zip(pooled, lengths, strict=True):
@@ -605,7 +610,7 @@ def mosaic_backward(
     array([2., 2., 5.])
     """
     array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
-    gradient: Array = _pull_cells(job, array, lengths, pooled, gy)
+    gradient: Array = _pull_cells(job, jobs.Kept.of(array), lengths, pooled, gy)
     return gradient
 
 
@@ -622,15 +627,16 @@ def _cells(
 
 
 def _pull_cells(
-    job: Job, x: Array, lengths: list[int], pooled: tuple[int, ...], gy: object, *, params: bool = False
+    job: Job, kept: Kept, lengths: list[int], pooled: tuple[int, ...], gy: object, *, params: bool = False
 ) -> Any:
     """As `jobs.pull`: a cell's value has the gradients of all its elements; 16-bit ones add up in float32."""
-    gradient = jobs.checked_gradient(gy, x.shape)
+    gradient = jobs.checked_gradient(gy, job.geometry.shape)
+    x = kept.beside(gradient)
     wide, floating = x, None
     if arrays.is_float(x.dtype):
         floating, wide = x.dtype, arrays.cast(x, np.result_type(np.float32, x.dtype))
         gradient = arrays.cast(gradient, wide.dtype)
     sums = sum_pool(gradient, lengths, ceil_mode=True, axes=pooled)
-    gx, slopes = jobs.pull(job, wide, None, sums, params=True)
+    gx, slopes = jobs.pull(job, Kept.of(wide), None, sums, params=True)
     gx = arrays.cast(gx, floating or gx.dtype)
     return (gx, slopes) if checks.boolean("params", params) else gx

@@ -42,7 +42,7 @@ def convert_indices(
     shape : sequence of int
         Shape of the array that was pooled.
     axes : int or sequence of int, optional
-        Its pooled axes; every axis after the first two by default.
+        Its pooled axes; by default every axis after the first two, of arrays with four axes and more.
     include_batch : bool
         What TensorFlow's ``include_batch_in_index`` was, or shall be.
     storage_order : {0, 1}
@@ -127,7 +127,5 @@ def _places(flat: Array, order: tuple[int, ...], lengths: tuple[int, ...]) -> di
     outside = (flat < 0) | (flat >= size)
     if outside.any():
         raise ValueError(f"i must be in 0..{size - 1}, got {flat[outside][0]}")
-    rest, places = flat.astype(np.int64), {}
-    for axis in reversed(order):
-        rest, places[axis] = np.divmod(rest, max(lengths[axis], 1))
-    return places
+    found = arrays.positions(flat.astype(np.int64), [lengths[axis] for axis in order])
+    return dict(zip(order, found, strict=True))

@@ -5,12 +5,13 @@ of the array. `vjp` listens on `TAPE`, where `forward` leaves the way back.
 """
 
 import marshal
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial, wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -58,7 +59,8 @@ class Job:
 
 SCALARS = frozenset((int, bool, float, str, type(None)))
 DRAWS = frozenset(row.name for row in OPERATORS.values() if row.testing)  # anew at each call
-LARGEST = 2**62  # elements: sums of two such still fit int64
+LARGEST = 2**62  # elements of a window: a product of counts fits int64
+FARTHEST = 2**31 - 1  # elements that a window or stride spans, or twice the axis: products of two fit int64
 KEPT = 512  # jobs, after which all are forgotten
 _jobs: dict[Any, Job] = {}
 
@@ -76,7 +78,7 @@ def _remembered(form: Form) -> Form:
         hosted = type(x) is ndarray
         if not (hosted or arrays.on_device(x)):
             return form(x, *arguments)
-        place = x.flags.aligned if hosted else (x.where.device, x.address % 16)
+        place = x.flags.aligned if hosted else arrays.place(x)
         try:
             # Bytes, since True, 1 and 1.0 are equal, and the same key. Those of plain values and of others
             # differ: what marshal takes of these is written with codes of their own.
@@ -131,29 +133,36 @@ def sliding(
     strides = lengths
     if stride is not None:
         strides = [checks.integer("stride", s, minimum=1) for s in checks.entries("stride", stride, count)]
+    if math.prod(lengths) > LARGEST:
+        raise ValueError(f"window must have at most 2**62 elements, got {window!r}")
     ceil = checks.boolean("ceil_mode", ceil_mode)
     around = checks.padding(padding, count)
     tables: dict[int, Axis] = {}
     for number, (axis, k, s, d) in enumerate(zip(pooled, lengths, strides, steps, strict=True)):
         n = array.shape[axis]
-        if around == "valid":
-            before, after = 0, 0
-        elif isinstance(around, str):
-            before, after = windows.same_padding(n, k, s, d, lower=around == "same_lower")
-        else:
-            before, after = around[number]
-        span = d * (k - 1) + 1
-        if max(span, s) > LARGEST:
-            raise ValueError(
-                "window, dilation and stride must span at most 2**62 elements, "
-                f"got {k}, {d} and {s} on axis {axis}"
-            )
-        if max(before, after) >= span:
-            raise ValueError(
-                f"padding must be less than the dilated window, {span} on axis {axis}, got {(before, after)}"
-            )
+        own = around if isinstance(around, str) else around[number]
+        before, after = padded(own, n, k, s, d, f" on axis {axis}")
         tables[axis] = on_axis(axis, windows.sliding, n, k, s, before, after, d, ceil)
     return array, job(row, array, tables, op_params)
+
+
+def padded(
+    around: str | tuple[int, int], n: int, window: int, stride: int, dilation: int, where: str = ""
+) -> tuple[int, int]:
+    """The padding of an axis, of which a word or the numbers came, and whose windows are not too long."""
+    span, most = dilation * (window - 1) + 1, max(FARTHEST, 2 * n)
+    if max(span, stride) > most:
+        raise ValueError(
+            f"window, dilation and stride must span at most {most} elements{where}, "
+            f"got {window}, {dilation} and {stride}"
+        )
+    if around == "valid":
+        return 0, 0
+    if isinstance(around, str):
+        return windows.same_padding(n, window, stride, dilation, lower=around == "same_lower")
+    if max(around) >= span:
+        raise ValueError(f"padding must be less than the dilated window, {span}{where}, got {around}")
+    return around
 
 
 @_remembered
@@ -242,9 +251,7 @@ def forward(
             return y
     row = job.operator
     indexed = wants_indices(row, return_indices)
-    target = x.dtype
-    if dtype is not None or row.promotes:
-        target = arrays.result_dtype(row, x.dtype, dtype)
+    target = arrays.result_dtype(row, x.dtype, dtype)
     y = arrays.empty(job.shape, target, x) if out is None else arrays.result(out, job.shape, target, x)
     tape = tape_for(row)
     chosen = "places" if indexed else ""
@@ -254,17 +261,39 @@ def forward(
     if chosen:
         kind = np.uint8 if chosen == "taps" else index_dtype(job.geometry)
         indices = arrays.empty(job.shape, kind, x)
-    direct = y if out is None or arrays.is_c(y) else arrays.empty(job.shape, target, x)
+    direct = y if out is None else arrays.written(y)
     if y.size:
         plan = _plan(job, x, target, chosen)
         plan.run(x, direct, indices)
-        if target == x.dtype and not chosen and type(x) is ndarray:
+        if dtype is None and not chosen and type(x) is ndarray:
             job.plans[x.strides] = reuse.maker(job.shape, target), plan
-    if direct is not y:
+    if out is not None and not arrays.is_c(y):
         arrays.assign(y, direct)
     if tape is not None:
-        tape.append(partial(pull, job, x, indices))
+        tape.append(partial(pull, job, Kept.of(x), arrays.copied(indices) if indexed else indices))
     return (y, indices) if indexed else y
+
+
+class Kept(NamedTuple):
+    """An input that a way back reads again, and what it was like."""
+
+    array: Array
+    form: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, x: Array) -> "Kept":
+        """The array as it is now."""
+        return cls(x, (x.shape, x.strides, x.dtype))
+
+    def beside(self, gradient: Array) -> Array:
+        """The array, for the stream of the gradient; ValueError where it is another by now."""
+        x = self.array
+        if (x.shape, x.strides, x.dtype) != self.form:
+            raise ValueError(
+                f"x must stay as it was until the pull, of shape {self.form[0]} and {self.form[2]}, "
+                f"got shape {x.shape} and {x.dtype}"
+            )
+        return arrays.beside(x, gradient)
 
 
 @contextmanager
@@ -281,7 +310,7 @@ def recording() -> Iterator[list[Pull]]:
 def part_of_call(job: Job, x: Array, *, recorded: bool, **options: Any) -> tuple[Any, Pull]:
     """The result of one of several jobs of a call and, where `recorded`, its own way back."""
     if not recorded:
-        return forward(job, x, **options), partial(pull, job, x, None)
+        return forward(job, x, **options), partial(pull, job, Kept.of(x), None)
     with recording() as tape:
         result = forward(job, x, **options)
     return result, tape[0]
@@ -318,7 +347,7 @@ def check_has_gradient(row: Operator) -> None:
 
 def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
     """How the backend reduces the windows of arrays like `x`; None where that is not to be had."""
-    key = (x.strides, target, chosen)
+    key = (x.dtype, x.strides, target, chosen)
     plan = job.plans.get(key, job)
     if plan is job:
         backend = arrays.backend(x)
@@ -327,7 +356,7 @@ def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
     return plan
 
 
-def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
+def pull(job: Job, kept: Kept, indices: Array | None, gy: object, *, params: bool = False) -> Any:
     """The gradient for `x` of a call that was recorded; with ``params=True`` also for the parameters.
 
     Parameters
@@ -342,7 +371,8 @@ def pull(job: Job, x: Array, indices: Array | None, gy: object, *, params: bool 
     ndarray or (ndarray, dict of float)
     """
     gradient = checked_gradient(gy, job.shape)
-    x, indices = arrays.beside(x, gradient), indices if indices is None else arrays.beside(indices, gradient)
+    x = kept.beside(gradient)
+    indices = indices if indices is None else arrays.beside(indices, gradient)
     gx = backward(job, gradient, x, indices)
     return (gx, slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 
@@ -408,7 +438,7 @@ def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
     if not alike:
         grid = windows.divisor_grid(divisors, job.geometry.tables, job.geometry.axes, gy.ndim)
         gy = gy / grid.astype(gy.dtype)
-    key = (gy.strides, gx.dtype)
+    key = ("shares", gy.strides, arrays.place(gy), gx.dtype)
     if key not in job.plans:
         row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
         each = [
@@ -447,37 +477,35 @@ def slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
 
 def index_dtype(geometry: Geometry) -> type[np.int32] | type[np.int64]:
     """int32 while a plane has fewer than 2**31 elements."""
-    elements = 1
-    for n in geometry.plane:
-        elements *= n
-    return np.int32 if elements < 2**31 else np.int64
+    return np.int32 if math.prod(geometry.plane) < 2**31 else np.int64
 
 
 # Checks of what comes back from the caller ---------------------------------------------------------------
 
 
-def checked_gradient(gy: object, shape: Sequence[int]) -> Array:
+def checked_gradient(gy: object, shape: Sequence[int], *, name: str = "gy") -> Array:
     """A gradient of the expected shape and a numeric dtype."""
-    gradient = arrays.take("gy", gy)
+    gradient = arrays.take(name, gy)
     if gradient.dtype == np.bool_:
-        raise TypeError("gy must be numeric, got bool")
+        raise TypeError(f"{name} must be numeric, got bool")
     if gradient.shape != tuple(shape):
-        raise ValueError(f"gy must have the result's shape {tuple(shape)}, got {gradient.shape}")
+        raise ValueError(f"{name} must have the result's shape {tuple(shape)}, got {gradient.shape}")
     return gradient
 
 
 def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int, *, least: int = 0) -> Array:
-    """Integer indices of the expected shape, all within ``least..limit-1``, as int64, C-contiguous."""
+    """Integer indices of the expected shape, all within ``least..limit-1``: a copy, as int64, C-contiguous."""
     array = arrays.take(name, indices)
     if array.dtype.name not in arrays.INTEGERS:
         raise TypeError(f"{name} must be integers, got {array.dtype}")
     if array.shape != tuple(shape):
         raise ValueError(f"{name} must have the shape {tuple(shape)}, got {array.shape}")
-    if array.size:
-        low, high = arrays.bounds(array)
+    own = arrays.copied(array)  # before they are looked at: nobody else can write to it
+    if own.size:
+        low, high = arrays.bounds(own)
         if low < least or high >= limit:
             raise ValueError(f"{name} must be in {least}..{limit - 1}, got {low}..{high}")
-    return arrays.contiguous(array, np.int64)
+    return arrays.cast(own, np.int64)
 
 
 def chosen_indices(job: Job, indices: object) -> Array:
@@ -485,13 +513,13 @@ def chosen_indices(job: Job, indices: object) -> Array:
     check_chooses("indices are", job.operator)
     geometry = job.geometry
     plane = geometry.plane
-    limit = int(np.prod(plane, dtype=np.int64))
+    limit = math.prod(plane)
     flat = checked_indices("indices", indices, job.shape, limit).reshape(geometry.output_shape)
     if not isinstance(flat, np.ndarray):
         if not arrays.backend(flat).within_windows(flat, geometry):
             raise ValueError(OUTSIDE)
         return flat
-    positions = np.unravel_index(flat, plane)
+    positions = arrays.positions(flat, plane)
     for axis, table, position in zip(geometry.axes, geometry.tables, positions, strict=True):
         along = tuple(-1 if axis == own else 1 for own in range(flat.ndim))
         offset = position - table.lo.reshape(along)

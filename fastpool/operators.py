@@ -60,7 +60,7 @@ class Operator(NamedTuple):
         ``state(source)`` gives the fold to the three float64 numbers a window that `pull` reads, where the
         chosen index is not all.
     promotes : bool
-        Whether integers widen as in `numpy.sum`.
+        Whether integers and bool widen as in `numpy.sum`.
     averages : bool
         Whether ``count_include_pad`` and ``divisor_override`` apply.
     params : tuple of Parameter
@@ -146,7 +146,7 @@ OPERATORS = {
             "avg",
             folds.avg_fold,
             "spread",
-            "numbers",
+            "all",
             pull=folds.to_all,
             state=always_state(folds.AVG_STATE),
             averages=True,
@@ -156,7 +156,7 @@ OPERATORS = {
             "sum",
             folds.sum_fold,
             "spread",
-            "numbers",
+            "all",
             pull=folds.to_all,
             state=always_state(folds.SUM_STATE),
             promotes=True,

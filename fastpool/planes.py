@@ -92,21 +92,25 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
     if row.backward == "chosen" and (indexed or tape is not None):
         kind = np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64
         indices = arrays.empty(job.shape, kind, x)
-    direct = y if arrays.is_c(y) else arrays.empty(job.shape, target, x)
+    direct = y if out is None else arrays.written(y)
     if y.size:
         planes = job.planes_last(x)
         job.plan(row.name, row.fold(x.dtype, target), planes, target).run(planes, direct, indices)
-    if direct is not y:
+    if out is not None and not arrays.is_c(y):
         arrays.assign(y, direct)
     if tape is not None:
-        tape.append(partial(_pull, job, x, indices))
+        own = arrays.copied(indices) if indexed and indices is not None else indices
+        tape.append(partial(_pull, job, jobs.Kept.of(x), own))
     return (y, indices) if indexed else y
 
 
-def _pull(job: PlaneJob, x: Array, indices: Array | None, gy: object, *, params: bool = False) -> Any:
+def _pull(
+    job: PlaneJob, kept: jobs.Kept, indices: Array | None, gy: object, *, params: bool = False
+) -> Any:
     """As `jobs.pull`."""
     gradient = jobs.checked_gradient(gy, job.shape)
-    x, indices = arrays.beside(x, gradient), indices if indices is None else arrays.beside(indices, gradient)
+    x = kept.beside(gradient)
+    indices = indices if indices is None else arrays.beside(indices, gradient)
     gx = _send(job, gradient, x, indices)
     return (gx, _slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 
@@ -160,7 +164,7 @@ def _chosen(job: PlaneJob, indices: object) -> Array:
     limit = math.prod(windows.plane)
     given = jobs.checked_indices("indices", indices, job.shape, limit, least=-1)
     flat = job.planes_last(arrays.to_host(given)).reshape(windows.planes.size, *windows.outputs)
-    positions = np.unravel_index(np.maximum(flat, 0), windows.plane)
+    positions = arrays.positions(np.maximum(flat, 0), windows.plane)
     empty, outside = np.zeros(flat.shape, bool), np.zeros(flat.shape, bool)
     for axis, (lo, count, position) in enumerate(zip(windows.lo, windows.count, positions, strict=True)):
         shape = [-1 if n in (0, axis + 1) else 1 for n in range(flat.ndim)]

@@ -104,7 +104,7 @@ def roi_align(
     tape = jobs.TAPE.get()
     y, winners = call.forward(keep=tape is not None)
     if tape is not None:
-        tape.append(partial(_pull, call, winners))
+        tape.append(partial(_pull, call, jobs.Kept.of(call.x), winners))
     return y
 
 
@@ -158,10 +158,12 @@ def roi_align_backward(
     return call.backward(gradient, call.forward(keep=True)[1])
 
 
-def _pull(call: "_Align", winners: Array | None, gy: object, *, params: bool = False) -> Any:
+def _pull(
+    call: "_Align", kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False
+) -> Any:
     gradient = jobs.checked_gradient(gy, call.shape)
-    kept = winners if winners is None else arrays.beside(winners, gradient)
-    gx = replace(call, x=arrays.beside(call.x, gradient)).backward(gradient, kept)
+    own = winners if winners is None else arrays.beside(winners, gradient)
+    gx = replace(call, x=kept.beside(gradient)).backward(gradient, own)
     return (gx, {}) if checks.boolean("params", params) else gx
 
 

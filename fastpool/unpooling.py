@@ -56,11 +56,15 @@ def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: st
            [0, 6]])
     """
     values = arrays.take("y", y)
+    if not isinstance(duplicates, str):
+        raise TypeError(f"duplicates must be one of {', '.join(RULES)}, got {duplicates!r}")
     if duplicates not in RULES:
         raise ValueError(f"duplicates must be one of {', '.join(RULES)}, got {duplicates!r}")
     if values.ndim < 1:
         raise ValueError("y must have at least one axis")
     full, pooled = _full_shape(values.shape, shape, axes)
+    if math.prod(full) * values.itemsize > jobs.LARGEST:
+        raise ValueError(f"shape must have at most 2**62 bytes, got {full} of {values.dtype}")
     plane = [full[axis] for axis in pooled]
     flat = jobs.checked_indices("indices", indices, values.shape, math.prod(plane))
     if not isinstance(values, np.ndarray):
@@ -108,7 +112,7 @@ def unpool_backward(
 
 
 def _pull(read: Callable[[Array], Array], shape: tuple[int, ...], gx: object, *, params: bool = False) -> Any:
-    gy = read(jobs.checked_gradient(gx, shape))
+    gy = read(jobs.checked_gradient(gx, shape, name="gx"))
     return (gy, {}) if checks.boolean("params", params) else gy
 
 
@@ -171,7 +175,7 @@ def _places(flat: Array, full: tuple[int, ...], pooled: tuple[int, ...]) -> Arra
     """Positions in the whole C-ordered result for positions in planes."""
     strides = [int(np.prod(full[axis + 1 :], dtype=np.int64)) for axis in range(len(full))]
     places = np.zeros((1,) * len(full), np.int64)
-    for axis, position in zip(pooled, np.unravel_index(flat, [full[axis] for axis in pooled]), strict=True):
+    for axis, position in zip(pooled, arrays.positions(flat, [full[axis] for axis in pooled]), strict=True):
         places = places + position * strides[axis]
     for axis in set(range(len(full))) - set(pooled):
         along = tuple(-1 if axis == own else 1 for own in range(len(full)))

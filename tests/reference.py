@@ -366,7 +366,7 @@ def _windows(x, tables, axes, include_pad, override):
         elements = [table[o][0] for table, o in zip(tables, output, strict=True)]
         extents = [table[o][1] for table, o in zip(tables, output, strict=True)]
         block = planes[(..., *np.ix_(*elements))].reshape(*planes.shape[: -len(axes)], -1)
-        positions = np.ravel_multi_index(np.meshgrid(*elements, indexing="ij"), shape).reshape(-1)
+        positions = np.arange(math.prod(shape)).reshape(shape)[np.ix_(*elements)].reshape(-1)
         divisor = override or math.prod(extents if include_pad else map(len, elements))
         where = [slice(None)] * x.ndim
         for axis, o in zip(axes, output, strict=True):

@@ -22,9 +22,9 @@ CALLS = {
     "3 stride 0": sliding("stride must be at least 1, got 0", stride=0),
     "3 stride -1": sliding("stride must be at least 1, got -1", stride=(1, -1)),
     "4 dilation 0": sliding("dilation must be at least 1, got 0", dilation=0),
-    "5 dilation 2**31 - 1": sliding("axis 2 of x: .* does not fit length 4", dilation=2**31 - 1),
-    "5 dilation 2**70": sliding("span at most 2\\*\\*62 elements", dilation=2**70),
-    "5 dilation and padding": sliding("cover no element", dilation=2**31 - 1, padding=2**31 - 2),
+    "5 dilation 2**31 - 1": sliding("axis 2 of x: .* does not fit length 4", dilation=2**31 - 2),
+    "5 dilation 2**70": sliding("span at most 2147483647 elements on axis 2", dilation=2**70),
+    "5 dilation and padding": sliding("cover no element", dilation=2**31 - 2, padding=2**31 - 2),
     "6 padding -1": sliding("padding must be at least 0, got -1", padding=-1),
     "6 padding pair -1": sliding("padding must be at least 0, got -1", padding=((0, -1), (0, 0))),
     "7 padding beyond the window": sliding("padding must be less than the dilated window, 2", padding=2),
@@ -33,8 +33,13 @@ CALLS = {
         "axis 2 of x: a window of 5 .* does not fit length 4", window=5
     ),
     "9 window larger, 3 axes": sliding("does not fit length 2", window=(3, 2, 2), op="avg"),
-    "10 window 2**31": sliding("does not fit", window=2**31),
-    "10 window 2**40 padded": sliding("more than", window=HUGE, stride=1, padding=HUGE - 1),
+    "10 window 2**31 - 1": sliding("does not fit", window=2**31 - 1),
+    "10 window 2**31": sliding("window, dilation and stride must span at most", window=2**31),
+    "10 window 2**40 padded": sliding("window must have at most", window=HUGE, stride=1, padding=HUGE - 1),
+    "10 stride 2**62": sliding("must span at most", stride=2**62),
+    "10 three windows of 2**31 - 1": sliding(
+        "window must have at most 2\\*\\*62 elements", window=(2**31 - 1,) * 3, padding=2**30
+    ),
     "11 three windows for two axes": sliding("one entry for each of 2", window=(2, 2, 2), axes=(2, 3)),
     "11 three strides": sliding("stride must have one entry for each of 2 pooled axes", stride=(1, 1, 1)),
     "11 too many windows": sliding("window must have 1 to 4 entries", window=(1,) * 5),
@@ -62,6 +67,15 @@ CALLS = {
     "19 no axis": sliding("axes must be distinct, and at least one", axes=()),
     "19 axis 1.0": sliding("axes must be an integer", TypeError, axes=1.0),
     "21 two axes and an int window": sliding("x has 2 axes.*window=\\(2, 2\\)", x=X[0, 0]),
+    "21 three axes and an int window": sliding(
+        r"window=\(2,\) for \(N, C, L\), window=\(2, 2\) for \(C, H, W\), or name the axes, axes=", x=X[0]
+    ),
+    "21 three axes and an int output_size": pytest.param(
+        lambda: fp.adaptive_avg_pool(X[0], 2), ValueError, r"output_size=\(2, 2\) for \(C, H, W\)"
+    ),
+    "21 three axes and an int cell": pytest.param(
+        lambda: fp.mosaic(X[0], 2), ValueError, r"cell=\(2, 2\) for \(C, H, W\)"
+    ),
     "21 no axes": sliding("x has 0 axes", x=np.array(1.0)),
     "22 list": sliding("x must be an array .* got builtins.list", TypeError, x=[[1.0, 2.0]]),
     "22 scalar": sliding("x must be an array", TypeError, x=3.0),
@@ -107,7 +121,10 @@ CALLS = {
     "return_indices 1": sliding("return_indices must be True or False", TypeError, return_indices=1),
     "23 empty batch, bad window": sliding("does not fit", x=np.ones((0, 2, 4, 4)), window=5),
     "26 global over nothing": pytest.param(
-        lambda: fp.global_avg_pool(np.ones((2, 2, 0))), ValueError, "axis of length 0"
+        lambda: fp.global_avg_pool(np.ones((2, 2, 0)), axes=2), ValueError, "axis of length 0"
+    ),
+    "26 global of three axes": pytest.param(
+        lambda: fp.global_avg_pool(X[0]), ValueError, r"x has 3 axes.*axes=\(1, 2\) of \(C, H, W\)"
     ),
     "26 global of two axes": pytest.param(
         lambda: fp.global_pool(X[0, 0], "max"), ValueError, "Name the axes$"

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastpool import windows
+from fastpool import arrays, windows
 from fastpool.fractional import (
     checked_samples,
     fixed,
@@ -76,7 +76,7 @@ def test_starts_are_those_of_torch(rng, dtype, axes):
         _, indices = pool(
             x, window, output_size=outputs, return_indices=True, _random_samples=torch.tensor(samples)
         )
-        last = np.unravel_index(indices.numpy(), shape)
+        last = arrays.positions(indices.numpy(), shape)
         for axis, (n, o, k) in enumerate(lengths):
             column = 1 - axis if axes == 2 else axis  # two axes take their samples in reverse
             expected = np.moveaxis(last[axis], axis + 2, -1).reshape(2, 3, -1, o)[:, :, 0] - (k - 1)

@@ -12,6 +12,9 @@ array([[[ 5.,  7.],
         [13., 15.]]])
 """
 
+from importlib import import_module
+from types import ModuleType
+
 from .torch import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -35,6 +38,8 @@ from .torch import (
     max_unpool3d,
 )
 
+PARTS = ("keras", "onnx", "tensorflow", "torch")  # loaded when used
+
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
@@ -57,3 +62,13 @@ __all__ = [
     "max_unpool2d",
     "max_unpool3d",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in PARTS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *PARTS])

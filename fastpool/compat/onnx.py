@@ -169,14 +169,15 @@ def _windows(
 
 def _max_pool_with_indices(x: Any, storage_order: int = 0, **options: Any) -> tuple[Any, Any]:
     y, i = fp.max_pool(x, **_windows(x, **options), return_indices=True)
-    return y, fp.convert_indices(i, to="onnx", shape=x.shape, storage_order=storage_order)
+    axes = tuple(range(2, x.ndim))
+    return y, fp.convert_indices(i, to="onnx", shape=x.shape, axes=axes, storage_order=storage_order)
 
 
 def _whole(op_type: str, x: Any, options: dict[str, Any]) -> Any:
     _spatial(x)
     op, params = _operator(op_type, options)
     params.pop("count_include_pad", None)
-    return fp.global_pool(x, op, keepdims=True, **params)
+    return fp.global_pool(x, op, axes=tuple(range(2, x.ndim)), keepdims=True, **params)
 
 
 def _max_unpool(
@@ -206,7 +207,9 @@ def _max_unpool(
         begins = [before for before, _ in around]
         fits = [_in_windows(indices, shape, window, step, begins) for shape in (full, implied)]
         read = implied if fits == [False, True] else full
-    y = fp.unpool(x, fp.convert_indices(indices, to="torch", source="onnx", shape=read), read)
+    axes = tuple(range(2, x.ndim))
+    flat = fp.convert_indices(indices, to="torch", source="onnx", shape=read, axes=axes)
+    y = fp.unpool(x, flat, read, axes=axes)
     if read == full:
         return y
     larger = np.zeros(full, y.dtype)

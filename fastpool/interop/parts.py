@@ -116,8 +116,10 @@ def _drawing(job: Job, outputs: Sequence[Range]) -> Any:
     if not draws(job):
         return job.params
     seed, start = (int(job.params[n]) + (int(job.params[n + 1]) << 32) for n in (0, 2))
-    first = np.ravel_multi_index([first for first, _ in outputs], job.geometry.output_shape)
-    given = {"rng": random.Draws(seed, start + int(first))}
+    position = 0
+    for (first, _), n in zip(outputs, job.geometry.output_shape, strict=True):
+        position = position * n + first
+    given = {"rng": random.Draws(seed, start + position)}
     return np.array(checks.parameters(job.operator, given, np.dtype(np.float64)))
 
 
