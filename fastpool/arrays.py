@@ -72,7 +72,7 @@ def backend(array: Array) -> ModuleType:
 
 
 def place(array: Array) -> Any:
-    """What plans depend on beside shape, strides and dtype: which device, and how an array is aligned there."""
+    """What plans depend on beside shape, strides and dtype: the device, and an array's alignment there."""
     return array.flags.aligned if isinstance(array, np.ndarray) else (array.where.device, array.address % 16)
 
 
@@ -163,7 +163,7 @@ def copied(array: Array) -> Array:
 def positions(flat: Array, lengths: Sequence[int]) -> list[Array]:
     """Flat C-order positions of an array of these lengths, as one array of positions an axis.
 
-    `numpy.unravel_index` gives wrong ones for more than 8,192 of them whose last axis has length 1 (NumPy 2.4).
+    `numpy.unravel_index` gives wrong ones for some arrays of more than 8,192 (NumPy 2.4).
     """
     found: list[Array] = []
     for n in reversed(lengths):
@@ -199,7 +199,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 
 def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[Any]:
-    """Dtype of an operator's result: `wanted`, or the input's, but for sums (as `numpy.sum`) and averages of bool."""
+    """Dtype of a result: `wanted`, else the input's, but for sums (as `numpy.sum`) and averages of bool."""
     if wanted is None:
         if is_float(source) or not (row.promotes or row.averages):
             return source
@@ -220,7 +220,7 @@ def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[
 
 
 def check_apart(out: Any, **inputs: Any) -> None:
-    """ValueError where `out` shares memory with one of a user's own arrays: before any of them is converted."""
+    """ValueError where `out` shares memory with a user's own arrays, as they were before any conversion."""
     for argument, given in inputs.items():
         if _overlap(out, given):
             raise ValueError(f"out must share no memory with {argument}")

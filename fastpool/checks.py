@@ -53,7 +53,7 @@ def number(name: str, value: object, allowed: Range) -> float:
 
 
 def is_sequence(value: object) -> bool:
-    """Whether `value` lists one entry an axis: a tuple, a list or a 1-D array; an array of no axes is a number."""
+    """Whether `value` lists entries: a tuple, a list, or an array with an axis (else it is a number)."""
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
@@ -92,8 +92,8 @@ def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]
         return tuple(range(ndim - len(window), ndim))
     if ndim < 4:
         raise ValueError(
-            f"x has {ndim} axes: which are pooled is plain of four and more alone, every one after the first two. "
-            f"{_ways(name, window, ndim)}"
+            f"x has {ndim} axes: which are pooled goes without saying from four on, where it is every one after "
+            f"the first two. {_ways(name, window, ndim)}"
         )
     return tuple(range(2, ndim))
 

@@ -270,7 +270,8 @@ def forward(
     if out is not None and not arrays.is_c(y):
         arrays.assign(y, direct)
     if tape is not None:
-        tape.append(partial(pull, job, Kept.of(x), arrays.copied(indices) if indexed else indices))
+        own = arrays.copied(indices) if indexed and indices is not None else indices
+        tape.append(partial(pull, job, Kept.of(x), own))
     return (y, indices) if indexed else y
 
 
@@ -494,7 +495,7 @@ def checked_gradient(gy: object, shape: Sequence[int], *, name: str = "gy") -> A
 
 
 def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int, *, least: int = 0) -> Array:
-    """Integer indices of the expected shape, all within ``least..limit-1``: a copy, as int64, C-contiguous."""
+    """A C-contiguous copy as int64 of indices of the expected shape, all within ``least..limit-1``."""
     array = arrays.take(name, indices)
     if array.dtype.name not in arrays.INTEGERS:
         raise TypeError(f"{name} must be integers, got {array.dtype}")

@@ -104,9 +104,7 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
     return (y, indices) if indexed else y
 
 
-def _pull(
-    job: PlaneJob, kept: jobs.Kept, indices: Array | None, gy: object, *, params: bool = False
-) -> Any:
+def _pull(job: PlaneJob, kept: jobs.Kept, indices: Array | None, gy: object, *, params: bool = False) -> Any:
     """As `jobs.pull`."""
     gradient = jobs.checked_gradient(gy, job.shape)
     x = kept.beside(gradient)

@@ -158,9 +158,7 @@ def roi_align_backward(
     return call.backward(gradient, call.forward(keep=True)[1])
 
 
-def _pull(
-    call: "_Align", kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False
-) -> Any:
+def _pull(call: "_Align", kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False) -> Any:
     gradient = jobs.checked_gradient(gy, call.shape)
     own = winners if winners is None else arrays.beside(winners, gradient)
     gx = replace(call, x=kept.beside(gradient)).backward(gradient, own)

@@ -1,4 +1,4 @@
-"""What calls may not do to each other: results depend neither on earlier calls nor on what became of theirs."""
+"""Results depend neither on earlier calls nor on what became of the arrays that came and went."""
 
 import itertools
 import re

@@ -152,16 +152,16 @@ def test_dtype_argument():
 def test_operators_refuse_dtypes_they_do_not_take(dtype):
     x = np.zeros((1, 1, 4), dtype)
     allowed = {
-        "bool": {"max", "min"},
+        "bool": {"max", "min", "avg", "sum"},
         "int32": {"max", "min", "avg", "sum"},
         "bfloat16": {"max", "min", "avg", "sum", "lp"},
     }
     for op in ("max", "min", "avg", "sum", "lp"):
         if op in allowed[dtype.name]:
-            assert fp.pool(x, op, 2).shape == (1, 1, 2)
+            assert fp.pool(x, op, (2,)).shape == (1, 1, 2)
         else:
             with pytest.raises(TypeError, match=f"{op} pooling takes float16"):
-                fp.pool(x, op, 2)
+                fp.pool(x, op, (2,))
 
 
 def test_half_conversions_in_software():
@@ -194,3 +194,38 @@ def test_bfloat16_conversions():
     floats = floats[~np.isnan(floats)]
     written = np.array([write(v) for v in floats], np.uint16)
     np.testing.assert_array_equal(written, floats.astype(BFLOAT16).view(np.uint16))
+
+
+# Bool: an average is the fraction that is True, a sum their number ------------------------------------------
+
+BITS = np.random.default_rng(5).random((2, 3, 8, 8)) < 0.4
+OF_BITS = {
+    "pool": lambda x, op: fp.pool(x, op, 2),
+    "adaptive": lambda x, op: fp.adaptive_pool(x, op, 3),
+    "global": lambda x, op: fp.global_pool(x, op),
+    "pyramid": lambda x, op: fp.pyramid_pool(x, op, (1, 2)),
+    "fractional": lambda x, op: fp.fractional_pool(x, op, 3, window=2, rng=0),
+    "pseudo": lambda x, op: fp.fractional_pool(x, op, 3, scheme="pseudo", rng=0),
+    "regions": lambda x, op: fp.roi_pool(x, op, np.array([[1, 0, 0, 5, 6]]), 2),
+    "cells": lambda x, op: fp.mosaic(x, 3, op),
+}
+
+
+@pytest.mark.parametrize("form", OF_BITS.values(), ids=OF_BITS)
+def test_fractions_and_numbers_of_bits(form):
+    averages, counts = form(BITS, "avg"), form(BITS, "sum")
+    assert averages.dtype == np.float64
+    assert counts.dtype == np.sum(BITS).dtype
+    np.testing.assert_array_equal(averages, form(BITS.astype(float), "avg"))
+    np.testing.assert_array_equal(counts, form(BITS.astype(float), "sum"))
+
+
+def test_bits_to_other_dtypes():
+    assert fp.avg_pool(BITS, 2, dtype=np.float32).dtype == np.float32
+    assert fp.sum_pool(BITS, 2, dtype=np.uint8).dtype == np.uint8
+    np.testing.assert_array_equal(fp.avg_pool(BITS, 2, dtype=np.float32), fp.avg_pool(BITS, 2))
+    for op, dtype in (("avg", bool), ("avg", np.int8), ("sum", bool)):
+        with pytest.raises(TypeError, match="dtype must be one of .* for x of bool"):
+            fp.pool(BITS, op, 2, dtype=dtype)
+    y, pull = fp.vjp(fp.avg_pool, BITS, 2)
+    np.testing.assert_array_equal(pull(np.ones_like(y)), np.full(BITS.shape, 0.25))

@@ -1,7 +1,7 @@
 """Every argument of every public function, given what it was not made for: a result, or a clear error.
 
-Nothing but ValueError and TypeError leaves a call, in our own words, which name an argument; and what came in is
-as it was.
+Nothing but ValueError and TypeError leaves a call, in our own words, which name an argument; and what came
+in is as it was.
 """
 
 import inspect
@@ -13,7 +13,7 @@ import pytest
 import fastpool as fp
 
 X = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
-Y, I = fp.max_pool(X, 2, return_indices=True)
+Y, CHOSEN = fp.max_pool(X, 2, return_indices=True)
 BOXES = np.array([[0.0, 0, 0, 2, 2]])
 
 VALUES = {
@@ -78,8 +78,8 @@ GIVEN = {  # of each argument without a default, what is right
     "cell": 2,
     "boxes": BOXES,
     "y": Y,
-    "i": I,
-    "indices": I,
+    "i": CHOSEN,
+    "indices": CHOSEN,
     "to": "tensorflow",
     "shape": X.shape,
     "f": fp.max_pool,
@@ -128,7 +128,7 @@ def test_arguments_that_were_not_meant(name):
     bad = []
     for argument in names:
         for label, value in VALUES.items():
-            before = X.tobytes(), Y.tobytes(), I.tobytes(), repr(value)
+            before = X.tobytes(), Y.tobytes(), CHOSEN.tobytes(), repr(value)
             try:
                 function(**(given | {argument: value}))
             except (ValueError, TypeError) as error:
@@ -136,14 +136,16 @@ def test_arguments_that_were_not_meant(name):
                     bad.append(f"{argument}={label}: {type(error).__name__}: {error}")
             except Exception as error:  # what this is here to find
                 bad.append(f"{argument}={label}: {type(error).__name__}: {error}")
-            assert before == (X.tobytes(), Y.tobytes(), I.tobytes(), repr(value)), (argument, label)
+            assert before == (X.tobytes(), Y.tobytes(), CHOSEN.tobytes(), repr(value)), (argument, label)
     assert not bad, "\n".join(bad)
 
 
-@pytest.mark.parametrize("name", ["set_num_threads"])
-def test_numbers_of_threads(name, threads):
-    for label, value in VALUES.items():
-        try:
-            threads(value)
-        except (ValueError, TypeError) as error:
-            assert "n " in str(error) or "threads" in str(error), (label, error)
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_numbers_of_threads(value, threads):
+    before = fp.get_num_threads()
+    try:
+        threads(value)
+    except (ValueError, TypeError) as error:
+        message = str(error)
+        assert fp.get_num_threads() == before
+        assert re.search(r"\bn\b|threads", message)

@@ -266,3 +266,15 @@ def test_tables_and_numbers_import_nothing_of_ours(module):
 def test_every_numba_option_is_in_one_place():
     for path in PACKAGE.rglob("*.py"):
         assert ("njit(" in path.read_text()) == (path.name == "jit.py"), path
+
+
+def test_public_names_alone_and_parts_when_used():
+    code = (
+        "import sys, fastpool as fp\n"
+        "assert set(fp.__all__) < set(dir(fp)) and not {'jobs', 'api'} & set(dir(fp)), dir(fp)\n"
+        "fp.compat.max_pool2d, fp.compat.keras.MaxPooling2D, fp.compat.onnx, fp.interop, fp.descriptors\n"
+        "assert {'keras', 'max_pool2d'} < set(dir(fp.compat)) and 'torch' in dir(fp.interop)\n"
+        "assert not any(hasattr(package, 'nothing') for package in (fp, fp.compat, fp.interop))\n"
+        "print(*{'torch', 'jax', 'keras', 'tensorflow', 'onnx', 'dask', 'xarray'} & set(sys.modules))"
+    )
+    assert not python(code).split()

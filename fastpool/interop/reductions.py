@@ -56,7 +56,7 @@ def fits(job: Job, dtype: np.dtype[Any]) -> bool:
     if not job.operator.averages:
         return True
     elements = math.prod(job.geometry.plane)
-    exact = arrays.is_float(dtype) or elements << 8 * dtype.itemsize < 2**62
+    exact = arrays.is_float(dtype) or (dtype != np.bool_ and elements << 8 * dtype.itemsize < 2**62)
     return divisor(job) == elements and exact
 
 
