@@ -92,8 +92,8 @@ def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]
         return tuple(range(ndim - len(window), ndim))
     if ndim < 4:
         raise ValueError(
-            f"x has {ndim} axes: which are pooled goes without saying from four on, where it is every one after "
-            f"the first two. {_ways(name, window, ndim)}"
+            f"x has {ndim} axes: which are pooled is clear from four on alone: all after the first two. "
+            f"{_ways(name, window, ndim)}"
         )
     return tuple(range(2, ndim))
 

@@ -193,7 +193,7 @@ def test_integers_are_exact(dtype, op, rng):
     call = {"stride": 2, "padding": 1, "ceil_mode": True, **options}
     close(fp.pool(d, op, (3, 4), **call).compute(), fp.pool(x, op, (3, 4), **call), True)
     for form in (fp.global_pool, fp.adaptive_pool):
-        size = () if form is fp.global_pool else (3, 3)
+        size = () if form is fp.global_pool else ((3, 3),)
         keywords = {"axes": (1, 2), **options} if form is fp.global_pool else options
         expected = form(x, op, *size, **keywords)
         close(form(d, op, *size, **keywords).compute(), expected, True)
