@@ -128,14 +128,16 @@ def test_every_operator_forward_and_backward(collected, form):
     check(collected)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.uint8, np.int64, np.uint64])
+@pytest.mark.parametrize(
+    "dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.uint8, np.int64, np.uint64, np.bool_]
+)
 def test_every_group_of_dtypes(collected, dtype):
     collected.clear()
     x = array((2, 3, 9, 9), dtype)
-    names = ["max", "min", "avg", "sum", "median", *(["mode"] if np.dtype(dtype).kind in "iu" else ["lse"])]
+    names = ["max", "min", "avg", "sum", "median", *(["mode"] if np.dtype(dtype).kind in "iub" else ["lse"])]
     for op in names:
         fp.pool(x, op, 3, dilation=2)
-    gy = array((2, 3, 2, 2), np.float32 if np.dtype(dtype).kind in "iu" else dtype)
+    gy = array((2, 3, 2, 2), np.float32 if np.dtype(dtype).kind in "iub" else dtype)
     for op in ("max", "avg"):
         fp.pool_backward(gy, x, op, 3, dilation=2)
     check(collected)

@@ -371,14 +371,52 @@ def test_errors_are_the_same(call):
     assert str(found.value) == str(wanted.value)
 
 
-def test_indices_outside_their_windows():
-    x, gy = np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))
-    for indices in (np.full((1, 1, 2, 2), 5), np.full((1, 1, 2, 2), 16), np.full((1, 1, 2, 2), -1)):
-        with pytest.raises(ValueError, match="indices must") as wanted:
-            fp.pool_backward(gy, x, "max", 2, indices=indices)
-        with pytest.raises(ValueError, match="indices must") as found:
-            on_device(fp.pool_backward, gy, x, "max", 2, indices=indices)
-        assert str(found.value) == str(wanted.value)
+def outcome(call, *args, **kwargs):
+    """What a call gives, or its error."""
+    try:
+        return call(*args, **kwargs)
+    except ValueError as error:
+        return str(error)
+
+
+CHOOSING = {name: form for name, form in test_gradients.FORMS.items() if name not in ("global", "mosaic")} | {
+    "dilated": (fp.pool, fp.pool_backward, (2,), {"dilation": 2, "stride": 1, "padding": 1}),
+    "channels last": (fp.pool, fp.pool_backward, (3,), {"axes": (1, 2), "stride": 1}),
+}
+
+
+@pytest.mark.parametrize("form", CHOOSING)
+def test_indices_that_come_back(form):
+    """A pull does not read those that were handed out; a caller's own are looked at, each of them."""
+    function, backward, args, options = CHOOSING[form]
+    rng, x = np.random.default_rng(27), test_gradients.X
+    given = {name: to_device(value) for name, value in options.items()}
+    moved_args = [to_device(value) for value in args]
+    (y, indices), pull = fp.vjp(function, to_device(x), "max", *moved_args, return_indices=True, **given)
+    right, gy = indices.copy_to_host(), rng.normal(size=y.shape)
+    wanted = backward(gy, x, "max", *args, indices=right, **options)
+    indices.copy_to_device(np.full_like(right, 2**30))
+    assert_same(to_host(pull(to_device(gy))), wanted, 1e-12)
+    for _ in range(8):
+        wrong = right.copy()
+        wrong.flat[rng.integers(wrong.size)] = rng.integers(-2, 7 * 6 + 1)
+        call = (backward, gy, x, "max", *args)
+        found, wanted = (outcome(c, *call, indices=wrong, **options) for c in (on_device, plain))
+        if isinstance(wanted, str):
+            assert found == wanted
+        else:
+            assert_same(found, wanted, 1e-12)
+
+
+@pytest.mark.parametrize("duplicates", ["last", "sum"])
+def test_unpool_reads_indices_once(duplicates):
+    x = np.random.default_rng(28).normal(size=(2, 3, 6, 6))
+    y, indices = fp.max_pool(x, 3, stride=1, return_indices=True)
+    moved, gx = to_device(indices), np.random.default_rng(29).normal(size=x.shape)
+    _, pull = fp.vjp(fp.unpool, to_device(y), moved, x.shape, duplicates=duplicates)
+    moved.copy_to_device(np.full_like(indices, -(2**30)))
+    wanted = fp.unpool_backward(gx, y, indices, x.shape, duplicates=duplicates)
+    assert_same(to_host(pull(to_device(gx))), wanted)
 
 
 def test_two_kinds_in_one_call():
