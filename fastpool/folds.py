@@ -51,6 +51,7 @@ class Fold(NamedTuple):
     finish: Expression
     second: Expression = nothing
     third: Expression = nothing
+    wide: Any = None  # the fold for calls in which the sums of this one overflow
 
 
 # Expressions that several folds share ------------------------------------------------------------------
@@ -124,18 +125,67 @@ def lift_pair(value, position, here, params):
     return np.float64(value), np.float64(0)
 
 
+def two_sum(a, b):
+    """The rounded sum, and what the rounding lost."""
+    total = a + b
+    seen = total - a
+    return total, (a - (total - seen)) + (b - seen)
+
+
 def plus_compensated(a, b, params):
-    total = a[0] + b[0]
-    seen = total - a[0]
-    return total, a[1] + b[1] + ((a[0] - (total - seen)) + (b[0] - seen))
+    total, lost = two_sum(a[0], b[0])
+    return total, a[1] + b[1] + lost
 
 
 def compensated_sum(acc, divisor, params):
     return acc[0] + acc[1] if acc[1] - acc[1] == 0 else acc[0]  # an infinite sum has a NaN error
 
 
+UPPER = np.int64(-1 << 27)  # the bits of half a float64's digits, whose products are exact
+
+
+def upper_digits(value):
+    return np.int64(np.float64(value).view(np.int64) & UPPER).view(np.float64)
+
+
 def compensated_mean(acc, divisor, params):
-    return compensated_sum(acc, divisor, params) / divisor
+    """The quotient, and what its rounding lost divided as well: the mean of equal numbers is that number."""
+    size, mean = np.float64(divisor), acc[0] / divisor
+    product = mean * size
+    high, high_size = upper_digits(mean), upper_digits(size)
+    low, low_size = mean - high, size - high_size
+    lost = ((high * high_size - product) + high * low_size + low * high_size) + low * low_size
+    further = (((acc[0] - product) - lost) + acc[1]) / divisor
+    return mean + further if further - further == 0 else mean
+
+
+# Where sums of float64 overflow, those of a part of each element do not.
+
+PART = 2.0**-64
+WHOLE = 2.0**64
+
+
+def zero_pairs(value, position, here, params):
+    return zero_pair(value, position, here, params), zero_pair(value, position, here, params)
+
+
+def lift_pairs(value, position, here, params):
+    return (np.float64(value), np.float64(0)), (np.float64(value) * PART, np.float64(0))
+
+
+def plus_pairs(a, b, params):
+    return plus_compensated(a[0], b[0], params), plus_compensated(a[1], b[1], params)
+
+
+def wide_sum(acc, divisor, params):
+    total = compensated_sum(acc[0], divisor, params)
+    return total if total - total == 0 else compensated_sum(acc[1], divisor, params) * WHOLE
+
+
+def wide_mean(acc, divisor, params):
+    which = acc[0] if acc[0][0] - acc[0][0] == 0 else acc[1]
+    factor = 1.0 if acc[0][0] - acc[0][0] == 0 else WHOLE
+    return compensated_mean(which, divisor, params) * factor
 
 
 def zero_integer(value, position, here, params):
@@ -181,19 +231,38 @@ def halves_mean(acc, divisor, params):
 
 
 def halves_integer_mean(acc, divisor, params):
-    """As `integer_mean`, by long division in base 2**32; needs abs(divisor) < 2**31."""
+    """As `integer_mean`, by long division in base 2**32, bit by bit where its steps would not fit 64 bits."""
     size = abs(divisor)
     low = (acc[1] if divisor > 0 else -acc[1]) + (size >> 1)
     high = (acc[0] if divisor > 0 else -acc[0]) + (low >> 32)
-    return ((high // size) << 32) + (((high % size) << 32) + (low & 0xFFFFFFFF)) // size
+    result, rest = high // size, high % size
+    low = low & 0xFFFFFFFF
+    if size < 1 << 31:
+        return (result << 32) + ((rest << 32) + low) // size
+    for bit in range(31, -1, -1):
+        rest = (rest << 1) + ((low >> bit) & 1)
+        fits = 1 if rest >= size else 0
+        result, rest = (result << 1) + fits, rest - size * fits
+    return result
+
+
+SUM_FLOAT64 = Fold(
+    zero_pair,
+    lift_pair,
+    plus_compensated,
+    compensated_sum,
+    wide=Fold(zero_pairs, lift_pairs, plus_pairs, wide_sum),
+)
+AVG_FLOAT64 = SUM_FLOAT64._replace(
+    finish=compensated_mean, wide=Fold(zero_pairs, lift_pairs, plus_pairs, wide_mean)
+)
 
 
 def _add_up(source: np.dtype[Any], target: np.dtype[Any], *, average: bool) -> Fold:
     to_float = target.kind not in "iu"
     if source.kind not in "iub":
         if source == np.float64:
-            finish = compensated_mean if average else compensated_sum
-            return Fold(zero_pair, lift_pair, plus_compensated, finish)
+            return AVG_FLOAT64 if average else SUM_FLOAT64
         return Fold(zero, lift_float, plus, mean if average else accumulated)
     if source.itemsize == 8 and (average or to_float):
         lift = lift_signed_halves if source.kind == "i" else lift_unsigned_halves
@@ -203,34 +272,45 @@ def _add_up(source: np.dtype[Any], target: np.dtype[Any], *, average: bool) -> F
     return Fold(zero_integer, lift_integer, plus, averaged if average else accumulated)
 
 
-# lp: (m, s) with sum |x|^p = m^p s and m the largest |x|, so that no power overflows ---------------------
+# lp: (m, s, e) with sum |x|^p = m^p (s + e), m about the largest |x|, so that no power overflows, and e what
+# roundings of s lost. To rescale s is to round it, so m grows in steps where powers of their ratio are small.
+
+STEPPED = 16.0  # the largest p that a factor of 2 is a step for: 2^p stays far from an overflow
 
 
 def zero_scaled(value, position, here, params):
-    return np.float64(0), np.float64(0)
+    return np.float64(0), np.float64(0), np.float64(0)
 
 
 def lift_scaled(value, position, here, params):
-    return abs(np.float64(value)), np.float64(1)
+    return abs(np.float64(value)), np.float64(1), np.float64(0)
 
 
 def ratio_power(part, whole, p):
     """(part / whole)^p, and 1 for 0 / 0 and inf / inf; no power is taken where none is needed."""
     ratio = part / whole
-    return 1.0 if part == whole else ratio * ratio if p == 2 else ratio**p
+    return 1.0 if part == whole else ratio if p == 1 else ratio * ratio if p == 2 else ratio**p
+
+
+def scale_of(a, b, step):
+    """The scale of two together: that of the first, but for a larger one, or a NaN."""
+    return b if (b > a * step) | (b != b) else a
 
 
 def plus_scaled(a, b, params):
-    top = a[0] if (a[0] > b[0]) | (a[0] != a[0]) else b[0]
-    return top, a[1] * ratio_power(a[0], top, params[0]) + b[1] * ratio_power(b[0], top, params[0])
+    p = params[0]
+    top = scale_of(a[0], b[0], 2.0 if p <= STEPPED else 1.0)
+    first, second = ratio_power(a[0], top, p), ratio_power(b[0], top, p)
+    total, lost = two_sum(a[1] * first, b[1] * second)
+    return top, total, a[2] * first + b[2] * second + lost
 
 
 def lp_norm(acc, divisor, params):
-    return acc[0] * acc[1] ** (1.0 / params[0]) if acc[0] != 0 else 0.0
+    return acc[0] * (acc[1] + acc[2]) ** (1.0 / params[0]) if acc[0] != 0 else 0.0
 
 
 def lp_scale(acc, divisor, params):
-    return acc[1] ** (1.0 / params[0] - 1.0)
+    return (acc[1] + acc[2]) ** (1.0 / params[0] - 1.0)
 
 
 def lp_pull(gradient, value, position, top, scale, third, params):
@@ -243,29 +323,30 @@ def lp_pull(gradient, value, position, top, scale, third, params):
 
 
 def zero_slope(value, position, here, params):
-    return np.float64(0), np.float64(0), np.float64(0)
+    return zero_scaled(value, position, here, params), np.float64(0)
 
 
 def lift_slope(value, position, here, params):
-    return abs(np.float64(value)), np.float64(1), np.float64(0)
+    return lift_scaled(value, position, here, params), np.float64(0)
 
 
 def rescaled_slope(acc, top, p):
-    power = ratio_power(acc[0], top, p)
-    scaling = math.log(acc[0] / top) if (acc[0] > 0) & (acc[0] < top) else 0.0
-    return power * (acc[2] + acc[1] * scaling) if power > 0 else 0.0
+    own, sum_of_powers = acc[0][0], acc[0][1]
+    power = ratio_power(own, top, p)
+    scaling = math.log(own / top) if (own > 0) & (own != top) else 0.0
+    return power * (acc[1] + sum_of_powers * scaling) if power > 0 else 0.0
 
 
 def plus_slope(a, b, params):
-    total = plus_scaled(a, b, params)
+    total = plus_scaled(a[0], b[0], params)
     slope = rescaled_slope(a, total[0], params[0]) + rescaled_slope(b, total[0], params[0])
-    return total[0], total[1], slope
+    return total, slope
 
 
 def lp_slope(acc, divisor, params):
-    p = params[0]
-    change = acc[2] / (p * acc[1]) - math.log(acc[1]) / (p * p)
-    return lp_norm(acc, divisor, params) * change if (acc[0] != 0) & (p < math.inf) else 0.0
+    p, powers = params[0], acc[0][1]
+    change = acc[1] / (p * powers) - math.log(powers) / (p * p)
+    return lp_norm(acc[0], divisor, params) * change if (acc[0][0] != 0) & (p < math.inf) else 0.0
 
 
 # avg and sum send every element the same share: its window needs no elements ------------------------------
@@ -291,15 +372,15 @@ def to_all(gradient, value, position, share, second, third, params):
 
 
 def lift_raised(value, position, here, params):
-    return params[1] if value < params[1] else np.float64(value), np.float64(1)
+    return params[1] if value < params[1] else np.float64(value), np.float64(1), np.float64(0)
 
 
 def gem_mean(acc, divisor, params):
-    return acc[0] * (acc[1] / divisor) ** (1.0 / params[0])
+    return acc[0] * ((acc[1] + acc[2]) / divisor) ** (1.0 / params[0])
 
 
 def gem_scale(acc, divisor, params):
-    return (acc[1] / divisor) ** (1.0 / params[0] - 1.0) / divisor
+    return ((acc[1] + acc[2]) / divisor) ** (1.0 / params[0] - 1.0) / divisor
 
 
 def gem_pull(gradient, value, position, top, scale, third, params):
@@ -309,75 +390,86 @@ def gem_pull(gradient, value, position, top, scale, third, params):
 
 
 def lift_raised_slope(value, position, here, params):
-    return params[1] if value < params[1] else np.float64(value), np.float64(1), np.float64(0)
+    return lift_raised(value, position, here, params), np.float64(0)
 
 
 def gem_slope(acc, divisor, params):
     """As `lp_slope`, with s / n for s: d gem / dp = y (t / (p s) - log(s / n) / p^2)."""
-    p = params[0]
-    change = acc[2] / (p * acc[1]) - math.log(acc[1] / divisor) / (p * p)
-    return gem_mean(acc, divisor, params) * change if p < math.inf else 0.0
+    p, powers = params[0], acc[0][1]
+    change = acc[1] / (p * powers) - math.log(powers / divisor) / (p * p)
+    return gem_mean(acc[0], divisor, params) * change if p < math.inf else 0.0
 
 
-# lse: (m, s, n) with m the largest r x, n elements, and s = sum expm1(r x - m): the difference from n keeps
-# the mean of values so small that their exponentials are all 1 --------------------------------------------
+# lse: (m, v, n, w, and what roundings of v and w lost) with n elements, m about the largest r x, w = sum
+# exp(r x - m), and v = sum expm1(r x - m): the difference from n keeps the mean of values so small that their
+# exponentials are all 1. As with lp, m grows in steps, of 1.
 
 
 def zero_exponents(value, position, here, params):
-    return -math.inf, np.float64(0), np.float64(0)
+    zero = np.float64(0)
+    return -math.inf, zero, zero, zero, zero, zero
 
 
 def lift_exponent(value, position, here, params):
-    return np.float64(value) * params[0], np.float64(0), np.float64(1)
+    zero, one = np.float64(0), np.float64(1)
+    return np.float64(value) * params[0], zero, one, one, zero, zero
 
 
-def below(part, top):
-    """Part - top, and 0 where both are the same infinity."""
-    return 0.0 if part == top else part - top
+def fading(part, top):
+    """exp(part - top), and 1 where both are the same infinity."""
+    return 1.0 if part == top else math.exp(part - top)
 
 
 def exponent_sum(acc, top):
     """Sum expm1(r x - top) from the same sum with another top."""
-    shift = below(acc[0], top)
-    return acc[1] * math.exp(shift) + acc[2] * math.expm1(shift)
+    return acc[1] if acc[0] == top else acc[1] * fading(acc[0], top) + acc[2] * math.expm1(acc[0] - top)
 
 
-def upper(a, b):
-    """The larger of two; a NaN beats every number."""
-    return a if (a > b) | (a != a) else b
+def top_of(a, b):
+    """The exponent that two together are taken from: that of the first, but for a larger one, or a NaN."""
+    return b if (b > a + 1.0) | (b != b) else a
 
 
 def plus_exponents(a, b, params):
-    top = upper(a[0], b[0])
-    return top, exponent_sum(a, top) + exponent_sum(b, top), a[2] + b[2]
+    top = top_of(a[0], b[0])
+    first, second = fading(a[0], top), fading(b[0], top)
+    changes, lost = two_sum(exponent_sum(a, top), exponent_sum(b, top))
+    weights, lost_weight = two_sum(a[3] * first, b[3] * second)
+    lost += a[4] * first + b[4] * second
+    return top, changes, a[2] + b[2], weights, lost, a[5] * first + b[5] * second + lost_weight
 
 
 def lse_value(acc, divisor, params):
-    return (acc[0] + math.log1p(acc[1] / acc[2])) / params[0]
+    total = weight_sum(acc, divisor, params)
+    spread = 2.0 * total < acc[2]
+    logarithm = math.log(total / acc[2]) if spread else math.log1p((acc[1] + acc[4]) / acc[2])
+    return (acc[0] + logarithm) / params[0]
 
 
 def weight_sum(acc, divisor, params):
-    return acc[1] + acc[2]
+    return acc[3] + acc[5]
 
 
 def lse_pull(gradient, value, position, top, total, third, params):
-    return gradient * math.exp(below(np.float64(value) * params[0], top)) / total
+    return gradient * fading(np.float64(value) * params[0], top) / total
 
 
-# soft: (m, s, t) with m the largest beta x, s = sum exp(beta x - m), t = sum exp(beta x - m) x -------------
+# soft: (m, s, t, and what roundings of s and t lost) with m about the largest beta x, s = sum exp(beta x - m)
+# and t = sum exp(beta x - m) x -----------------------------------------------------------------------------
 
 
 def zero_weighted(value, position, here, params):
-    return -math.inf, np.float64(0), np.float64(0)
+    zero = np.float64(0)
+    return -math.inf, zero, zero, zero, zero
 
 
 def lift_weighted(value, position, here, params):
-    return np.float64(value) * params[0], np.float64(1), np.float64(value)
+    return steep(value, params[0]), np.float64(1), np.float64(value), np.float64(0), np.float64(0)
 
 
-def fading(part, top):
-    """exp(part - top)."""
-    return math.exp(below(part, top))
+def steep(value, beta):
+    """The product, and 0 for an infinite value where beta is 0."""
+    return np.float64(value) * beta if beta != 0 else 0.0
 
 
 def scaled(value, weight):
@@ -386,19 +478,26 @@ def scaled(value, weight):
 
 
 def plus_weighted(a, b, params):
-    top = upper(a[0], b[0])
-    fade_a, fade_b = fading(a[0], top), fading(b[0], top)
-    return top, a[1] * fade_a + b[1] * fade_b, scaled(a[2], fade_a) + scaled(b[2], fade_b)
+    top = top_of(a[0], b[0])
+    first, second = fading(a[0], top), fading(b[0], top)
+    weights, lost_weight = two_sum(a[1] * first, b[1] * second)
+    total, lost = two_sum(scaled(a[2], first), scaled(b[2], second))
+    lost_weight += a[3] * first + b[3] * second
+    return top, weights, total, lost_weight, scaled(a[4], first) + scaled(b[4], second) + lost
 
 
 def soft_value(acc, divisor, params):
-    return acc[2] / acc[1]
+    return compensated_mean((acc[2], acc[4]), soft_weight(acc, divisor, params), params)
+
+
+def soft_weight(acc, divisor, params):
+    return acc[1] + acc[3]
 
 
 def soft_pull(gradient, value, position, top, total, y, params):
     """Send g w (1 + beta (x - y)), with w = exp(beta x - m) / s."""
-    weight = fading(np.float64(value) * params[0], top) / total
-    return gradient * scaled(1.0 + params[0] * (value - y), weight)
+    weight = fading(steep(value, params[0]), top) / total
+    return gradient * scaled(1.0 + steep(value - y, params[0]), weight)
 
 
 # d soft / dbeta = sum w (x - y)^2: mean and squares about it, merged as Chan, Golub and LeVeque (1979) do.
@@ -409,11 +508,11 @@ def zero_spread(value, position, here, params):
 
 
 def lift_spread(value, position, here, params):
-    return np.float64(value) * params[0], np.float64(1), np.float64(value), np.float64(0)
+    return steep(value, params[0]), np.float64(1), np.float64(value), np.float64(0)
 
 
 def plus_spread(a, b, params):
-    top = upper(a[0], b[0])
+    top = top_of(a[0], b[0])
     first, second = a[1] * fading(a[0], top), b[1] * fading(b[0], top)
     total, apart = first + second, b[2] - a[2]
     squares = scaled(a[3], fading(a[0], top)) + scaled(b[3], fading(b[0], top))
@@ -443,7 +542,7 @@ def plus_lse_slope(a, b, params):
 
 
 def lse_slope(acc, divisor, params):
-    weighted = acc[1] / (acc[0][1] + acc[0][2])
+    weighted = acc[1] / weight_sum(acc[0], divisor, params)
     return (weighted - lse_value(acc[0], divisor, params)) / params[0]
 
 
@@ -460,6 +559,22 @@ def lift_mixed(value, position, here, params):
 
 def plus_mixed(a, b, params):
     return larger(a[0], b[0], params), plus_compensated(a[1], b[1], params)
+
+
+def lift_mixed_pairs(value, position, here, params):
+    return (value, position), lift_pairs(value, position, here, params)
+
+
+def begin_mixed_pairs(value, position, here, params):
+    return (value, position), zero_pairs(value, position, here, params)
+
+
+def plus_mixed_pairs(a, b, params):
+    return larger(a[0], b[0], params), plus_pairs(a[1], b[1], params)
+
+
+def mixed_wide_value(acc, divisor, params):
+    return blended(acc[0][0], wide_mean(acc[1], divisor, params), params[0])
 
 
 def blended(top, average, alpha):
@@ -513,16 +628,18 @@ def draw(a, b, params):
     return b[0] if take else a[0], b[1] if take else a[1], total, left
 
 
-# stochastic, testing: (m, a, b) with a = sum w / m, b = sum (w / m)^2, w = max(x, 0), m the largest w -------
+# stochastic, testing: (m, a, b, and what roundings of a and b lost) with a = sum w / m, b = sum (w / m)^2,
+# w = max(x, 0), and m about the largest w, as with lp -----------------------------------------------------
 
 
 def zero_expected(value, position, here, params):
-    return np.float64(0), np.float64(0), np.float64(0)
+    zero = np.float64(0)
+    return zero, zero, zero, zero, zero
 
 
 def lift_expected(value, position, here, params):
     weight = 0.0 if value <= 0 else np.float64(value)
-    return weight, np.float64(1), np.float64(1)
+    return weight, np.float64(1), np.float64(1), np.float64(0), np.float64(0)
 
 
 def share_of(part, top):
@@ -530,17 +647,20 @@ def share_of(part, top):
 
 
 def plus_expected(a, b, params):
-    top = upper(a[0], b[0])
+    top = scale_of(a[0], b[0], 2.0)
     first, second = share_of(a[0], top), share_of(b[0], top)
-    return top, a[1] * first + b[1] * second, a[2] * first * first + b[2] * second * second
+    total, lost = two_sum(a[1] * first, b[1] * second)
+    squares, lost_square = two_sum(a[2] * first * first, b[2] * second * second)
+    lost += a[3] * first + b[3] * second
+    return top, total, squares, lost, a[4] * first * first + b[4] * second * second + lost_square
 
 
 def expected_value(acc, divisor, params):
-    return acc[0] * (acc[2] / acc[1]) if acc[0] != 0 else 0.0
+    return acc[0] * ((acc[2] + acc[4]) / (acc[1] + acc[3])) if acc[0] != 0 else 0.0
 
 
 def inverse_weight(acc, divisor, params):
-    return 1.0 / (acc[0] * acc[1])
+    return 1.0 / (acc[0] * (acc[1] + acc[3]))
 
 
 def expected_pull(gradient, value, position, y, inverse, third, params):
@@ -572,9 +692,20 @@ def lower_place(count, params):
 
 
 def between(low, high, t):
-    """Linear interpolation that is exact at both ends; equal ends, infinite ones too, stay."""
+    """Linear interpolation that is exact at both ends; equal ends, infinite ones too, stay.
+
+    Next to one infinity it is that, and of a zero it is the positive one.
+    """
     gap = high - low
-    return low if low == high else low + gap * t if t < 0.5 else high - gap * (1.0 - t)
+    near = low + gap * t if t < 0.5 else high - gap * (1.0 - t)
+    inside = near if near == near else low + high
+    value = middle(low, high) if t == 0.5 else inside
+    return (low if (low == high) | (t == 0) else value) + 0.0
+
+
+def middle(low, high):
+    """Half of each: their sum might overflow."""
+    return low * 0.5 + high * 0.5
 
 
 def quantile_value(count, divisor, params):
@@ -647,11 +778,17 @@ LSE = Fold(zero_exponents, lift_exponent, plus_exponents, lse_value)
 LSE_STATE = LSE._replace(finish=chosen_value, second=weight_sum)
 LSE_SLOPE = Fold(zero_lse_slope, lift_lse_slope, plus_lse_slope, lse_slope)
 SOFT = Fold(zero_weighted, lift_weighted, plus_weighted, soft_value)
-SOFT_STATE = SOFT._replace(finish=chosen_value, second=chosen_position, third=soft_value)
+SOFT_STATE = SOFT._replace(finish=chosen_value, second=soft_weight, third=soft_value)
 SOFT_SLOPE = Fold(zero_spread, lift_spread, plus_spread, soft_slope)
-MIXED = Fold(begin_mixed, lift_mixed, plus_mixed, mixed_value)
-MIXED_STATE = MIXED._replace(finish=mixed_position, second=mixed_share)
-MIXED_SLOPE = MIXED._replace(finish=mixed_slope)
+MIXED = Fold(
+    begin_mixed,
+    lift_mixed,
+    plus_mixed,
+    mixed_value,
+    wide=Fold(begin_mixed_pairs, lift_mixed_pairs, plus_mixed_pairs, mixed_wide_value),
+)
+MIXED_STATE = MIXED._replace(finish=mixed_position, second=mixed_share, wide=None)
+MIXED_SLOPE = MIXED._replace(finish=mixed_slope, wide=None)
 DRAW = Fold(begin_draw, lift_draw, draw, chosen_value, chosen_position)
 EXPECTED = Fold(zero_expected, lift_expected, plus_expected, expected_value)
 EXPECTED_STATE = EXPECTED._replace(second=inverse_weight)

@@ -12,9 +12,18 @@ def from_half_in_software(bits):
     return np.uint32(np.float32(scaled).view(np.uint32) | special | sign).view(np.float32)
 
 
+def to_float32(value):
+    """On the way to 16 bits: of the two float32 around a float64 the odd one, which is not rounded twice."""
+    near = np.float32(value)
+    bits = near.view(np.uint32)
+    even, other = np.uint32(bits & np.uint32(1)) == 0, (near != value) & (value == value)
+    further = np.uint32(bits + np.uint32(1)) if abs(near) < abs(value) else np.uint32(bits - np.uint32(1))
+    return np.uint32(further if even & other else bits).view(np.float32)
+
+
 def to_half_in_software(value):
     """Round to nearest even; the smallest halves by float32's own rounding at 0.5, whose ulp is theirs."""
-    bits = np.float32(value).view(np.uint32)
+    bits = np.float32(to_float32(value)).view(np.uint32)
     sign = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(0x8000))
     size = np.uint32(bits & np.uint32(0x7FFFFFFF))
     odd = np.uint32(np.uint32(size >> np.uint32(13)) & np.uint32(1))
@@ -34,7 +43,7 @@ def from_bfloat16(bits):
 
 def to_bfloat16(value):
     """Round to nearest even in integers: the processor's own conversion flushes subnormals."""
-    bits = np.float32(value).view(np.uint32)
+    bits = np.float32(to_float32(value)).view(np.uint32)
     high = np.uint32(bits >> np.uint32(16))
     rounded = np.uint32(np.uint32(bits + np.uint32(0x7FFF) + np.uint32(high & np.uint32(1))) >> np.uint32(16))
     nan = np.uint32(bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)

@@ -58,7 +58,7 @@ def register(module: ModuleType | str, **options: bool) -> None:
             register_jitable(**(options or {"forceinline": True}))(function)
 
 
-def kernel(function: Callable[..., None], name: str) -> Callable[..., None]:
+def kernel(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Compile lazily under `name`, with the on-disk cache where some folder can be written."""
     function.__name__ = function.__qualname__ = name
     compiled: Any = njit(**OPTIONS)(function)

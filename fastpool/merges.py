@@ -390,6 +390,32 @@ def sum_line(
     return Line(add, None, as_it_is, 0, computed, value_alone) if computed else None
 
 
+def may_overflow(line: Line) -> bool:
+    """Whether merging finite elements may give infinity."""
+    return (
+        line.merge is add
+        and line.lift is unlifted
+        and np.dtype(line.dtype).kind == "f"
+        and (line.scales != "inverse")
+    )
+
+
+def sum_of_parts(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """Floats of a large window in parts, whose sums are float64."""
+    computed = _float_line_dtype(source, source, chain)
+    return Line(add, None, as_it_is, 0, computed, value_alone) if computed else None
+
+
+def mean_of_parts(
+    source: np.dtype[Any], target: np.dtype[Any], elements: int, chain: int, params: Params
+) -> Line | None:
+    """As `sum_of_parts`, divided."""
+    found = sum_of_parts(source, target, elements, chain, params)
+    return found and found._replace(finish=divided, scales="divisor")
+
+
 def _whole_line_dtype(source: np.dtype[Any], target: np.dtype[Any], elements: int) -> str | None:
     """The narrowest integers that hold every sum; None where the target is of another sign, or narrower."""
     if target.kind != source.kind:
@@ -401,10 +427,13 @@ def _whole_line_dtype(source: np.dtype[Any], target: np.dtype[Any], elements: in
     return dtype.name if limits.bits // 8 <= dtype.itemsize <= target.itemsize else None
 
 
+CHAIN = 32  # additions in a row that stay within a few ulp
+
+
 def _float_line_dtype(source: np.dtype[Any], target: np.dtype[Any], chain: int) -> str | None:
     if source.kind in "iub" or not _same_or_wider(source, target):
         return None
-    if chain <= 32:  # additions in a row stay within a few ulp
+    if chain <= CHAIN:
         return "float64" if source == np.float64 else "float32"
     return None if source == np.float64 else "float64"  # float64 carries its error along, which lines do not
 

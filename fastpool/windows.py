@@ -385,6 +385,13 @@ def divisors(
     return (first * override, *others)
 
 
+def averages_fit(tables: Sequence[Axis], factors: Sequence[Integers]) -> bool:
+    """Whether no divisor is below the number of its window's elements: averages are then among these."""
+    each = all((factor >= table.columns[1]).all() for table, factor in zip(tables, factors, strict=True))
+    least = math.prod(int(factor.min()) for factor in factors)
+    return each or least >= math.prod(table.most for table in tables)
+
+
 def divisor_grid(
     factors: Sequence[Integers], tables: Sequence[Axis], axes: Sequence[int], ndim: int
 ) -> Integers:

@@ -7,7 +7,7 @@ and any layout take the same compiled kernel: one for each operator and dtype.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from .. import folds, jit, random, selection, threads
 from ..folds import GATHER, RANKS, Expression, Fold
 from ..windows import Geometry, Integers, PlaneWindows
 from . import half
+from .flags import clear_overflow, overflowed
 from .memory import Runs, c_strides, flatten, offsets, raw, runs, steps, storage
 
 Array = NDArray[Any]
@@ -44,12 +45,13 @@ NO_REPEAT = (LARGEST, 1, 0, 0)
 class Plan(NamedTuple):
     """A kernel and its arguments but for the arrays of a call."""
 
-    walk: Callable[..., None]
+    walk: Callable[..., Any]
     layout: Integers
     params: NDArray[np.float64]
     tasks: int
     work: int
     window: tuple[int, np.dtype[Any] | None] = (0, None)
+    wide: Callable[[], Callable[..., Any]] | None = None  # the kernel to take where sums overflow
 
     def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
@@ -59,7 +61,8 @@ class Plan(NamedTuple):
         if origin:
             layout = layout.copy()
             layout[HEAD : HEAD + layout[PLANES]] += origin
-        self._start(flat, raw(y).ravel(), extra, more, 0, layout)
+        if self._start(flat, raw(y).ravel(), extra, more, 0, layout) and self.wide:
+            self._replace(walk=self.wide(), wide=None).run(x, y, second, third)
 
     def gather(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
         """Sum into each `gx` what its windows send; every array C-contiguous."""
@@ -71,14 +74,28 @@ class Plan(NamedTuple):
         saved = gy.reshape(-1), *(state.reshape(-1) for state in states)
         self._start(raw(x).reshape(-1), gx.reshape(-1), NOWHERE, NOWHERE, saved, self.layout)
 
-    def _start(self, *arguments: Any) -> None:
+    def _start(self, *arguments: Any) -> bool:
+        """Whether sums overflowed, of a fold that knows what to do then."""
         if self.window[1] is None:
             if self.work <= threads.SERIAL_WORK:  # a tiny call takes a tenth less
-                self.walk(*arguments, self.params, 0, self.tasks)
-                return
+                overflowed: bool = self.walk(*arguments, self.params, 0, self.tasks)
+                return overflowed
+            if self.wide:
+                return self._watch(*arguments, self.params)
             threads.run(self.walk, (*arguments, self.params), self.tasks, self.work)
         else:
             threads.run(self.walk, arguments, self.tasks, self.work, self.scratch)
+        return False
+
+    def _watch(self, *arguments: Any) -> bool:
+        met = []
+
+        def walk(*given: Any) -> None:
+            if self.walk(*given):
+                met.append(True)
+
+        threads.run(walk, arguments, self.tasks, self.work)
+        return bool(met)
 
     def scratch(self) -> tuple[Any, ...]:
         """The parameters, and memory for one window."""
@@ -96,12 +113,21 @@ def plan(
     target: np.dtype[Any],
 ) -> Plan:
     """How to reduce the windows of arrays like `x` to results of the dtype `target`."""
-    walk = _walk(name, operator, None, FORWARD, storage(x.dtype), storage(target))
-    found = _plan(walk, steps(x), geometry, divisors, params)
+    walk, wide = _forward(name, operator, x.dtype, target)
+    found = _plan(walk, steps(x), geometry, divisors, params)._replace(wide=wide)
     if operator.combine not in RANKS:
         return found
     largest = math.prod(table.most for table in geometry.tables)
     return found._replace(window=(largest, _computed(x.dtype)))
+
+
+def _forward(
+    name: str, operator: Fold, source: np.dtype[Any], target: np.dtype[Any]
+) -> tuple[Callable[..., Any], Callable[[], Callable[..., Any]] | None]:
+    """The kernel for a fold, and what gives the one for calls in which its sums overflow."""
+    rest = None, FORWARD, storage(source), storage(target)
+    wide = partial(_walk, f"{name}_wide", operator.wide, *rest) if operator.wide else None
+    return _walk(name, operator, *rest), wide
 
 
 def _computed(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -157,15 +183,21 @@ FORWARD, PULL, SEND = "fold", "pull", "send"
 @cache
 def _walk(
     name: str, operator: Fold, pull: Expression | None, way: str, source: str, target: str
-) -> Callable[..., None]:
-    """The loop nest for one operator and way; `source` and `target` name dtypes."""
-    start, lift, combine, finish, second, third = operator
+) -> Callable[..., Any]:
+    """The loop nest for one operator and way; `source` and `target` name dtypes.
+
+    It says whether sums overflowed, of a fold for which there is a wide one.
+    """
+    start, lift, combine, finish, second, third, wide = operator
+    watches = wide is not None
     read, write, give = half.READ[source], half.WRITE[target], pull or lift
     back, pulls, sends = way != FORWARD, way == PULL, way == SEND
     digest = jit.source_digest()
 
     def walk(values, out, extra, more, saved, layout, params, first, last):
         _ = digest  # captured, and so part of the cache key
+        if watches:
+            clear_overflow()
         if back:
             local, state, state_2, state_3 = saved
         rank, segments, planes, groups = layout[RANK], layout[SEGMENTS], layout[PLANES], layout[CELLS]
@@ -274,6 +306,7 @@ def _walk(
                                     extra[here] = second(acc, divisor, params)
                                 if more.size:
                                     more[here] = third(acc, divisor, params)
+        return overflowed() if watches else False
 
     return jit.kernel(walk, f"{way}_{name}_{source}_{target}")
 
@@ -294,8 +327,9 @@ def plan_planes(
     `form` is the output's shape, and the order of its axes that puts pooled ones last.
     With a `pull` it is the way back: planes of the input are one thread's each.
     """
-    way = SEND if pull else FORWARD
-    walk = _walk(name, operator, pull, way, storage(x.dtype), storage(target))
+    walk, wide = _walk(name, operator, pull, SEND, storage(x.dtype), storage(target)), None
+    if not pull:
+        walk, wide = _forward(name, operator, x.dtype, target)
     order = np.argsort(windows.planes, kind="stable")
     lengths, size = windows.outputs, math.prod(windows.plane)
     shape, turned = form
@@ -325,11 +359,11 @@ def plan_planes(
     largest = math.prod(int(count.max(initial=0)) for count in windows.count)
     window = (largest, _computed(x.dtype)) if operator.combine in RANKS else (0, None)
     work = outer.shape[1] * math.prod(lengths) * largest
-    return Plan(walk, layout, params, tasks, work, window)
+    return Plan(walk, layout, params, tasks, work, window, wide)
 
 
 def _plan(
-    walk: Callable[..., None],
+    walk: Callable[..., Any],
     strides: tuple[int, ...],
     geometry: Geometry,
     divisors: Sequence[Integers],

@@ -13,6 +13,7 @@ from ..halves import (
     from_bfloat16,
     from_half_in_software,
     to_bfloat16,
+    to_float32,
     to_half_in_software,
     unchanged,
 )
@@ -43,7 +44,7 @@ def from_half(bits):
 
 
 def to_half(value):
-    return _truncate(np.float32(value))
+    return _truncate(to_float32(value))
 
 
 READ = {

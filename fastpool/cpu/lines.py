@@ -7,7 +7,8 @@ reduced along the last axis first and then over rows and slabs, so that of equal
 row-major order wins; rows merge first only where no order shows.
 
 Kernels merge by expressions that may lose a NaN and say whether they met one; if so the call is made once
-more by expressions that keep it.
+more by expressions that keep it. Those that add say whether a sum overflowed; if so, and if a result is not
+finite, the general skeleton makes the call once more.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ import numpy as np
 from .. import jit, merges
 from ..merges import Line
 from . import half, slides
+from .flags import clear_overflow, overflowed
 from .memory import (
     ahead,
     apart,
@@ -413,6 +415,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
     slides_at_all = slides_3 or slides_3_by_2 or slides_9
     planes, grown = has(PLANE_3) or has(PLANE), slides.grown if has(PLANE) else slides.as_they_are
+    watches = merges.may_overflow(line)
     looks = odd if line.careful or slides_3_by_2 else never
     moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
     give_1, give_2, give_3 = (put_placed, put_2_placed, put_3_placed) if placed else (put, put_2, put_3)
@@ -420,6 +423,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
     def walk(arrays, program, weights, scratch, zeros, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
+        if watches:
+            clear_overflow()
         x_all, y_all, places_all, like, met = arrays
         steps, blocks, outer, run = program
         scales, factors = weights
@@ -548,6 +553,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 turn, further = 0, further + 1
             if further == run[0]:
                 unit, further = unit + 1, 0
+        if watches:
+            found = overflowed()
         if found:
             met[0] = 1
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import reuse, threads, windows
 from ..folds import RANKS
-from ..merges import Line, add, in_shares, unlifted
+from ..merges import Line, add, in_shares, may_overflow, mean_of_parts, sum_of_parts, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, lines, program, rank, slabs, turn
@@ -214,9 +214,13 @@ class Plan(NamedTuple):
     sizes: tuple[int, int]
     like: Array
     work: int
+    again: Callable[[Array, Array], None] | None = None  # what to do where sums overflow
 
-    def run(self, x: Array, y: Array, places: Array | None) -> None:
-        """Reduce every window of `x` into the C-contiguous `y`, and the indices (or taps) into `places`."""
+    def run(self, x: Array, y: Array, places: Array | None) -> bool:
+        """Reduce every window of `x` into the C-contiguous `y`, and the indices (or taps) into `places`.
+
+        Returns whether sums may have overflowed, and nothing was done `again`.
+        """
         values, origin = flatten(raw(x))
         steps, blocks, outer, run = self.program
         if origin:
@@ -229,6 +233,10 @@ class Plan(NamedTuple):
         threads.run(lines.kernel(self.kind), arguments, *rest)
         if met[0] and self.kind.line.careful:
             threads.run(lines.kernel(self.kind._replace(careful=True)), arguments, *rest)
+        if not met[0] or not self.again or np.isfinite(y).all():
+            return bool(met[0])
+        self.again(x, y)
+        return False
 
     def scratch(self) -> tuple[Any, Array]:
         """Lines for one thread: values, or values and places; and the places of input."""
@@ -252,6 +260,8 @@ def plan(
     which elements of their windows they are, as uint8; that by lines only, and None where they do not fit.
     """
     line_choices = operator.parts or (operator.line,) * (operator.line is not None)
+    if operator.averages and x.dtype.kind in "iu" and not windows.averages_fit(geometry.tables, divisors):
+        line_choices = ()  # they wrap
     if chosen == "taps" and not fits_taps(geometry):
         line_choices = ()
     if x.size >= WORTHWHILE and line_choices and all(factor[0] > 0 for factor in divisors):
@@ -283,12 +293,15 @@ class Twice(NamedTuple):
     rows: Plan
     rest: Plan
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    again: Callable[[Array, Array], None] | None
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
-        between = reuse.empty(self.shape, x.dtype)
-        self.rows.run(x, between, places)
-        self.rest.run(between, y, places)
+        between = reuse.empty(self.shape, self.dtype)
+        overflowed = self.rows.run(x, between, places), self.rest.run(between, y, places)
+        if self.again and any(overflowed) and not np.isfinite(y).all():
+            self.again(x, y)
 
 
 def _in_two(
@@ -311,12 +324,33 @@ def _in_two(
         return None
     inner = Geometry(x.shape, axes[1:], tables[1:])
     ones = [np.ones(1, np.int64) for _ in axes[1:]]
-    rows = _by_lines(first, first.line, x, inner, ones, params, target, "")
-    between = np.empty(inner.output_shape, x.dtype)
+    adds = operator.backward == "spread" and x.dtype.kind == "f"
+    dtype = np.dtype(np.float64) if adds else x.dtype  # sums of rows are not rounded before they add up
+    choice, last = (sum_of_parts, sum_of_parts) if adds else (first.line, operator.line)
+    if adds and operator.averages:
+        last = mean_of_parts
+    rows = _by_lines(first, choice, x, inner, ones, params, dtype, "")
+    between = np.empty(inner.output_shape, dtype)
     total = [np.array([math.prod(int(factor[0]) for factor in divisors)])]
     outer = Geometry(between.shape, axes[:1], tables[:1])
-    rest = _by_lines(operator, operator.line, between, outer, total, params, target, "")
-    return Twice(rows, rest, between.shape) if rows and rest else None
+    rest = _by_lines(operator, last, between, outer, total, params, target, "")
+    if rows is None or rest is None:
+        return None
+    again = _again(operator, geometry, divisors, params, x.dtype, target) if adds else None
+    return Twice(rows._replace(again=None), rest._replace(again=None), between.shape, dtype, again)
+
+
+def _again(
+    operator: Operator,
+    geometry: Geometry,
+    divisors: Sequence[Integers],
+    params: NDArray[np.float64],
+    source: np.dtype[Any],
+    target: np.dtype[Any],
+) -> Callable[[Array, Array], None]:
+    """The same call by elements."""
+    own = operator.fold(source, target)
+    return lambda x, y: fold.reduce(operator.name, own, x, geometry, divisors, params, y)
 
 
 def _by_elements(
@@ -550,7 +584,11 @@ def _by_lines(
     like = np.array([line.neutral, *knobs], line.dtype)
     work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * len(shape.outer)
     outer = shape.outer.begins, np.array([shape.outer.length, *shape.outer.steps])
-    return Plan(kind, (steps, blocks, *outer), (scales, factors), (size, reach), like, work)
+    again = None
+    if may_overflow(line):
+        adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
+        again = _again(adds, geometry, divisors, params, x.dtype, target)
+    return Plan(kind, (steps, blocks, *outer), (scales, factors), (size, reach), like, work, again)
 
 
 def _formed(

@@ -23,7 +23,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .. import jit, threads, windows
+from .. import folds, jit, threads, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans, turn
@@ -74,12 +74,19 @@ def lower(a, b, t):
     return a
 
 
+def alone(a, b, t):
+    """One element; the sign of a zero would depend on the order in which zeros of both signs are sorted."""
+    return a if a != 0 else a - a
+
+
 def between(a, b, t):
-    """Linear interpolation from the nearer end, as ``numpy.quantile`` does it."""
+    return folds.between(np.float64(a), np.float64(b), t)
+
+
+def middle(a, b, t):
+    """`between` halfway."""
     first, second = np.float64(a), np.float64(b)
-    way = second - first
-    value = first + way * t if t < 0.5 else second - way * (1.0 - t)
-    return first if (first == second) | (t == 0) else value
+    return (first if first == second else folds.middle(first, second)) + 0.0
 
 
 # Passes over lines ---------------------------------------------------------------------------------------
@@ -272,16 +279,20 @@ def vote_cells_8(out, a, b, c, d, everything, ignore, count):
         poke(out, j, most_frequent(merge_4(low, high), everything, ignore))
 
 
-# Results: `deliver` and `put` those of full windows, in lines; `settle` that of one window -------------
+# Results: `deliver` and `put` those of full windows, in lines, by one of two `finishes`: of one element, and
+# of two; `settle` that of one window ----------------------------------------------------------------------
 
 
 def deliver_ranks(lines, results, count, like, numbers):
     """The lines hold the ranks already."""
 
 
-def put_ranks(finish, write, y, lines, results, start, count, weights, numbers):
+def put_ranks(finishes, write, y, lines, results, start, count, weights, numbers):
     a, b = ahead(lines, results[0] + start), ahead(lines, results[results.shape[0] - 1] + start)
-    interpolate(finish, write, y, a, b, weights[1], count)
+    if results.shape[0] == 1:
+        interpolate(finishes[0], write, y, a, a, 0.0, count)
+    else:
+        interpolate(finishes[1], write, y, a, b, weights[1], count)
 
 
 def settle_ranks(finish, write, lines, ranks, at, size, like, weights, numbers):
@@ -308,9 +319,9 @@ def deliver_mode(lines, results, count, like, numbers):
         extend_runs(run, longest, best, before, value, ignored, ignore, count)
 
 
-def put_mode(finish, write, y, lines, results, start, count, weights, numbers):
+def put_mode(finishes, write, y, lines, results, start, count, weights, numbers):
     best = ahead(lines, numbers[AFTER] + 2 * numbers[LINE] + start)
-    interpolate(finish, write, y, best, best, 0.0, count)
+    interpolate(finishes[0], write, y, best, best, 0.0, count)
 
 
 def cells_mode(y, x, leaves, count, like, numbers):
@@ -417,7 +428,9 @@ def read_window(odd, read, x, lines, base, axes, counts, rows, size, top, number
 @cache
 def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., None]:
     """The kernel for "lower", "median", "quantile" or "mode"; `five` is for the middle of 5x5 alone."""
-    finish = {"lower": lower, "median": between, "quantile": between, "mode": lower}[name]
+    finish, one, two = between, alone, middle if name == "median" else between
+    if name in ("lower", "mode"):
+        finish = one = two = lower
     read, write, odd = half.READ[source], half.WRITE[target], half.IS_NAN[source]
     deliver, put, settle, reduce_cells = deliver_ranks, put_ranks, settle_ranks, cells_ranks
     if name == "mode":
@@ -465,7 +478,7 @@ def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., No
                 deliver(lines, results, units * pitch, like, numbers)
                 for unit in range(units):
                     to, start = ahead(y, ends[unit]), unit * pitch
-                    put(finish, write, to, lines, results, start, width * deep, weights, numbers)
+                    put((one, two), write, to, lines, results, start, width * deep, weights, numbers)
             if piece > 0:
                 continue
             for unit in range(begin, end):

@@ -96,6 +96,8 @@ def _plan(
     target: np.dtype[Any],
 ) -> Plan:
     given = tuple(float(p) for p in params)
+    if source == np.float64 and fold.wide:  # nothing tells that sums overflowed
+        fold = fold.wide
     team, parts = 1, 1
     if tables.largest >= walk.LARGE and fold.combine not in IN_ORDER and not tables.layout.planes:
         team = TEAM
@@ -175,7 +177,7 @@ def _forward(
     if fold.combine in RANKS:
         steps, size = rank.steps(fold, source, layout, team), rank.LEAVES
     else:
-        start, lift, combine, finish, second, third = fold
+        start, lift, combine, finish, second, third, _ = fold
 
         def advance(acc, tap, position, context):
             values, here, given = context[0], context[1], context[2]

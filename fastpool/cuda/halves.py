@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import halves
-from ..halves import from_bfloat16, to_bfloat16, unchanged
+from ..halves import from_bfloat16, to_bfloat16, to_float32, unchanged
 from . import device
 
 if device.SIMULATED:
@@ -38,7 +38,7 @@ else:
         return types.uint16(types.float32), generate
 
     def to_half(value):
-        return _rounded(np.float32(value))
+        return _rounded(to_float32(value))
 
     device.function(to_half)
 

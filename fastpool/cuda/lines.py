@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .. import merges
 from ..merges import Line
 from ..operators import Operator
-from ..windows import Geometry, Integers
+from ..windows import Geometry, Integers, averages_fit
 from . import device, wide
 from .array import DeviceArray, c_strides
 from .device import NOWHERE, Kernel
@@ -191,6 +191,8 @@ def plan(
     frame = framed(geometry, [stride // x.itemsize for stride in x.strides])
     if frame is None or row.line is None or row.bears is not None or not x.size:
         return None
+    if row.averages and x.dtype.kind in "iu" and not averages_fit(geometry.tables, divisors):
+        return None
     elements = math.prod(regular[0] for _, _, regular, _ in frame.loops) * frame.line[2][0]
     line = row.line(x.dtype, target, elements, elements, params)
     if line is None or (placed and (row.placed is None or target != x.dtype)):
@@ -257,6 +259,7 @@ def _reduce(
     held, place_type = _numbers(line.dtype), _numbers(places)
     scaling = np.float64 if line.dtype in ("float64", "int32") else np.float32
     inverse, scaled = line.scales == "inverse", line.scales != "none"
+    adds = merges.may_overflow(line)
     neutral = computed(line.neutral)  # of the elements' type: uint64 beside int64 would become float64
     taps, loops, room = math.prod(windows), len(windows), len(windows) + 1
     body, right = lanes * stride, max(window - stride - before, 0)
@@ -332,6 +335,18 @@ def _reduce(
                                 best[lane] = merge(best[lane], value)
             start = np.int64(row) * outputs + group * lanes
             for lane in range(lanes):
+                parts, larger = np.float64(0), np.float64(1)
+                if adds and best[lane] - best[lane] != 0:  # it overflowed: parts of the elements do not
+                    larger = np.float64(MOST)
+                    for number_of in range(min(taps * window, total * taps * window)):  # not to be unrolled
+                        tap, at = number_of // window, first + lane * stride - before + number_of % window
+                        offset, inside = base + at, (at >= 0) & (at < n)
+                        for axis in range(loops):
+                            at = begins[axis] + tap // inner[axis] % windows[axis]
+                            inside = inside & (at >= 0) & (at < table[columns[axis] + LENGTH - 1])
+                            offset += at * table[columns[axis] + STRIDE]
+                        if inside:
+                            parts += np.float64(read(values[offset])) / MOST
                 scale = scaling(1)
                 if scaled:
                     share = np.float64(factor)
@@ -339,7 +354,10 @@ def _reduce(
                         share = share * table[table[DIVISORS] + min(group * lanes + lane, outputs - 1)]
                     whole = divisor if uniform else share
                     scale = scaling(1.0 / whole) if inverse else scaling(whole)
-                results[lane] = write(finish(computed(best[lane]), scale, knobs))
+                if adds and larger > 1:
+                    results[lane] = write(finish(parts, scale, knobs) * larger)
+                else:
+                    results[lane] = write(finish(computed(best[lane]), scale, knobs))
             for piece in range(lanes // store):
                 if group * lanes + piece * store < outputs:
                     put(out, start + piece * store, results, piece * store)

@@ -174,11 +174,11 @@ def _gather(stored: tuple[str, str, str, str], shape: Shape, places: str) -> Ker
                             if chosen:
                                 bring_places(named, piece * load, indices, offset + first + piece * load)
                         for i in range(reach):
-                            sent[i] = read(raws[i])
+                            sent[i] = read(raws[i]) * wide_sum(share)
                     else:
                         for i in range(reach):
                             there = (first + i >= 0) & (first + i < outputs)
-                            sent[i] = read(gy[offset + first + i]) if there else 0
+                            sent[i] = read(gy[offset + first + i]) * wide_sum(share) if there else 0
                             if chosen:
                                 named[i] = indices[offset + first + i] if there else -1
                     for lane in range(lanes):
@@ -192,7 +192,7 @@ def _gather(stored: tuple[str, str, str, str], shape: Shape, places: str) -> Ker
                                     sums[lane] += sent[i]
             start = np.int64(row) * table[LENGTH] + group * lanes
             for lane in range(lanes):
-                results[lane] = write(sums[lane] * wide_sum(share))
+                results[lane] = write(sums[lane])
             for piece in range(lanes // store):
                 put(gx, start + piece * store, results, piece * store)
             task += stride_of_tasks

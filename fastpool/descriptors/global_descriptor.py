@@ -6,7 +6,7 @@ import fastpool as fp
 
 from . import checks
 from .estimator import Transformer
-from .libraries import l2_normalized, library
+from .libraries import as_dtype, l2_normalized, library, single
 
 KINDS = ("sum", "avg", "max", "gem", "avg+max")
 
@@ -59,7 +59,8 @@ class GlobalDescriptor(Transformer):
         Returns
         -------
         array, shape (N, C), or (N, 2 C) for ``"avg+max"``
-            Of the dtype of `x`. An image of zeros has zeros, for ``"gem"`` equal entries; NaN stays NaN.
+            Of the dtype of `x`, computed in float32 where that has 16 bits. An image of zeros has zeros,
+            for ``"gem"`` equal entries; NaN stays NaN.
 
         Raises
         ------
@@ -69,6 +70,8 @@ class GlobalDescriptor(Transformer):
         kind = checks.one_of("kind", self.kind, KINDS)
         options: dict[str, dict[str, Any]] = {"gem": {"p": checks.positive("p", self.p)}}
         x = checks.array("x", x, "N C H W")
-        pooled = (fp.global_pool(x, op, axes=(2, 3), **options.get(op, {})) for op in kind.split("+"))
+        wide = single(x)
+        pooled = (fp.global_pool(wide, op, axes=(2, 3), **options.get(op, {})) for op in kind.split("+"))
         parts = [l2_normalized(part) for part in pooled]
-        return parts[0] if len(parts) == 1 else l2_normalized(library(x).concatenate(parts, -1))
+        whole = parts[0] if len(parts) == 1 else l2_normalized(library(x).concatenate(parts, -1))
+        return as_dtype(whole, x.dtype)

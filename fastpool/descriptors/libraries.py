@@ -30,6 +30,16 @@ def on_host(x: Any) -> NDArray[Any]:
     return np.asarray(x.get() if hasattr(x, "get") else x)
 
 
+def single(x: Any) -> Any:
+    """Floats of 16 bits as float32, in which descriptors add up and are normalised; others as they are."""
+    return as_dtype(x, library(x).float32) if "float16" in str(x.dtype) else x
+
+
+def as_dtype(x: Any, dtype: Any) -> Any:
+    """The same numbers in another dtype of their library."""
+    return x.to(dtype) if hasattr(x, "detach") else x.astype(dtype)
+
+
 def l2_normalized(x: Any) -> Any:
     """Each vector along the last axis divided by its length; zeros stay."""
     length = fp.global_pool(x, "lp", p=2, axes=-1, keepdims=True)

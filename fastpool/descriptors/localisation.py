@@ -7,7 +7,7 @@ import numpy as np
 import fastpool as fp
 
 from . import checks
-from .libraries import beside
+from .libraries import as_dtype, beside, single
 
 
 def class_activation_map(features: Any, weights: Any, output_shape: Any = None, *, pool: str = "avg") -> Any:
@@ -66,6 +66,7 @@ def class_activation_map(features: Any, weights: Any, output_shape: Any = None, 
             f"weights must be of the library and dtype of features, {type(features).__name__} of "
             f"{features.dtype}, got {type(weights).__name__} of {weights.dtype}"
         )
+    dtype, features, weights = features.dtype, single(features), single(weights)
     n, c, h, w = features.shape
     if weights.shape[1] != c:
         raise ValueError(f"weights must have shape (K, {c}) for {c} channels, got {tuple(weights.shape)}")
@@ -74,7 +75,7 @@ def class_activation_map(features: Any, weights: Any, output_shape: Any = None, 
         maxima, pull = fp.vjp(fp.global_max_pool, features)
         shares = features * pull(maxima * 0 + h * w)
     maps = (weights @ shares.reshape(n, c, h * w)).reshape(n, weights.shape[0], h, w)
-    return maps if output_shape is None else _enlarged(maps, output_shape)
+    return as_dtype(maps if output_shape is None else _enlarged(maps, output_shape), dtype)
 
 
 def _enlarged(maps: Any, shape: Any) -> Any:

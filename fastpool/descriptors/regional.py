@@ -6,7 +6,7 @@ from typing import Any
 import fastpool as fp
 
 from . import checks
-from .libraries import l2_normalized
+from .libraries import as_dtype, l2_normalized, single
 
 OVERLAP = Fraction(2, 5)  # of neighbouring regions of the first level, as near as their number allows
 MOST_MORE = 6  # regions that the longer side may have more than the shorter
@@ -113,8 +113,8 @@ def regional_max(x: Any, levels: int = 3) -> Any:
     array([[0.6, 0.8]])
     """
     x = checks.array("x", x, "N C H W")
-    total = l2_normalized(fp.global_max_pool(x))
+    total = l2_normalized(single(fp.global_max_pool(x)))
     for top, left, side in rmac_regions(x.shape[2], x.shape[3], levels):
         region = x[:, :, top : top + side, left : left + side]
-        total = total + l2_normalized(fp.global_max_pool(region))
-    return l2_normalized(total)
+        total = total + l2_normalized(single(fp.global_max_pool(region)))
+    return as_dtype(l2_normalized(total), x.dtype)

@@ -7,7 +7,7 @@ import numpy as np
 import fastpool as fp
 
 from . import checks
-from .libraries import l2_normalized, library
+from .libraries import as_dtype, l2_normalized, library, single
 
 
 def cross_dimensional_weights(x: Any, *, a: float = 2.0, b: float = 2.0) -> tuple[Any, Any]:
@@ -59,6 +59,11 @@ def cross_dimensional_weights(x: Any, *, a: float = 2.0, b: float = 2.0) -> tupl
     x = checks.array("x", x, "N C H W")
     if (x < 0).any():
         raise ValueError("x must be at least 0 everywhere, as after a rectifier; got negative activations")
+    spatial, channel = _weights(single(x), a, b)
+    return as_dtype(spatial, x.dtype), as_dtype(channel, x.dtype)
+
+
+def _weights(x: Any, a: float, b: float) -> tuple[Any, Any]:
     places = fp.global_pool(x, "sum", axes=1)
     norm = fp.global_pool(places, "lp", p=a, axes=(1, 2), keepdims=True)
     spatial = (places / (norm + (norm == 0))) ** (1 / b)
@@ -90,5 +95,7 @@ def cross_dimensional_sum(x: Any, *, a: float = 2.0, b: float = 2.0) -> Any:
     >>> cross_dimensional_sum(np.array([[[[3.0, 2.0]], [[0.0, 2.0]]]]), b=1).round(4)
     array([[0.6171, 0.7869]])
     """
-    spatial, channel = cross_dimensional_weights(x, a=a, b=b)
-    return l2_normalized(channel * fp.global_sum_pool(x * spatial[:, np.newaxis]))
+    wide = single(checks.array("x", x, "N C H W"))
+    spatial, channel = cross_dimensional_weights(wide, a=a, b=b)
+    vector = l2_normalized(channel * fp.global_sum_pool(wide * spatial[:, np.newaxis]))
+    return as_dtype(vector, x.dtype)
