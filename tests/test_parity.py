@@ -535,3 +535,23 @@ def test_nothing_warns_but_division():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", RuntimeWarning)
         on_device(fp.max_pool, np.ones((1, 1, 4, 4)), 2)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.float32, 3e38), (np.float64, 1.7e308)], ids=str)
+def test_averages_of_finite_numbers_are_finite(dtype, value):
+    """By lines, channels first and last and padded, by elements, and back."""
+    x = np.full((2, 6, 7), value, dtype)
+    for window, axes, padding in (((2, 2), (1, 2), 0), ((3, 2), (0, 1), 1), ((6, 7), (1, 2), 0)):
+        options = {"axes": axes, "padding": padding, "count_include_pad": False}
+        y = on_device(fp.avg_pool, x, window, **options)
+        np.testing.assert_allclose(y / dtype(value), 1, rtol=1e-6)
+    y, pull = fp.vjp(fp.avg_pool, to_device(x), (2, 2), stride=1)
+    gx = to_host(pull(to_device(np.full(y.shape, value, dtype))))
+    np.testing.assert_allclose(gx[:, 1:-1, 1:-1] / dtype(value), 1, rtol=1e-6)
+
+
+def test_floats_are_rounded_once():
+    for dtype, unit in ((np.float16, 2.0**-10), (ml_dtypes.bfloat16, 2.0**-7)):
+        x = np.array([1 + unit / 2 + 2.0**-40, 1 + 3 * unit / 2 - 2.0**-40])
+        y = on_device(fp.max_pool, x, (1,), dtype=dtype)
+        np.testing.assert_array_equal(y.astype(np.float64), 1 + unit)
