@@ -584,10 +584,8 @@ def _by_lines(
     like = np.array([line.neutral, *knobs], line.dtype)
     work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * len(shape.outer)
     outer = shape.outer.begins, np.array([shape.outer.length, *shape.outer.steps])
-    again = None
-    if may_overflow(line):
-        adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
-        again = _again(adds, geometry, divisors, params, x.dtype, target)
+    adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
+    again = _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None
     return Plan(kind, (steps, blocks, *outer), (scales, factors), (size, reach), like, work, again)
 
 
