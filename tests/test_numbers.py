@@ -142,7 +142,7 @@ def test_descriptors_of_16_bits_compute_in_float32(rng, dtype):
         assert found.dtype == dtype
         wanted = describe(x.astype(np.float64))
         np.testing.assert_allclose(found.astype(np.float64), wanted, rtol=2 * float(eps(dtype)))
-    maps = class_activation_map(x, np.ones((1, 4), dtype), pool="max")
+    maps = class_activation_map(x, np.ones((1, 4), dtype))
     assert maps.dtype == dtype
     assert np.isfinite(maps.astype(np.float32)).all()
 
