@@ -198,7 +198,8 @@ def avg_pool(
     that a window of any size is right to a few ulp; where the exact value is finite the result is, however
     large the elements. Integers average exactly and round half up, to the same dtype, and where a
     `divisor_override` leaves no room for the average they wrap, as NumPy's integers do; with a float `dtype`
-    they are not rounded. Of bool it is the fraction that is True, as float64 or the float `dtype`. All dtypes.
+    they are not rounded. Of bool it is the fraction that is True, as float64 or the float `dtype`. All
+    dtypes.
 
     Parameters
     ----------
