@@ -15,6 +15,9 @@ expression  arguments                                gives
 ``second``  accumulator, divisor, params             a second result: the chosen element's index, or a
                                                      number that backward needs
 ``third``   accumulator, divisor, params             a third result, for backward
+``turns``                                            how often a window's elements are walked, at most
+``again``   accumulator, params                      the accumulator with which the next turn begins
+``goes``    accumulator, params                      whether there is to be one
 =========== ======================================== ====================================================
 
 ``position`` is the element's flat position in its plane, ``here`` the window's flat position in the output
@@ -42,6 +45,14 @@ def nothing(acc, divisor, params):
     return 0
 
 
+def as_before(acc, params):
+    return acc
+
+
+def no_more(acc, params):
+    return False
+
+
 class Fold(NamedTuple):
     """The expressions that reduce a window."""
 
@@ -51,6 +62,9 @@ class Fold(NamedTuple):
     finish: Expression
     second: Expression = nothing
     third: Expression = nothing
+    turns: int = 1
+    again: Expression = as_before
+    goes: Expression = no_more
     wide: Any = None  # the fold for calls in which the sums of this one overflow
 
 

@@ -58,6 +58,11 @@ def register(module: ModuleType | str, **options: bool) -> None:
             register_jitable(**(options or {"forceinline": True}))(function)
 
 
+def expression(function: Callable[..., Any]) -> None:
+    """Let kernels call a function that is made by another one."""
+    register_jitable(forceinline=True)(function)
+
+
 def kernel(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Compile lazily under `name`, with the on-disk cache where some folder can be written."""
     function.__name__ = function.__qualname__ = name

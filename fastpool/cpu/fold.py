@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .. import folds, jit, random, selection, threads
 from ..folds import GATHER, RANKS, Expression, Fold
 from ..windows import Geometry, Integers, PlaneWindows
+from . import counting as counts
 from . import half
 from .flags import clear_overflow, overflowed
 from .memory import Runs, c_strides, flatten, offsets, raw, runs, steps, storage
@@ -50,7 +51,7 @@ class Plan(NamedTuple):
     params: NDArray[np.float64]
     tasks: int
     work: int
-    window: tuple[int, np.dtype[Any] | None] = (0, None)
+    window: tuple[int, np.dtype[Any] | None, int] = (0, None, 0)
     wide: Callable[[], Callable[..., Any]] | None = None  # the kernel to take where sums overflow
 
     def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
@@ -99,8 +100,8 @@ class Plan(NamedTuple):
 
     def scratch(self) -> tuple[Any, ...]:
         """The parameters, and memory for one window."""
-        size, dtype = self.window
-        return ((self.params, np.empty(size, dtype), np.empty(size, np.int64)),)
+        size, dtype, places = self.window
+        return ((self.params, np.empty(size, dtype), np.empty(places, np.int64)),)
 
 
 def plan(
@@ -115,10 +116,23 @@ def plan(
     """How to reduce the windows of arrays like `x` to results of the dtype `target`."""
     walk, wide = _forward(name, operator, x.dtype, target)
     found = _plan(walk, steps(x), geometry, divisors, params)._replace(wide=wide)
+    largest = math.prod(table.most for table in geometry.tables)
+    return _ranked(found, name, operator, x.dtype, target, largest)
+
+
+def _ranked(
+    found: Plan, name: str, operator: Fold, source: np.dtype[Any], target: np.dtype[Any], largest: int
+) -> Plan:
+    """A plan with memory for what a fold keeps of a window of at most `largest` elements."""
     if operator.combine not in RANKS:
         return found
-    largest = math.prod(table.most for table in geometry.tables)
-    return found._replace(window=(largest, _computed(x.dtype)))
+    dtype = _computed(source)
+    counting = counts.instead(operator, dtype, largest)
+    if counting is None:
+        return found._replace(window=(largest, dtype, largest if operator.combine is folds.collect else 0))
+    counted, counters = counting
+    walk = _walk(f"{name}_counted_{dtype}", counted, None, FORWARD, storage(source), storage(target))
+    return found._replace(walk=walk, window=(counters, np.dtype(np.int64), 0))
 
 
 def _forward(
@@ -188,7 +202,7 @@ def _walk(
 
     It says whether sums overflowed, of a fold for which there is a wide one.
     """
-    start, lift, combine, finish, second, third, wide = operator
+    start, lift, combine, finish, second, third, turns, again, goes, wide = operator
     watches = wide is not None
     read, write, give = half.READ[source], half.WRITE[target], pull or lift
     back, pulls, sends = way != FORWARD, way == PULL, way == SEND
@@ -264,8 +278,8 @@ def _walk(
             for output in range(segment * SEGMENT, min((segment + 1) * SEGMENT, length)):
                 column, lo = output, 0
                 if output >= repeats:
-                    column, turns = repeated(output, repeats, period, times)
-                    lo = turns * advance
+                    column, lo = repeated(output, repeats, period, times)
+                    lo *= advance
                 column += begin + own_table * length
                 lo, count = lo + layout[lows + column], layout[counted + column]
                 divisor, place = divisor0 * layout[divisors + column], place0 + lo * place_stride
@@ -275,26 +289,31 @@ def _walk(
                     for cell in range(cells):
                         corner, here = first_corner + cell * next_cell, first_here + cell * next_out
                         acc = start(read(values[corner]), place, here, params)
-                        for row in range(rows):
-                            tap, position, rest_row = corner, place, row
-                            for axis in range(rank - 2, -1, -1):
-                                i = rest_row if axis == 0 else rest_row % counts[axis]
-                                rest_row = 0 if axis == 0 else rest_row // counts[axis]
-                                tap += i * layout[axes + axis * FIELDS + STEP]
-                                position += i * layout[axes + axis * FIELDS + PLACE_STEP]
-                            for _ in range(count):
-                                value = read(values[tap])
-                                if sends:
-                                    states = state[here], state_2[here], state_3[here]
-                                    out[tap] += give(local[here], value, position, *states, params)
-                                else:
-                                    if pulls:
-                                        own, mine_too = own0 + output, read(local[here])
-                                        states = state[tap], state_2[tap], state_3[tap]
-                                        value = give(value, mine_too, own, *states, params)
-                                    acc = combine(acc, lift(value, position, here, params), params)
-                                tap += step
-                                position += place_step
+                        for turn in range(turns):
+                            if turn > 0:
+                                acc = again(acc, params)
+                                if not goes(acc, params):
+                                    break
+                            for row in range(rows):
+                                tap, position, rest_row = corner, place, row
+                                for axis in range(rank - 2, -1, -1):
+                                    i = rest_row if axis == 0 else rest_row % counts[axis]
+                                    rest_row = 0 if axis == 0 else rest_row // counts[axis]
+                                    tap += i * layout[axes + axis * FIELDS + STEP]
+                                    position += i * layout[axes + axis * FIELDS + PLACE_STEP]
+                                for _ in range(count):
+                                    value = read(values[tap])
+                                    if sends:
+                                        states = state[here], state_2[here], state_3[here]
+                                        out[tap] += give(local[here], value, position, *states, params)
+                                    else:
+                                        if pulls:
+                                            own, mine_too = own0 + output, read(local[here])
+                                            states = state[tap], state_2[tap], state_3[tap]
+                                            value = give(value, mine_too, own, *states, params)
+                                        acc = combine(acc, lift(value, position, here, params), params)
+                                    tap += step
+                                    position += place_step
                         if not sends:
                             if rows * count == 0:  # a region without an element
                                 out[here] = write(0)
@@ -357,9 +376,9 @@ def plan_planes(
     planes, cells = Runs(outer, 1, (0, 0)), Runs(np.zeros((2, 1), np.int64), 1, (0, 0))
     layout = _layout(segments, planes, cells, axes, columns, groups)
     largest = math.prod(int(count.max(initial=0)) for count in windows.count)
-    window = (largest, _computed(x.dtype)) if operator.combine in RANKS else (0, None)
     work = outer.shape[1] * math.prod(lengths) * largest
-    return Plan(walk, layout, params, tasks, work, window, wide)
+    found = Plan(walk, layout, params, tasks, work, wide=wide)
+    return found if pull else _ranked(found, name, operator, x.dtype, target, largest)
 
 
 def _plan(

@@ -134,6 +134,20 @@ def peek(typing_context, array, index):
     return array.dtype(array, types.intp), generate
 
 
+@cache
+def reread(wanted: Any) -> Any:
+    """What reads the bits of a number as a number of another type, as long."""
+
+    @intrinsic
+    def read(typing_context, number):
+        def generate(context, builder, signature, arguments):
+            return builder.bitcast(arguments[0], context.get_value_type(wanted))
+
+        return wanted(number), generate
+
+    return read
+
+
 @intrinsic
 def prefetch(typing_context, array, index):
     """Ask for the cache line of ``array[index]``, which may be no memory, and go on meanwhile."""

@@ -1,0 +1,198 @@
+"""Ranks and modes of large windows by counting, so that none of their elements is kept.
+
+Elements become integers in the same order. A window is walked several times: each time those elements that
+agree with what is known of the wanted one are counted by their next eleven bits. Once more it is walked for
+places, and for the element that comes next. What is in a window may so be larger than memory has room for
+twice; up to `LARGE` elements copying them and selecting there is faster.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from .. import folds, jit
+from ..folds import Fold, between, ignored, lift_choice, no_weight, nothing
+from .memory import reread
+
+LARGE = 4_096  # elements of the smallest window that is counted
+DIGIT = 11  # bits that are counted at a time
+MOST = 16  # bits of values whose modes are counted
+
+
+def instead(operator: Fold, dtype: np.dtype[Any], elements: int) -> tuple[Fold, int] | None:
+    """The fold that counts in place of one that collects, and its counters; None where that is no better.
+
+    `dtype` is that in which kernels hold elements.
+    """
+    bits = 8 * dtype.itemsize
+    if operator is folds.MODE:
+        if bits > MOST or elements < max(LARGE, 1 << bits):
+            return None
+        return _modes(dtype), 1 << bits
+    return None if elements < LARGE else (_ranks(operator, dtype), 1 << DIGIT)
+
+
+@cache
+def _keys(dtype: np.dtype[Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """From elements to 64-bit integers in the same order, none below 0 but of 64 bits; and back."""
+    bits, kind = 8 * dtype.itemsize, dtype.type
+    if dtype.kind == "f":
+        whole = np.dtype(f"i{dtype.itemsize}").type
+        to_bits, from_bits = reread(numba.from_dtype(np.dtype(whole))), reread(numba.from_dtype(dtype))
+        lowest, others = (0 if bits == 64 else 1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+        def float_key(value):
+            found = np.int64(to_bits(kind(value + kind(0))))  # one zero in place of two
+            return (found if found >= 0 else found ^ others) + lowest
+
+        def float_value(key):
+            found = np.int64(key) - lowest
+            return from_bits(whole(found if found >= 0 else found ^ others))
+
+        return _both(float_key, float_value)
+    lowest = int(np.iinfo(dtype).min) if bits < 64 or dtype.kind == "i" else 0
+    top = np.uint64(1 << 63) if bits == 64 and dtype.kind == "u" else np.uint64(0)
+    shift = 0 if bits == 64 else -lowest
+
+    def key(value):
+        return np.int64(np.uint64(value) ^ top) if top else np.int64(value) + shift
+
+    def value(key):
+        return kind(np.uint64(key) ^ top) if top else kind(np.int64(key) - shift)
+
+    return _both(key, value)
+
+
+def _both(
+    key: Callable[..., Any], value: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    jit.expression(key)
+    jit.expression(value)
+    return key, value
+
+
+# An accumulator: the turn, what is known of the wanted element, its rank among those that agree, how many
+# elements there are, where the first NaN is; and of the last turn how many equal the wanted element, its place,
+# the place of an equal one that comes next, and the next larger key and its place.
+TURN, KNOWN, RANK, TOTAL, ODD, EQUAL, LOW, TWIN, NEXT, HIGH = range(10)
+
+
+@cache
+def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:
+    key_of, value_of = _keys(dtype)
+    bits, counters = 8 * dtype.itemsize, 1 << DIGIT
+    turns, offset = -(-bits // DIGIT), counters // 2 if bits == 64 else 0
+    floats = dtype.kind == "f"
+    interpolates = operator is folds.QUANTILE
+    places = operator in (folds.QUANTILE_STATE, folds.LOWER_STATE)
+
+    def start(value, position, here, params):
+        for digit in range(counters):
+            params[1][digit] = 0
+        none = np.int64(-1)
+        zero = np.int64(0)
+        return zero, zero, zero, zero, none, zero, none, none, zero, none
+
+    def count(acc, element, params):
+        turn, known, rank, total, odd, equal, low, twin, following, high = acc
+        value, position = element
+        if floats and value != value:
+            odd = position if odd < 0 else odd
+        key = key_of(value)
+        if turn < turns:
+            shift, above = max(0, bits - DIGIT * (turn + 1)), bits - DIGIT * turn
+            if turn == 0:
+                params[1][(key >> shift) + offset] += 1
+            elif key >> above == known:
+                params[1][(key >> shift) & ((1 << (above - shift)) - 1)] += 1
+        elif key == known:
+            low = position if equal == rank else low
+            twin = position if equal == rank + 1 else twin
+            equal += 1
+        elif key > known and (high < 0 or key < following):
+            following, high = key, position
+        return turn, known, rank, total, odd, equal, low, twin, following, high
+
+    def again(acc, params):
+        turn, known, rank, total = acc[TURN], acc[KNOWN], acc[RANK], acc[TOTAL]
+        if turn == 0:
+            for digit in range(counters):
+                total += params[1][digit]
+            rank = np.int64(params[0][0] * (total - 1))
+        digit = 0
+        while rank >= params[1][digit]:
+            rank -= params[1][digit]
+            digit += 1
+        above, shift = bits - DIGIT * turn, max(0, bits - DIGIT * (turn + 1))
+        known = np.int64(digit - offset) if turn == 0 else (known << (above - shift)) | digit
+        for each in range(counters):
+            params[1][each] = 0
+        return turn + 1, known, rank, total, acc[4], acc[5], acc[6], acc[7], acc[8], acc[9]
+
+    def goes(acc, params):
+        if acc[ODD] >= 0:
+            return False
+        return bool((acc[TURN] < turns) | places | (interpolates & (weight(acc, 1, params) > 0)))
+
+    def weight(acc, divisor, params):
+        at = params[0][0] * (acc[TOTAL] - 1)
+        return at - np.floor(at)
+
+    def interpolated(acc, divisor, params):
+        low = np.float64(value_of(acc[KNOWN]))
+        t = weight(acc, divisor, params)
+        high = low if (acc[TWIN] >= 0) | (acc[HIGH] < 0) else np.float64(value_of(acc[NEXT]))
+        return np.nan if acc[ODD] >= 0 else between(low, high, t)
+
+    def lower(acc, divisor, params):
+        return value_of(acc[KNOWN])
+
+    def low_place(acc, divisor, params):
+        return acc[ODD] if acc[ODD] >= 0 else acc[LOW]
+
+    def high_place(acc, divisor, params):
+        if acc[ODD] >= 0:
+            return acc[ODD]
+        last = (weight(acc, divisor, params) == 0) | ((acc[TWIN] < 0) & (acc[HIGH] < 0))
+        return acc[LOW] if last else acc[TWIN] if acc[TWIN] >= 0 else acc[HIGH]
+
+    results = {
+        folds.QUANTILE: (interpolated, nothing, nothing),
+        folds.LOWER: (lower, nothing, nothing),
+        folds.QUANTILE_STATE: (low_place, high_place, weight),
+        folds.LOWER_STATE: (low_place, nothing, no_weight),
+    }
+    expressions = start, lift_choice, count, *results[operator]
+    for expression in (weight, again, goes, *{*expressions} - {lift_choice, nothing, no_weight, weight}):
+        jit.expression(expression)
+    return Fold(*expressions, turns=turns + 1, again=again, goes=goes)
+
+
+@cache
+def _modes(dtype: np.dtype[Any]) -> Fold:
+    key_of, value_of = _keys(dtype)
+    counters = 1 << 8 * dtype.itemsize
+
+    def start(value, position, here, params):
+        for digit in range(counters):
+            params[1][digit] = 0
+        return np.int64(0), value
+
+    def count(acc, element, params):
+        params[1][key_of(element[0])] += 0 if ignored(element[0], params[0]) else 1
+        return acc
+
+    def most_frequent(acc, divisor, params):
+        best = 0
+        for digit in range(counters):
+            best = digit if params[1][digit] > params[1][best] else best
+        return value_of(best) if params[1][best] > 0 else acc[1]
+
+    for expression in (start, count, most_frequent):
+        jit.expression(expression)
+    return Fold(start, lift_choice, count, most_frequent)
