@@ -58,7 +58,7 @@ def register(module: ModuleType | str, **options: bool) -> None:
             register_jitable(**(options or {"forceinline": True}))(function)
 
 
-def expression(function: Callable[..., Any]) -> None:
+def expression(function: Any) -> None:
     """Let kernels call a function that is made by another one."""
     register_jitable(forceinline=True)(function)
 

@@ -16,8 +16,8 @@ LONG = (4_000_000,)  # as a second and a half of radio or 90 s of sound
 def peak(call):
     """The most bytes that a call holds beside what it returns, once all is compiled."""
     call()
-    reuse.results.forget()
-    reuse.scratch.forget()
+    reuse.results.waiting.clear()
+    reuse.scratch.waiting.clear()
     gc.collect()
     tracemalloc.start()
     try:

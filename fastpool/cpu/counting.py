@@ -77,13 +77,13 @@ def _both(
 
 
 # An accumulator: the turn, what is known of the wanted element, its rank among those that agree, how many
-# elements there are, where the first NaN is; and of the last turn how many equal the wanted element, its place,
-# the place of an equal one that comes next, and the next larger key and its place.
+# elements there are, where the first NaN is; and of the last turn how many equal the wanted element, its
+# place, the place of an equal one that comes next, and the next larger key and its place.
 TURN, KNOWN, RANK, TOTAL, ODD, EQUAL, LOW, TWIN, NEXT, HIGH = range(10)
 
 
 @cache
-def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:
+def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its expressions
     key_of, value_of = _keys(dtype)
     bits, counters = 8 * dtype.itemsize, 1 << DIGIT
     turns, offset = -(-bits // DIGIT), counters // 2 if bits == 64 else 0

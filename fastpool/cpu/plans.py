@@ -33,6 +33,8 @@ REACH = 100_000  # elements of input that placed kernels read in place; where bl
 JOINED = 16_384  # results of several lines that are joined at a time, in cache
 FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
+PART = 16_384  # elements of its parts where its memory runs on
+WHOLE_ROW = 2_000_000  # elements of the longest whole row: steps are written for each piece of it
 DEEP = 64  # channels that are long enough to be a line
 LONG = 4_096  # elements of a row over which windows slide, at most, or it is parted
 TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
@@ -288,20 +290,44 @@ def plan(
 
 
 class Twice(NamedTuple):
-    """A plan for rows, and one for their results."""
+    """A plan for parts of large windows, and one for their results.
 
-    rows: Plan
+    The parts are rows of an axis, or in memory that runs on `cut` into an outer length, a number of parts and
+    their length; then a third plan serves what is left behind the last whole part.
+    """
+
+    parts: Plan
     rest: Plan
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     again: Callable[[Array, Array], None] | None
+    cut: tuple[int, int, int] | None = None
+    left: Plan | None = None
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
         between = reuse.empty(self.shape, self.dtype)
-        overflowed = self.rows.run(x, between, places), self.rest.run(between, y, places)
+        overflowed = [self.parts.run(_parts(x, self.cut), between, None)]
+        if self.left and self.cut:
+            last = np.empty((self.cut[0], 1), self.dtype)
+            overflowed.append(self.left.run(_left(x, self.cut), last, None))
+            between = np.concatenate([between, last], axis=1)
+        overflowed.append(self.rest.run(between, y, places))
         if self.again and any(overflowed) and not np.isfinite(y).all():
             self.again(x, y)
+
+
+def _parts(x: Array, cut: tuple[int, int, int] | None) -> Array:
+    """The whole parts that memory is cut into."""
+    if cut is None:
+        return x
+    strides = x.size // cut[0] * x.itemsize, cut[2] * x.itemsize, x.itemsize
+    return np.lib.stride_tricks.as_strided(x, cut, strides, writeable=False)
+
+
+def _left(x: Array, cut: tuple[int, int, int]) -> Array:
+    """What is behind the last whole part."""
+    return x.reshape(cut[0], -1)[:, cut[1] * cut[2] :]
 
 
 def _in_two(
@@ -312,32 +338,57 @@ def _in_two(
     params: NDArray[np.float64],
     target: np.dtype[Any],
 ) -> Twice | None:
-    """A few large planes by their rows, which threads share; None for all else, and for floats of 16 bits."""
+    """Large planes in parts, which threads share; None for all else, and for floats of 16 bits."""
     axes, tables = geometry.axes, geometry.tables
     plane = math.prod(geometry.plane)
     whole = all(len(table) == 1 and table.fewest == table.size for table in tables)
-    few = len(axes) > 1 and whole and x.size < FEW * plane and plane >= LARGE
-    if not few or not x.flags.c_contiguous or storage(x.dtype) != "native" or x.dtype != target:
+    if not whole or plane < LARGE or not x.flags.c_contiguous or storage(x.dtype) != "native":
         return None
-    first = OPERATORS["sum"] if operator.averages else operator
-    if operator.backward not in ("spread", "chosen") or not (operator.line and first.line):
-        return None
-    inner = Geometry(x.shape, axes[1:], tables[1:])
-    ones = [np.ones(1, np.int64) for _ in axes[1:]]
     adds = operator.backward == "spread" and x.dtype.kind == "f"
-    dtype = np.dtype(np.float64) if adds else x.dtype  # sums of rows are not rounded before they add up
+    promotes = operator.promotes and x.dtype.kind in "iu"
+    first = OPERATORS["sum"] if operator.averages else operator
+    fits = operator.backward in ("spread", "chosen") and operator.line and first.line
+    if not fits or (x.dtype != target and not promotes):
+        return None
+    # Sums of parts are not rounded before they add up.
+    dtype = np.dtype(np.float64) if adds else target
     choice, last = (sum_of_parts, sum_of_parts) if adds else (first.line, operator.line)
     if adds and operator.averages:
         last = mean_of_parts
-    rows = _by_lines(first, choice, x, inner, ones, params, dtype, "")
-    between = np.empty(inner.output_shape, dtype)
-    total = [np.array([math.prod(int(factor[0]) for factor in divisors)])]
-    outer = Geometry(between.shape, axes[:1], tables[:1])
-    rest = _by_lines(operator, last, between, outer, total, params, target, "")
-    if rows is None or rest is None:
+    cut, left = None, None
+    inner, shape = axes[1:], tuple(1 if axis in axes[1:] else n for axis, n in enumerate(x.shape))
+    behind = shape
+    if axes == tuple(range(x.ndim - len(axes), x.ndim)):
+        cut = x.size // plane, plane // PART, PART
+        inner, shape, behind = (2,), cut[:2], (cut[0], -(-plane // PART))
+    elif len(axes) == 1 or x.size >= FEW * plane:
+        return None
+    parts = _whole(first, choice, _parts(x, cut), inner, params, dtype)
+    total = math.prod(int(factor[0]) for factor in divisors)
+    down = (1,) if cut else axes[:1]
+    rest = _whole(operator, last, np.empty(behind, dtype), down, params, target, total)
+    if cut and behind != shape:
+        left = _whole(first, choice, _left(x, cut), (1,), params, dtype)
+    if parts is None or rest is None or (left is None and behind != shape):
         return None
     again = _again(operator, geometry, divisors, params, x.dtype, target) if adds else None
-    return Twice(rows._replace(again=None), rest._replace(again=None), between.shape, dtype, again)
+    return Twice(parts, rest, shape, dtype, again, cut, left)
+
+
+def _whole(
+    operator: Operator,
+    choice: LineChoice | None,
+    x: Array,
+    axes: tuple[int, ...],
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+    divisor: int = 1,
+) -> Plan | None:
+    """How to reduce whole axes by lines."""
+    geometry = Geometry(x.shape, axes, tuple(windows.adaptive(x.shape[axis], 1) for axis in axes))
+    divisors = [np.full(1, divisor), *(np.ones(1, np.int64) for _ in axes[1:])]
+    found = choice and _by_lines(operator, choice, x, geometry, divisors, params, target, "")
+    return found._replace(again=None) if found else None
 
 
 def _again(
@@ -538,7 +589,7 @@ def _by_lines(
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
         line, shape = _formed(choice, shape, x.dtype, target, params)
-    halves = shape.columns.halves(narrow=shape.channels == 1)
+    halves = shape.columns.halves(narrow=shape.channels == 1) and shape.columns.window <= WHOLE_ROW
     if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
         return None
     uniform = line.scales == "none" or all((factor == factor[0]).all() for factor in divisors)

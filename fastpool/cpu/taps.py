@@ -40,6 +40,7 @@ TAPS = 25  # largest window
 NONE = np.uint8(255)  # no tap
 NO_TAPS = np.empty(0, np.uint8)
 PIECE = 65_536  # elements of a piece of a row that is longer than two
+LINES = 1_000_000  # elements of the lines of all phases
 BLOCK = 1_000  # elements of a block of phases: of larger ones rows are not written one after the other
 POOLED = (
     20_000  # elements, from which shares at stride 1 are pooled by `lines`: a pass an axis, not one a tap
@@ -76,13 +77,17 @@ class Taps(NamedTuple):
 
 
 def fits(geometry: Geometry) -> bool:
-    """Whether windows are small and regular, of one or two axes that follow each other."""
-    axes = [table.regular for table in geometry.tables]
+    """Whether windows are small and regular, of one or two axes that follow each other, and lines short."""
     first, last = geometry.axes[0], geometry.axes[-1]
+    axes = [table.regular for table in geometry.tables if table.regular]
     consecutive = geometry.axes == tuple(range(first, last + 1))
-    return (
-        len(axes) <= 2 and consecutive and math.prod(axis[0] if axis else 2 * TAPS for axis in axes) <= TAPS
-    )
+    if len(axes) < len(geometry.axes) or len(axes) > 2 or not consecutive:
+        return False
+    windows, strides, _ = zip(*axes, strict=True)
+    if math.prod(windows) > TAPS or max(strides) > PIECE:
+        return False
+    rows = strides[0] * math.prod(geometry.shape[last:]) if len(axes) == 2 else 0  # one of them of each phase
+    return rows <= LINES
 
 
 class Plan(NamedTuple):

@@ -177,7 +177,7 @@ def _forward(
     if fold.combine in RANKS:
         steps, size = rank.steps(fold, source, layout, team), rank.LEAVES
     else:
-        start, lift, combine, finish, second, third, _ = fold
+        start, lift, combine, finish, second, third = fold[:6]
 
         def advance(acc, tap, position, context):
             values, here, given = context[0], context[1], context[2]
