@@ -54,6 +54,30 @@ class Job:
     shape: tuple[int, ...]
     plans: dict[Any, Any] = field(default_factory=dict, compare=False)
 
+    def prepared(self, key: Any, prepare: Callable[[], Any]) -> Any:
+        """The plan of a key, prepared where there is none yet."""
+        plan = self.plans.get(key, self)
+        if plan is self:
+            plan = self.plans[key] = prepare()
+            _Held.bytes += _size(plan)
+            if _Held.bytes > MOST:
+                forget()
+        return plan
+
+
+def _size(plan: Any) -> int:
+    """Bytes of all arrays of a plan, those once that are in several of its parts."""
+    found: dict[int, int] = {}
+    left = [plan]
+    while left:
+        each = left.pop()
+        if isinstance(each, ndarray):
+            found[id(each)] = each.nbytes
+        elif isinstance(each, tuple | list) and id(each) not in found:
+            found[id(each)] = 0
+            left += each
+    return sum(found.values())
+
 
 # Jobs are kept: the same call on an array of the same shape, strides and dtype finds its own again ----------
 
@@ -61,8 +85,22 @@ SCALARS = frozenset((int, bool, float, str, type(None)))
 DRAWS = frozenset(row.name for row in OPERATORS.values() if row.testing)  # anew at each call
 LARGEST = 2**62  # elements of a window: a product of counts fits int64
 FARTHEST = 2**31 - 1  # elements that a window or stride spans, or twice the axis: products of two fit int64
-KEPT = 512  # jobs, after which all are forgotten
+KEPT = 512  # jobs, after which all are forgotten, ...
+MOST = 1 << 25  # ... or bytes of their plans
 _jobs: dict[Any, Job] = {}
+
+
+class _Held:
+    """How much the plans of all jobs hold."""
+
+    bytes = 0
+
+
+def forget() -> None:
+    """Forget all jobs; those of calls under way end with them."""
+    _jobs.clear()
+    _Held.bytes = 0
+
 
 Form = Callable[..., tuple[Array, Job]]
 
@@ -95,7 +133,7 @@ def _remembered(form: Form) -> Form:
         plain = _plain((*given, *op_params.items())) and given[0] not in DRAWS
         if plain and same and array.strides == x.strides and array.dtype == x.dtype:
             if len(_jobs) >= KEPT:
-                _jobs.clear()
+                forget()
             _jobs[key] = job
         return array, job
 
@@ -349,12 +387,8 @@ def check_has_gradient(row: Operator) -> None:
 def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
     """How the backend reduces the windows of arrays like `x`; None where that is not to be had."""
     key = (x.dtype, x.strides, target, chosen)
-    plan = job.plans.get(key, job)
-    if plan is job:
-        backend = arrays.backend(x)
-        plan = backend.plan(job.operator, x, job.geometry, job.divisors, job.params, target, chosen)
-        job.plans[key] = plan
-    return plan
+    like = job.operator, x, job.geometry, job.divisors, job.params, target, chosen
+    return job.prepared(key, lambda: arrays.backend(x).plan(*like))
 
 
 def pull(job: Job, kept: Kept, indices: Array | None, gy: object, *, params: bool = False) -> Any:
@@ -415,11 +449,9 @@ def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
 
 def _taps_plan(job: Job, gx: Array) -> Any:
     """How the backend sends gradients back to arrays like `gx` tap by tap; None where it does not."""
-    key = ("taps", gx.dtype)
-    if key not in job.plans:
-        divisors = _divisors(job) if job.operator.backward == "spread" else None
-        job.plans[key] = arrays.backend(gx).plan_taps(job.geometry, divisors, gx.dtype)
-    return job.plans[key]
+    divisors = _divisors(job) if job.operator.backward == "spread" else None
+    like = job.geometry, divisors, gx.dtype
+    return job.prepared(("taps", gx.dtype), lambda: arrays.backend(gx).plan_taps(*like))
 
 
 def _divisors(job: Job) -> tuple[Integers, ...]:
@@ -440,14 +472,13 @@ def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
         grid = windows.divisor_grid(divisors, job.geometry.tables, job.geometry.axes, gy.ndim)
         gy = gy / grid.astype(gy.dtype)
     key = ("shares", gy.strides, arrays.place(gy), gx.dtype)
-    if key not in job.plans:
-        row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
-        each = [
-            np.full(table.columns.shape[1], factor[0])
-            for table, factor in zip(inverse.tables, divisors, strict=True)
-        ]
-        job.plans[key] = arrays.backend(gy).plan(row, gy, inverse, each, job.params, gx.dtype, "")
-    job.plans[key].run(gy, gx, None)
+    row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
+    each = [
+        np.full(table.columns.shape[1], factor[0])
+        for table, factor in zip(inverse.tables, divisors, strict=True)
+    ]
+    like = row, gy, inverse, each, job.params, gx.dtype, ""
+    job.prepared(key, lambda: arrays.backend(gy).plan(*like)).run(gy, gx, None)
 
 
 def checked_backward(job: Job, gy: object, x: Array, indices: object) -> Array:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 
-WRITTEN = 4096  # outputs of an axis up to which its table is written out, and kept for the next call
+WRITTEN = 1024  # outputs of an axis up to which its table is written out, and kept for the next call
 
 
 class Repeat(NamedTuple):

@@ -27,6 +27,7 @@ from .. import folds, jit, threads, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans, turn
+from .fold import NO_REPEAT, repeated
 from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage, wide_registers
 from .networks import (
     BOTH,
@@ -64,6 +65,7 @@ LENGTH, BEGIN, PITCH, STEP, FULL = range(5)
 UNITS, BATCH, PIECES, FIRST, LAST, WIDTH, HALO, DEEP, OUTPUTS, JUMP, COLUMN, TAP, ELEMENTS, LINE = range(14)
 IGNORES, AFTER, EDGES = 14, 15, 16  # a value is ignored; where spare lines and those of edges begin
 CELLS = 17  # whether windows are cells of two columns, whose mode is taken from the input as it lies
+REPEATS, PERIOD, TIMES, ADVANCE = range(18, 22)  # which columns repeat, as `windows.Repeat` has it
 
 
 # Values --------------------------------------------------------------------------------------------------
@@ -490,7 +492,12 @@ def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., No
                     column = output
                     if inside and output >= numbers[FIRST]:
                         column += numbers[LAST] - numbers[FIRST]
-                    lo, size = table[0, numbers[COLUMN] + column], table[1, numbers[COLUMN] + column]
+                    at, lo = column, 0
+                    if column >= numbers[REPEATS]:
+                        at, lo = repeated(column, numbers[REPEATS], numbers[PERIOD], numbers[TIMES])
+                        lo *= numbers[ADVANCE]
+                    at += numbers[COLUMN]
+                    lo, size = lo + table[0, at], table[1, at]
                     for channel in range(deep):
                         place, own = origin + base + lo * deep + channel, ahead(edges, ready)
                         met_one = read_window(
@@ -683,11 +690,11 @@ def _networks(
     units, pieces = math.prod(axes[:, LENGTH].tolist()), max(1, -(-(last - first) // cut.width))
     after = program.lines * cut.pitch
     edges = after + PLACES * (kind == "mode") * cut.pitch
-    numbers = [0] * (CELLS + 1)
+    numbers = [0] * REPEATS + [*(columns.repeat or NO_REPEAT)]
     numbers[UNITS], numbers[BATCH], numbers[PIECES], numbers[WIDTH] = units, cut.batch, pieces, cut.width
     numbers[FIRST], numbers[LAST], numbers[OUTPUTS] = first, last, len(columns)
     numbers[HALO], numbers[DEEP], numbers[JUMP] = max(tap.shift for tap in taps), deep, jump
-    numbers[COLUMN], numbers[TAP] = table.shape[1] - len(columns), columns.step * deep
+    numbers[COLUMN], numbers[TAP] = table.shape[1] - columns.columns.shape[1], columns.step * deep
     numbers[ELEMENTS], numbers[LINE], numbers[AFTER], numbers[EDGES] = elements, cut.pitch, after, edges
     numbers[IGNORES] = int(kind == "mode" and params[0] != 0)
     numbers[CELLS] = int(voted and (columns.most, columns.step, jump, deep) == (2, 1, 2, 1))
@@ -718,7 +725,9 @@ def _axes(geometry: Geometry, strides: Sequence[int]) -> tuple[Integers, Integer
         axes.append((len(own), begin, stride, stride * own.step, full))
         rows = [row + tap * stride * own.step for row in rows for tap in range(full)]
         begin += len(own)
-    table = np.concatenate([own.at(0, len(own))[:2] for own in geometry.tables], axis=1)
+    *others, last = geometry.tables
+    written = [own.at(0, len(own)) for own in others]
+    table = np.concatenate([*written, last.columns], axis=1)[:2]
     return np.array(axes, np.int64).reshape(-1, FULL + 1), table, rows
 
 
