@@ -82,9 +82,10 @@ def exact(op, cells, p=None, q=0.5, beta=1.0, **_):  # noqa: PLR0911 - one an op
         value = (powers.sum(-1) if op == "lp" else powers.mean(-1)) ** (1 / np.longdouble(p))
         return value, value
     if op == "lse":
-        top = largest[..., 0]
-        value = top + np.log(np.exp(cells - largest).mean(-1))
-        return value, np.maximum(abs(value), abs(top))
+        weights = np.exp(cells - largest)
+        mean, change = weights.mean(-1), np.expm1(cells - largest).mean(-1)
+        value = largest[..., 0] + np.where(mean < 0.5, np.log(mean), np.log1p(change))
+        return value, np.maximum(abs(value), (weights * size).sum(-1) / weights.sum(-1))
     if op == "soft":
         steep = np.longdouble(beta) * cells
         weights = np.exp(steep - steep.max(-1, keepdims=True))
