@@ -679,7 +679,7 @@ def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **
     op : str
         An operator's name, as in `pool`.
     axes : int or sequence of int, optional
-        The pooled axes; by default every axis after the first two, of arrays with four axes and more.
+        The pooled axes; by default every axis after the first two.
     keepdims : bool
         Keep the pooled axes, with length 1.
     **op_params

@@ -90,10 +90,10 @@ def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]
                 f"{name} must have 1 to {ndim} entries for an array of {ndim} axes, got {window!r}"
             )
         return tuple(range(ndim - len(window), ndim))
-    if ndim < 4:
+    least = 4 if name else 3  # (C, H, W) is as likely as (N, C, L) where an int is the window
+    if ndim < least:
         raise ValueError(
-            f"x has {ndim} axes: which are pooled is clear from four on alone: all after the first two. "
-            f"{_ways(name, window, ndim)}"
+            f"x has {ndim} axes: from {least} on all after the first two are pooled. {_ways(name, window, ndim)}"
         )
     return tuple(range(2, ndim))
 
@@ -103,8 +103,6 @@ def _ways(name: str, window: Any, ndim: int) -> str:
     if ndim < 3:
         example = f", or pool the last ones with a tuple, {name}={(window,) * max(ndim, 1)}" if name else ""
         return f"Name the axes{example}"
-    if not name:
-        return "Name the axes: axes=2 of (N, C, L), axes=(1, 2) of (C, H, W), axes=(0, 1) of (H, W, C)"
     return (
         f"Give {name}={(window,)} for (N, C, L), {name}={(window,) * 2} for (C, H, W), "
         f"or name the axes, axes=(0, 1) of (H, W, C)"

@@ -286,7 +286,7 @@ def pyramid_pool(
     levels : sequence of (int or sequence of int)
         Bins an axis of each level; see `adaptive_pool`.
     axes : int or sequence of int, optional
-        The pooled axes; by default every axis after the first two, of arrays with four axes and more.
+        The pooled axes; by default every axis after the first two.
     return_indices, **op_params
         As in `pool`.
 

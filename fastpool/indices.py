@@ -42,7 +42,7 @@ def convert_indices(
     shape : sequence of int
         Shape of the array that was pooled.
     axes : int or sequence of int, optional
-        Its pooled axes; by default every axis after the first two, of arrays with four axes and more.
+        Its pooled axes; by default every axis after the first two.
     include_batch : bool
         What TensorFlow's ``include_batch_in_index`` was, or shall be.
     storage_order : {0, 1}
