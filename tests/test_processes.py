@@ -147,7 +147,7 @@ import os, signal, sys, threading, time, numpy as np, fastpool as fp
 fp.set_num_threads(int(sys.argv[1]))
 x = np.random.default_rng(5).random((4, 16, 600, 600))
 small = x[0, :2, :140]
-right = fp.gem_pool(small, 9, stride=2, p=1.7)  # compiles
+right = fp.gem_pool(small, (9, 9), stride=2, p=1.7)  # compiles
 def interrupts():
     time.sleep(0.3)
     global sent
@@ -160,7 +160,7 @@ try:
 except KeyboardInterrupt:
     print(time.perf_counter() - sent)
 for _ in range(3):
-    np.testing.assert_array_equal(fp.gem_pool(small, 9, stride=2, p=1.7), right)
+    np.testing.assert_array_equal(fp.gem_pool(small, (9, 9), stride=2, p=1.7), right)
 """
 
 

@@ -410,12 +410,13 @@ def _leads(
 ) -> tuple[Integers, Integers]:
     """Of each output along the axes before rows its offset and where its slabs begin and end; the slabs."""
     leading = list(zip(geometry.axes, geometry.tables, strict=True))[:-2]
+    written = [table.at(0, len(table)) for _, table in leading]
     leads: list[tuple[int, int, int]] = []
     slabs: list[Integers] = []
     for outputs in product(*(range(len(table)) for _, table in leading)):
         taps, out = np.zeros(1, np.int64), 0
-        for (axis, table), output in zip(leading, outputs, strict=True):
-            (lo,), (count,), _ = table.at(output, output + 1)
+        for (axis, table), (los, counts, _), output in zip(leading, written, outputs, strict=True):
+            lo, count = los[output], counts[output]
             own = (lo + np.arange(count) * table.step) * strides[axis]
             taps = np.add.outer(taps, own).reshape(-1)
             out += output * out_strides[axis]

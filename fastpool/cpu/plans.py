@@ -135,19 +135,19 @@ class Shape(NamedTuple):
         """The slabs that each leading output covers."""
         found = []
         pitches = [math.prod(self.plane[axis + 1 :]) for axis in range(len(self.leading))]
+        written = [table.at(0, len(table)).tolist() for table, _, _ in self.leading]
         for outputs in product(*(range(len(table)) for table, _, _ in self.leading)):
             axes, out = [], 0
-            for (table, stride, out_stride), pitch, o in zip(self.leading, pitches, outputs, strict=True):
-                (lo,), (count,), _ = table.at(o, o + 1).tolist()
+            place = 0
+            each = zip(self.leading, written, pitches, outputs, strict=True)
+            for (table, stride, out_stride), (los, counts, _), pitch, o in each:
+                lo, count = los[o], counts[o]
+                place += lo * pitch
                 steps = [t * table.step for t in range(count)]
                 axes.append([((lo + step) * stride, step * pitch) for step in steps])
                 out += o * out_stride
             taps = [tuple(map(sum, zip((0, 0), *tap, strict=True))) for tap in product(*axes)]
             first = taps[0][0]
-            place = sum(
-                int(table.at(o, o + 1)[0, 0]) * pitch
-                for (table, *_), pitch, o in zip(self.leading, pitches, outputs, strict=True)
-            )
             found.append(Lead(first, out, tuple((at - first, further) for at, further in taps), place))
         return found
 
@@ -358,7 +358,7 @@ def _in_two(
     cut, left = None, None
     inner, shape = axes[1:], tuple(1 if axis in axes[1:] else n for axis, n in enumerate(x.shape))
     behind = shape
-    if axes == tuple(range(x.ndim - len(axes), x.ndim)):
+    if axes == tuple(range(x.ndim - len(axes), x.ndim)) and plane >= PART:
         cut = x.size // plane, plane // PART, PART
         inner, shape, behind = (2,), cut[:2], (cut[0], -(-plane // PART))
     elif len(axes) == 1 or x.size >= FEW * plane:

@@ -803,11 +803,12 @@ def along(writer: Writer, frame: Frame, source: Span, rows: int, columns: Part, 
     padded = columns.doubles() and wide != inputs
     apart = deep < frame.channels
     direct = frame.converts and columns.pairs() and not apart
-    converted = frame.converts and not direct and not columns.halves()  # which converts piece by piece
+    piecewise = columns.halves() and not axis.reduced  # which converts, and looks, piece by piece
+    converted = frame.converts and not direct and not piecewise
     copied = padded or converted or apart or (columns.doubles() and source.pitch != width)
     jumps = deep > 1 and axis.stride > 1 and width * rows <= 4 * frame.near  # read out of order, and in cache
     looks = source.where == INPUT and (frame.scans or jumps)
-    if looks and not copied and not columns.halves():
+    if looks and not copied and not piecewise:
         writer.look(source, width, rows)
     if copied:
         left = -min(columns.start, 0) if padded else 0

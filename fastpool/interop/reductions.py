@@ -167,7 +167,7 @@ def _merge_lses(a: State, b: State, params: dict[str, Any]) -> State:
 def _soft_state(value: Callable[..., Any], params: dict[str, Any]) -> State:
     """The value, and the mean of ``exp(beta x)``, as a logarithm."""
     y, beta = value("soft", beta=params["beta"]), params["beta"]
-    return y, beta * value("lse", r=beta) if beta else y * 0
+    return y, beta * value("lse", r=beta) if beta else np.zeros_like(y)
 
 
 def _merge_softs(a: State, b: State, params: dict[str, Any]) -> State:
