@@ -92,9 +92,8 @@ def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]
         return tuple(range(ndim - len(window), ndim))
     least = 4 if name else 3  # (C, H, W) is as likely as (N, C, L) where an int is the window
     if ndim < least:
-        raise ValueError(
-            f"x has {ndim} axes: from {least} on all after the first two are pooled. {_ways(name, window, ndim)}"
-        )
+        ways = _ways(name, window, ndim)
+        raise ValueError(f"x has {ndim} axes: from {least} on all after the first two are pooled. {ways}")
     return tuple(range(2, ndim))
 
 
