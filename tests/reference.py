@@ -44,6 +44,16 @@ def first_extreme(block, sign):
     return best
 
 
+def share(values, divisor):
+    """The sum of float64 numbers, rounded once, over a divisor."""
+    try:
+        return math.fsum(values) / divisor
+    except ValueError:  # infinities of both signs
+        return math.nan
+    except OverflowError:  # of the sum, which the divisor may bring back
+        return math.fsum(values * 2.0**-64) / divisor * 2.0**64
+
+
 def pool(x, op, tables, axes, *, include_pad=False, override=None, **params):
     """Values in float64 (or exact integers for integer input), and indices for max and min.
 
@@ -63,8 +73,8 @@ def pool(x, op, tables, axes, *, include_pad=False, override=None, **params):
             total = block.astype(object).sum(-1)
             y[where] = (2 * total + divisor) // (2 * divisor) if op == "avg" else total
         elif op in ("avg", "sum", "mixed"):
-            total = np.vectorize(math.fsum, signature="(n)->()")(block.astype(np.float64))
-            average = total / (1 if op == "sum" else divisor)
+            shares = np.vectorize(share, signature="(n),()->()")
+            average = shares(block.astype(np.float64), 1 if op == "sum" else divisor)
             y[where] = mixed(average, block, **params) if op == "mixed" else average
         else:
             y[where] = VALUES[op](block.astype(np.float64), **params)
