@@ -114,7 +114,7 @@ def test_windows_that_just_cover_axes_take_the_elements_that_they_name(rng):
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_whole_axes_of_every_memory_order(rng, op, keepdims):
     """Layout x axes x size x keepdims: equal to the call on a C-contiguous copy, forward and backward."""
-    for shape in ((2, 3, 4, 5), (4, 16, 12, 10)):
+    for shape in ((2, 3, 4, 5), (4, 16, 12, 30)):
         x = rng.standard_normal(shape).astype(np.float32)
         for order in ((0, 2, 3, 1), (3, 2, 1, 0), (1, 0, 2, 3), (2, 3, 0, 1), (0, 1, 3, 2)):
             view = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))

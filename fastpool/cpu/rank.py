@@ -541,7 +541,7 @@ class Networks(NamedTuple):
 
     def run(self, x: Array, y: Array, second: Array | None = None) -> None:  # noqa: ARG002
         """Reduce every window of `x` into the C-contiguous `y`."""
-        turned, result = ordered(x, y, self.order)
+        turned, result = ordered(x, y, self.order, self.geometry)
         values = turned if fits(turned, self.geometry) else np.ascontiguousarray(turned)
         flat, origin = flatten(raw(values))
         met = np.zeros(1, np.int64)
@@ -549,8 +549,7 @@ class Networks(NamedTuple):
         threads.run(self.walk, (arrays, *self.arguments), self.tasks, self.work, self.scratch)
         if met[0]:
             spread_nan(turned, result, self.geometry)
-        if result is not y:
-            turn.copy(y, result.transpose(np.argsort(self.order)))
+        give_back(y, result, self.order)
 
     def scratch(self) -> tuple[Array, Integers]:
         """Lines for one thread, and where the windows in them come from."""
@@ -598,10 +597,9 @@ class Turned(NamedTuple):
 
     def run(self, x: Array, y: Array, second: Array | None = None) -> None:  # noqa: ARG002
         """Reduce every window of `x` into the C-contiguous `y`."""
-        turned, result = ordered(x, y, self.order)
+        turned, result = ordered(x, y, self.order, self.geometry)
         self.plan.run(turned if fits(turned, self.geometry) else np.ascontiguousarray(turned), result)
-        if result is not y:
-            turn.copy(y, result.transpose(np.argsort(self.order)))
+        give_back(y, result, self.order)
 
 
 def _strides(x: Array, geometry: Geometry, order: tuple[int, ...]) -> tuple[int, ...]:
@@ -791,11 +789,18 @@ def turned_geometry(geometry: Geometry, order: tuple[int, ...]) -> Geometry:
     return Geometry(tuple(geometry.shape[axis] for axis in order), axes, tables)
 
 
-def ordered(x: Array, y: Array, order: tuple[int, ...]) -> tuple[Array, Array]:
-    """Both arrays with their axes in order; the result is a new array where that changes its memory."""
+def ordered(x: Array, y: Array, order: tuple[int, ...], geometry: Geometry) -> tuple[Array, Array]:
+    """The input with its axes in order, and a result for it, a new one where the order changes memory."""
     if not order:
         return x, y
-    return x.transpose(order), np.empty_like(y.transpose(order), order="C")
+    return x.transpose(order), np.empty(geometry.output_shape, y.dtype)
+
+
+def give_back(y: Array, result: Array, order: tuple[int, ...]) -> None:
+    """Copy a result to the user's, which may lack axes of length 1."""
+    if result is not y:
+        turned = result.transpose(np.argsort(order))
+        turn.copy(y.reshape(turned.shape), turned)
 
 
 def fits(x: Array, geometry: Geometry) -> bool:
