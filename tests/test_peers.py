@@ -114,14 +114,14 @@ def test_torch_adaptive(torch, n):
     for o in range(1, 41):
         for op, f in [("max", functional.adaptive_max_pool1d), ("avg", functional.adaptive_avg_pool1d)]:
             tensor = torch.from_numpy(x).requires_grad_(True)
-            y, pull = fp.vjp(fp.adaptive_pool, x, op, o)
+            y, pull = fp.vjp(fp.adaptive_pool, x, op, (o,))
             expected = f(tensor, o)
             np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-6, atol=1e-7)
             gy = np.random.default_rng(o).standard_normal(y.shape).astype(np.float32)
             expected.backward(torch.from_numpy(gy))
             np.testing.assert_allclose(pull(gy), tensor.grad.numpy(), rtol=1e-5, atol=1e-6)
         where = functional.adaptive_max_pool1d(torch.from_numpy(x), o, return_indices=True)[1]
-        indices = fp.adaptive_pool(x, "max", o, return_indices=True)[1]
+        indices = fp.adaptive_pool(x, "max", (o,), return_indices=True)[1]
         np.testing.assert_array_equal(indices, where.numpy())
 
 
