@@ -38,9 +38,6 @@ def fuzz(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="these find faults that are not mended yet; to go with the last of them"
-)
 @pytest.mark.parametrize(
     "arguments",
     [
