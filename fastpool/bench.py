@@ -558,7 +558,7 @@ def write_json(
         "system": platform.system(),
         "Python": platform.python_version(),
     } | dict(device or {})
-    record = {
+    table = {
         "settings": dict(settings),
         "machine": machine,
         "versions": {
@@ -567,7 +567,7 @@ def write_json(
         "mean_ratio": mean_ratio(results),
         "rows": [record(result) for result in results],
     }
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    path.write_text(json.dumps(table, indent=1) + "\n")
 
 
 def _version(name: str) -> str | None:
