@@ -712,7 +712,7 @@ def between(low, high, t):
     """
     gap = high - low
     near = low + gap * t if t < 0.5 else high - gap * (1.0 - t)
-    inside = near if near == near else low + high
+    inside = near if gap < np.inf else low * (1.0 - t) + high * t
     value = middle(low, high) if t == 0.5 else inside
     return (low if (low == high) | (t == 0) else value) + 0.0
 

@@ -470,6 +470,7 @@ def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
     alike = all((factor == factor[0]).all() for factor in divisors)
     if not alike:
         grid = windows.divisor_grid(divisors, job.geometry.tables, job.geometry.axes, gy.ndim)
+        gy = arrays.cast(gy, np.result_type(np.float32, gy.dtype))  # shares are rounded once, as a sum
         gy = gy / grid.astype(gy.dtype)
     key = ("shares", gy.strides, arrays.place(gy), gx.dtype)
     row = OPERATORS["avg" if alike and job.operator.averages else "sum"]

@@ -153,13 +153,21 @@ def soft(block, beta=1.0):
 
 
 def mixed(average, block, alpha=0.5):
-    return alpha * block.max(-1) + (1 - alpha) * average
+    return _scaled(block.max(-1), alpha) + _scaled(average, 1 - alpha)
+
+
+def _scaled(value, weight):
+    """The product, where a weight of 0 leaves out an infinity."""
+    return weight * value if weight else np.zeros_like(value)
 
 
 def stochastic(block):
-    weight = np.where(block > 0, block, 0 * block)
+    """Sum of weight * block / sum of weight, weight = max(block, 0): infinite where an element is."""
+    weight = np.where(block <= 0, 0, block)
     total = weight.sum(-1)
-    return (weight * block).sum(-1) / np.where(total == 0, 1, total)
+    with np.errstate(invalid="ignore"):
+        mean = _weighted(weight, block) / np.where(total == 0, 1, total)
+    return np.where(total == np.inf, np.inf, mean)
 
 
 def _rank(q, count):
@@ -175,6 +183,7 @@ def quantile(block, q):
     low, high = ordered[..., low], ordered[..., high]
     if block.dtype.kind in "iub":
         return low
+    low, high = low.astype(np.float64), high.astype(np.float64)
     between = low if far == 0 else np.where(low == high, low, (1 - far) * low + far * high)
     return np.where(np.isnan(block).any(-1), np.nan, between)
 
@@ -205,11 +214,21 @@ def chosen_share(block, sign):
 
 
 def norm_share(block, _, p=2.0):
+    if p == math.inf:
+        return np.sign(block) * _top_share(np.abs(block))
     ratio = _parts(np.abs(block), norm(block, p))
     return np.sign(block) * np.where(ratio == 0, 0, np.where(ratio == 0, 1, ratio) ** (p - 1))
 
 
+def _top_share(size):
+    """The largest share alike: what the shares of a power tend to as it grows."""
+    top = size == size.max(-1)[..., None]
+    return top / top.sum(-1)[..., None]
+
+
 def gem_share(block, _, p=3.0, eps=1e-6):
+    if p == math.inf:
+        return np.where(block < eps, 0, _top_share(np.maximum(block, eps)))
     ratio = np.maximum(block, eps) / gem(block, p, eps)[..., None]
     return np.where(block < eps, 0, ratio ** (p - 1)) / block.shape[-1]
 

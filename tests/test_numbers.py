@@ -51,6 +51,25 @@ def test_gradients_of_averages_are_finite():
         np.testing.assert_allclose(gx[0, 0, 3:-3, 3:-3] / dtype(LARGE[dtype]), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, BFLOAT16], ids=str)
+def test_gradients_of_16_bit_averages_are_rounded_once(dtype, rng):
+    """Windows of differing divisors too, in every way that shares go back."""
+    calls = [
+        {"window": (3, 3), "stride": 1, "padding": 1, "count_include_pad": False},
+        {"window": (1, 5), "stride": (4, 1), "padding": ((0, 0), (0, 1)), "count_include_pad": False},
+        {"window": (2, 2), "ceil_mode": True, "count_include_pad": False},
+        {"window": (3, 2), "stride": 2, "dilation": 2},
+    ]
+    for shape, axes in [((2, 3, 19, 33), (2, 3)), ((1, 19, 33, 4), (1, 2)), ((19, 3, 33), (0, 2))]:
+        x = np.zeros(shape, dtype)
+        for call in calls:
+            y = fp.avg_pool(x, **call, axes=axes)
+            gy = rng.integers(-4, 5, y.shape).astype(dtype)
+            exact = fp.pool_backward(gy.astype(np.float64), x.astype(np.float64), "avg", **call, axes=axes)
+            found = fp.pool_backward(gy, x, "avg", **call, axes=axes).astype(np.float64)
+            np.testing.assert_allclose(found, exact, rtol=0.51 * float(eps(dtype)), atol=1e-6)
+
+
 def test_what_is_averaged_beside_a_maximum_is_finite():
     for dtype, size in ((np.float32, 64), (np.float64, 8)):
         x = np.full((1, 1, size, size), LARGE[dtype], dtype)
@@ -93,6 +112,9 @@ def test_quantiles_beside_infinities(rng):
     assert fp.quantile_pool(np.array([-np.inf, 1.0]), (2,), q=0.3) == -np.inf
     assert np.isnan(fp.quantile_pool(np.array([-np.inf, np.inf]), (2,), q=0.3))
     assert fp.median_pool(np.array([-1.7e308, 1.7e308]), (2,)) == 0
+    for q in (0.25, 0.7):
+        far = fp.quantile_pool(np.array([-1.7e308, 1.7e308]), (2,), q=q)
+        np.testing.assert_allclose(far, 1.7e308 * (2 * q - 1), rtol=1e-14)
 
 
 def test_zeros_of_medians_do_not_depend_on_the_layout(rng):

@@ -323,10 +323,10 @@ def _backward(calls, case, x, plain, want, chosen, place):
         with skeleton(), np.errstate(all="ignore"):
             if spread or calls.row.backward == "chosen":
                 size = np.abs(calls(calls.back, np.abs(flat), plain, anew=True).astype(np.float64))
-            else:
-                size = np.abs(expected.astype(np.float64)) * 4 + 1e-5 * np.abs(flat.astype(np.float64)).max(
-                    initial=0
-                )
+            else:  # what is added up may cancel
+                added = np.abs(calls(calls.back, np.abs(flat), plain, anew=True).astype(np.float64))
+                size = np.abs(expected.astype(np.float64)) * 4 + added
+                size += 1e-5 * np.abs(flat.astype(np.float64)).max(initial=0)
         return size, None
 
     arrays = gy, x
