@@ -146,6 +146,52 @@ AXES = {
     "sparse": sparse_axis,
     "short": short_axis,
 }
+
+
+# Geometries of all axes at once, for kernels that look at several: how networks and images are pooled ----
+
+
+def small_planes(rng, limit):
+    """Windows around every element of a small map."""
+    k = int(pick(rng, [3, 3, 3, 5, 7, 9]))
+    sides = [int(pick(rng, [7, 14, 28, number(rng, 2, 40)])) for _ in range(2)]
+    return [(n, k, 1, 1, k // 2, k // 2) for n in sides]
+
+
+def stems(rng, limit):
+    """3x3 at stride 1 or 2, as a network begins, over rows of any length."""
+    s, p = int(pick(rng, [1, 2, 2])), int(pick(rng, [0, 1, 1, 1]))
+    rows = _axis(rng, 20, 3, s, 1, p, p)
+    return [rows, _axis(rng, max(8, limit // rows[0]), 3, s, 1, p, p)]
+
+
+def volumes(rng, limit):
+    """2x2x2 cells."""
+    found = [_axis(rng, 8, 2, 2, 1, 0, 0, slack=0) for _ in range(2)]
+    left = max(4, limit // (found[0][0] * found[1][0]))
+    return [*found, _axis(rng, left, 2, 2, 1, 0, 0, slack=int(rng.random() < 0.2))]
+
+
+def deep_cells(rng, limit):
+    """Cells of maps whose channels come last and are many."""
+    k = int(pick(rng, [2, 2, 3, 4]))
+    return [_axis(rng, 12, k, k, 1, 0, 0, slack=0) for _ in range(2)]
+
+
+def tall_windows(rng, limit):
+    """Windows far taller than wide, that overlap."""
+    k = number(rng, 13, 40)
+    rows = _axis(rng, max(k + 1, 60), k, int(rng.integers(1, 4)), 1)
+    return [rows, _axis(rng, max(4, limit // rows[0]), int(rng.integers(1, 5)), 1, 1)]
+
+
+SHAPED = {
+    "small planes": small_planes,
+    "stems": stems,
+    "volumes": volumes,
+    "deep cells": deep_cells,
+    "tall windows": tall_windows,
+}
 LAST_ONLY = {"long": any_axis, "long rows": None}  # what the other axes are like, half the time
 
 
@@ -189,7 +235,7 @@ def _axes_of(rng, template, budget):
 def _around(rng, lengths, template, least):
     """The shape around pooled axes: as many planes as bring the input to its size; and where they are."""
     channels = 1
-    if rng.random() < 0.4:
+    if template == "deep cells" or rng.random() < 0.4:
         channels = int(pick(rng, [rng.integers(2, 10), rng.integers(2, 10), number(rng, 60, 140)]))
     if math.prod(lengths) * channels > max(4 * USUAL, 4 * least):
         channels = min(channels, 3)
@@ -212,7 +258,7 @@ def _around(rng, lengths, template, least):
 
 
 def sliding(rng, template, budget, least):
-    found = _axes_of(rng, template, budget)
+    found = SHAPED[template](rng, budget) if template in SHAPED else _axes_of(rng, template, budget)
     ceil_mode = bool(rng.random() < 0.25)
     if any(empty_window(axis, ceil_mode) for axis in found):
         ceil_mode = False
@@ -329,7 +375,7 @@ FORMS = {
     "roi_align": roi_align,
     "unpool": unpool,
 }
-TEMPLATES = (*AXES, *FORMS)
+TEMPLATES = (*AXES, *SHAPED, *FORMS)
 SIZES = ("small", "usual", "ranks", "large")
 
 OPTIONS = {
@@ -388,7 +434,7 @@ def _templates(name, dtype):
     if name in RANKED or (dtype == "float32" and name in EVERYWHERE):
         return TEMPLATES
     windows, forms = (4, len(FORMS)) if dtype == "float32" else (2, 2)
-    return _chosen(name, dtype, list(AXES), windows) | _chosen(name, dtype, list(FORMS), forms)
+    return _chosen(name, dtype, [*AXES, *SHAPED], windows) | _chosen(name, dtype, list(FORMS), forms)
 
 
 def _dtypes(name, dtypes):
