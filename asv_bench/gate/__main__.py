@@ -1,0 +1,132 @@
+"""Tell whether one commit is slower than another, by the benchmarks of an asv suite.
+
+Both commits are built into environments of their own with the same versions of everything else. Each
+benchmark then runs in pairs of fresh processes, base and head in turns ABBA. A row alarms where its head is
+slower by more than 3 % in the median, with p < 0.001 after Holm's correction, in two draws.
+Exit codes: 0 no regression, 1 a regression, 2 some row could not be measured.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from . import decide, report
+from .draws import Drawer
+from .suite import Suite
+
+OURS = Path(__file__).parents[1] / "asv.conf.json"
+WIDTH = 140  # of the table in a file
+FULL, QUICK = {"pairs": 20, "samples": 7}, {"pairs": 10, "samples": 5}
+
+
+def parser():
+    found = argparse.ArgumentParser(prog="python -m asv_bench.gate", description=__doc__.replace("%", "%%"))
+    found.add_argument("--base", help="the commit to compare with; default: that of the file BASELINE")
+    found.add_argument("--head", help="the commit to judge; default: the work tree as it is")
+    found.add_argument("--only", action="append", metavar="REGEX", help="rows whose name it matches")
+    found.add_argument(
+        "--quick",
+        action="store_true",
+        help="the rows of the file QUICK and half of the pairs",
+    )
+    found.add_argument("--pairs", type=int, help="pairs of processes a row; default 20, 10 with --quick")
+    found.add_argument("--samples", type=int, help="samples in each process; default 7, 5 with --quick")
+    found.add_argument(
+        "--moves", type=float, default=0.1, help="drop pairs whose control moves by more than this part"
+    )
+    found.add_argument("--config", default=OURS, help="the suite's asv.conf.json; default: this project's")
+    found.add_argument("--seed", type=int, default=0, help="of the order of the rows")
+    found.add_argument("--json", metavar="FILE", help="write all that was measured")
+    found.add_argument("--markdown", metavar="FILE", help="write the table")
+    return found
+
+
+@dataclass
+class Found:
+    """What a run of the gate ends with."""
+
+    rows: list
+    verdicts: dict
+    draws: dict
+    first: dict  # verdicts of the first draw alone
+
+    @property
+    def code(self):
+        """The exit code. What only the head cannot run is a regression too."""
+        broken = any(set(draw.errors) == {"head"} for draw in self.draws.values())
+        found = {one.verdict for one in self.verdicts.values()}
+        return 1 if broken or "slower" in found else 2 if "unmeasured" in found or not self.rows else 0
+
+
+def judge(sides, rows, *, pairs, samples, moves, seed=0, console=None):
+    """Draw all rows, and what moved once more.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+    rows : sequence of Row
+    pairs, samples, moves, seed
+        As `Drawer` takes them.
+    console : rich.console.Console, optional
+        Where progress is shown.
+
+    Returns
+    -------
+    Found
+    """
+    drawer = Drawer(sides, pairs=pairs, samples=samples, moves=moves, seed=seed)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, disable=console is None, transient=True) as progress:
+
+        def drawn(rows, name):
+            task = progress.add_task(name, total=drawer.rounds(rows))
+            return drawer.draw(rows, lambda: progress.advance(task))
+
+        draws = drawn(rows, "rounds")
+        verdicts = first = decide.decide(rows, draws, pairs)
+        moved = [row for row in rows if verdicts[row.id].verdict in ("slower", "faster")]
+        if moved:
+            again = drawn(moved, "once more")
+            verdicts = decide.confirmed(verdicts, decide.decide(moved, again, pairs))
+            draws |= again
+    return Found(rows, verdicts, draws, first)
+
+
+def main(arguments=None):
+    given = parser().parse_args(arguments)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    suite = Suite(given.config)
+    base = given.base or next(iter(suite.text("BASELINE")), "HEAD~1")
+    settings = QUICK if given.quick else FULL
+    settings = {name: getattr(given, name) or usual for name, usual in settings.items()}
+    commits = [suite.commit(base), suite.commit(given.head)]
+    title = f"{commits[1][:9]} against {commits[0][:9]}"
+    console.print(f"{title}: {settings['pairs']} pairs of processes a row")
+    sides = suite.install(commits)
+    only = given.only or (suite.text("QUICK") if given.quick else None)
+    rows = suite.rows(commits[1], only)
+    found = judge(sides, rows, **settings, moves=given.moves, seed=given.seed, console=console)
+    console.print(report.table(rows, found.verdicts, found.draws))
+    console.print(report.summary(found.verdicts))
+    if given.markdown:
+        Path(given.markdown).write_text(report.markdown(title, rows, found.verdicts, found.draws))
+    if given.json:
+        about = {"base": commits[0], "head": commits[1], **settings, "code": found.code}
+        report.write_json(given.json, about, rows, found.verdicts, found.draws)
+    return found.code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ValueError as error:
+        Console(stderr=True).print(f"{error}")
+        sys.exit(2)

@@ -1,0 +1,219 @@
+"""How often the gate alarms without a reason, and what it catches: ``python -m asv_bench.trials --help``.
+
+A trial is a whole run of the gate between a commit and the same commit with a planted slowdown, or none. Each
+run adds a line of JSON to a file, so that hours may be cut into pieces. ``--table`` sums such files up.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from scipy import stats
+
+from .gate.__main__ import FULL, OURS, QUICK, judge
+from .gate.suite import Suite
+
+REPEAT = """    if int(tasks * {share}):
+        kernel(*arguments, *scratch(), 0, int(tasks * {share}))
+"""
+SPLIT = """    if x.dtype.kind == "f":
+        np.isnan(x).any()
+"""
+SCALAR = """import numba
+numba.config.LOOP_VECTORIZE = numba.config.SLP_VECTORIZE = 0
+"""
+PLANTS = {  # what it is; file, the line that it goes before, and what is planted
+    "none": None,
+    "repeat": ("fastpool/threads.py", "    if work <= SERIAL_WORK or tasks == 1:\n", REPEAT),
+    "split": ("fastpool/jobs.py", "    if return_indices is False and out is None", SPLIT),
+    "scalar": ("fastpool/jit.py", "import numba\n", SCALAR),
+}
+BESIDE = "x = bytearray(1 << 20)\nwhile True: y = bytes(x)"
+
+
+def planted(suite, commit, kind, share):
+    """The hash of a commit with a slowdown; no branch, no index and no file knows it."""
+    if kind == "none":
+        return commit
+    path, before, text = PLANTS[kind]
+    root = ["git", "-C", str(suite.folder.parent)]
+    with tempfile.TemporaryDirectory() as folder:
+        who = {
+            f"GIT_{role}_{what}": "trial" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
+        variables = os.environ | who | {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+
+        def git(*arguments, **options):
+            done = subprocess.run(
+                [*root, *arguments], check=True, capture_output=True, text=True, env=variables, **options
+            )
+            return done.stdout
+
+        source = git("show", f"{commit}:{path}")
+        if before not in source:
+            raise ValueError(f"{path} of {commit[:9]} has no line {before!r} to plant {kind} before")
+        changed = source.replace(before, text.format(share=share) + before, 1)
+        blob = git("hash-object", "-w", "--stdin", input=changed).strip()
+        git("read-tree", commit)
+        git("update-index", "--cacheinfo", f"100644,{blob},{path}")
+        tree = git("write-tree").strip()
+        return git("commit-tree", tree, "-p", commit, "-m", f"{kind} {share}").strip()
+
+
+@contextlib.contextmanager
+def busy(count):
+    """Processes that keep cores busy meanwhile."""
+    others = [subprocess.Popen([sys.executable, "-c", BESIDE]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def trial(sides, rows, settings, about, seed):
+    """One run of the gate, as a record."""
+    found = judge(sides, rows, **settings, moves=about["moves"], seed=seed)
+    return about | {
+        "code": found.code,
+        "rows": {
+            row.label: {
+                "first": found.first[row.id].verdict,
+                "final": found.verdicts[row.id].verdict,
+                "ratio": found.first[row.id].ratio,
+                "dropped": found.draws[row.id].dropped,
+                "pairs": found.draws[row.id].pairs,
+            }
+            for row in rows
+        },
+    }
+
+
+def continuous(suite, commits, only, about):
+    """The same comparison by ``asv continuous`` as it comes, as a record of the rows that it calls slower."""
+    with tempfile.TemporaryDirectory() as folder:
+        conf = suite.conf.__dict__ | {
+            "repo": str(suite.folder.parent),
+            "benchmark_dir": str(suite.folder / suite.conf.benchmark_dir),
+            "results_dir": str(Path(folder, "results")),
+            "env_dir": str(suite.environments / "asv"),
+        }
+        kept = {
+            name: value
+            for name, value in conf.items()
+            if isinstance(value, str | int | list | dict) and value
+        }
+        config = Path(folder, "asv.conf.json")
+        config.write_text(json.dumps(kept))
+        expression = "|".join(only)
+        asv = [sys.executable, "-m", "asv", "--config", str(config)]
+        subprocess.run([*asv, "machine", "--yes"], check=True, capture_output=True)
+        command = [*asv, "continuous", *commits, "--bench", expression, "--show-stderr"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    slower = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| +")]
+    return about | {
+        "code": done.returncode,
+        "slower": [cells[5].strip() for cells in slower],
+        "output": done.stdout,
+    }
+
+
+def interval(hits, count):
+    """Clopper and Pearson's interval at 95 % of a share."""
+    found = stats.binomtest(hits, count).proportion_ci(0.95, "exact")
+    return found.low, found.high
+
+
+def table(paths):
+    """Shares of alarms in Markdown, by plant and settings."""
+    groups = defaultdict(list)
+    for path in paths:
+        for line in Path(path).read_text().splitlines():
+            one = json.loads(line)
+            groups[one["kind"], one["share"], one["mode"], one["beside"]].append(one)
+    lines = [
+        "| plant | share | by | busy beside | runs | rows compared | ratio | alarms | share, 95 % "
+        "| first draw | unmeasured |",
+        "|---" * 11 + "|",
+    ]
+    for (kind, share, mode, beside), runs in sorted(groups.items()):
+        rows = list(itertools.chain.from_iterable(one["rows"].values() for one in runs))
+        counts = Counter(one["final"] for one in rows)
+        first = sum(one["first"] == "slower" for one in rows)
+        count = len(rows) - counts["unmeasured"] - counts["skipped"]
+        low, high = interval(counts["slower"], count) if count else (0, 1)
+        ratios = [one["ratio"] for one in rows if not math.isnan(one["ratio"])]
+        lines.append(
+            f"| {kind} | {share:g} | {mode} | {beside} | {len(runs)} | {count} | {np.median(ratios):.3f} "
+            f"| {counts['slower']} | {low:.2%} to {high:.2%} | {first} | {counts['unmeasured']} |"
+        )
+    return "\n".join(lines)
+
+
+def parser():
+    found = argparse.ArgumentParser(prog="python -m asv_bench.trials", description=__doc__)
+    found.add_argument("--plant", choices=PLANTS, default="none", help="the slowdown; default: none")
+    found.add_argument("--share", type=float, default=0.05, help="of the work that `repeat` does twice")
+    found.add_argument("--runs", type=int, default=10)
+    found.add_argument("--commit", help="default: the work tree as it is")
+    found.add_argument("--quick", action="store_true", help="as the quick gate")
+    found.add_argument("--only", action="append", metavar="REGEX", help="default: the rows of the file QUICK")
+    found.add_argument("--beside", type=int, default=0, metavar="N", help="busy processes beside the gate")
+    found.add_argument("--moves", type=float, default=0.1, help="as the gate has it")
+    found.add_argument("--continuous", action="store_true", help="by asv continuous in place of the gate")
+    found.add_argument("--seed", type=int, default=0)
+    found.add_argument("--json", metavar="FILE", help="add a line for each run")
+    found.add_argument("--table", nargs="+", metavar="FILE", help="sum such files up, in Markdown")
+    return found
+
+
+def main(arguments=None):
+    given = parser().parse_args(arguments)
+    console = Console(width=200)
+    if given.table:
+        console.print(table(given.table), markup=False, soft_wrap=True)
+        return
+    suite = Suite(OURS)
+    settings = QUICK if given.quick else FULL
+    commit = suite.commit(given.commit)
+    other = planted(suite, commit, given.plant, given.share)
+    only = given.only or suite.text("QUICK")
+    about = {
+        "kind": given.plant,
+        "share": given.share if given.plant == "repeat" else 0,
+        "mode": "asv continuous" if given.continuous else "quick" if given.quick else "full",
+        "beside": given.beside,
+        "moves": given.moves,
+        "commit": commit,
+    }
+    if not given.continuous:
+        sides = suite.install([commit, other])
+        rows = suite.rows(other, only)
+    with busy(given.beside):
+        for number in range(given.runs):
+            if given.continuous:
+                found = continuous(suite, [commit, other], only, about)
+                console.print(number, found["code"], found["slower"])
+            else:
+                found = trial(sides, rows, settings, about, given.seed + number)
+                console.print(
+                    number, found["code"], dict(Counter(one["final"] for one in found["rows"].values()))
+                )
+            if given.json:
+                with open(given.json, "a") as file:
+                    file.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
