@@ -444,8 +444,16 @@ def _dtypes(name, dtypes):
     return [d for group in groups if group for d in _chosen(name, "dtypes", group, 1)]
 
 
+NAN = memory.VALUES["nan"]
+OTHERS = [values for values in memory.VALUES if values != "nan"]
+SHARES = [memory.VALUES[values] / (1 - NAN) for values in OTHERS]
+
+
 def strata(dtypes=DTYPES, operators=None):
-    """Everything that a call is drawn for: template, operator, dtype and size; and how often."""
+    """Everything that a call is drawn for: template, operator, dtype, size and values; and how often.
+
+    NaN has kernels of its own, and so strata of its own.
+    """
     found, weights = [], []
     share = dict(zip(DTYPES, DTYPE_SHARES, strict=True))
     for name in operators or OPERATORS:
@@ -462,21 +470,22 @@ def strata(dtypes=DTYPES, operators=None):
                     continue
                 for size, much in (("small", 0.06), ("usual", 0.9), ("ranks", 0.04), ("large", 0.002)):
                     ranked = name in RANKED
-                    found.append((template, name, dtype, size))
+                    found += [(template, name, dtype, size, values) for values in ("nan", "others")]
                     by = (
                         OP_SHARES.get(name, 1)
                         * share[dtype]
                         / sum(share[d] for d in taken)
                         * (0.4 if template in FORMS else 1)
                     )
-                    weights.append(by * ({"usual": 0.6, "ranks": 0.3}.get(size, much) if ranked else much))
+                    by *= {"usual": 0.6, "ranks": 0.3}.get(size, much) if ranked else much
+                    weights += [by * NAN, by * (1 - NAN)]
     weights = np.array(weights)
     return found, weights / weights.sum()
 
 
 def draw(rng, stratum, *, guard):
     """A call of a stratum, as a dictionary that JSON can hold."""
-    template, op, dtype, size = stratum
+    template, op, dtype, size, kind = stratum
     budget, least = {
         "small": (600, 1),
         "usual": (USUAL, number(rng, 1_900, 4_000)),
@@ -506,7 +515,7 @@ def draw(rng, stratum, *, guard):
         "shape": [int(n) for n in shape],
         "call": call,
         "options": options,
-        "values": str(rng.choice(memory.VALUES, p=memory.SHARES)),
+        "values": str(rng.choice(OTHERS, p=SHARES)) if kind == "others" else kind,
         "seed": int(rng.integers(1 << 31)),
         "layout": memory.draw_layout(rng, ndim),
         "gradient": memory.draw_layout(rng, ndim, 0.7) if rng.random() < 0.6 else None,

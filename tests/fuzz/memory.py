@@ -153,8 +153,16 @@ def arranged(memory, layout, shape, dtype, place, fill):
 
 # Values --------------------------------------------------------------------------------------------------
 
-VALUES = ("normal", "few", "constant", "nan", "infinite", "zeros", "subnormal", "extreme")
-SHARES = (0.45, 0.12, 0.05, 0.12, 0.06, 0.06, 0.06, 0.08)
+VALUES = {  # and how often
+    "normal": 0.45,
+    "few": 0.12,
+    "constant": 0.05,
+    "nan": 0.12,
+    "infinite": 0.06,
+    "zeros": 0.06,
+    "subnormal": 0.06,
+    "extreme": 0.08,
+}
 
 
 def values(kind, seed, size, dtype):
