@@ -1,76 +1,78 @@
-"""What wrapping costs: the same pooling by fastpool's own words and by other libraries'; call x elements."""
+"""What wrapping costs: the same small pooling by fastpool's own words and by other libraries'."""
 
-import importlib
+from importlib import import_module
 
 import numpy as np
 
-import fastpool as fp
+from .common import Benchmark, filled, fp, once
 
-SHAPES = {"64": (1, 1, 8, 8), "100k": (1, 8, 112, 112)}
+SHAPE = (1, 1, 8, 8)
 
 
 def numpy_call(x):
-    return lambda: fp.max_pool(x, 2)
+    pool = fp.max_pool
+    return lambda: pool(x, 2)
 
 
 def numpy_vjp(x):
-    gy = np.ones_like(fp.max_pool(x, 2))
-    return lambda: fp.vjp(fp.max_pool, x, 2)[1](gy)
+    pool, vjp = fp.max_pool, fp.vjp
+    gy = np.ones_like(pool(x, 2))
+    return lambda: vjp(pool, x, 2)[1](gy)
 
 
 def compat_torch(x):
-    module = importlib.import_module("fastpool.compat.torch")
+    module = import_module("fastpool.compat.torch")
     return lambda: module.max_pool2d(x, 2)
 
 
 def compat_keras(x):
-    layer = importlib.import_module("fastpool.compat.keras").MaxPooling2D(data_format="channels_first")
+    layer = import_module("fastpool.compat.keras").MaxPooling2D(data_format="channels_first")
     return lambda: layer(x)
 
 
 def compat_tensorflow(x):
-    module = importlib.import_module("fastpool.compat.tensorflow")
+    module = import_module("fastpool.compat.tensorflow")
     return lambda: module.max_pool2d(x, 2, 2, "VALID", data_format="NCHW")
 
 
 def tensor(x, *, requires_grad=False):
-    return importlib.import_module("torch").from_numpy(x.copy()).requires_grad_(requires_grad)
+    return import_module("torch").from_numpy(x.copy()).requires_grad_(requires_grad)
 
 
 def torch_tensor(x):
-    t = tensor(x)
-    return lambda: fp.max_pool(t, 2)
+    t, pool = tensor(x), fp.max_pool
+    return lambda: pool(t, 2)
 
 
 def torch_recorded(x):
-    t = tensor(x, requires_grad=True)
-    return lambda: fp.max_pool(t, 2)
+    t, pool = tensor(x, requires_grad=True), fp.max_pool
+    return lambda: pool(t, 2)
 
 
 def torch_layer(x):
-    t, layer = tensor(x), importlib.import_module("fastpool.interop.torch").MaxPool(2)
+    t, layer = tensor(x), import_module("fastpool.interop.torch").MaxPool(2)
     return lambda: layer(t)
 
 
 def torch_gradient(x):
-    torch, t = importlib.import_module("torch"), tensor(x, requires_grad=True)
-    gy = torch.ones_like(fp.max_pool(t, 2))
-    return lambda: torch.autograd.grad(fp.max_pool(t, 2), t, gy)
+    torch, t, pool = import_module("torch"), tensor(x, requires_grad=True), fp.max_pool
+    gy = torch.ones_like(pool(t, 2))
+    return lambda: torch.autograd.grad(pool(t, 2), t, gy)
 
 
 def torch_compiled(x):
-    torch, t = importlib.import_module("torch"), tensor(x)
-    compiled = torch.compile(lambda t: fp.max_pool(t, 2), fullgraph=True, backend="eager")
+    torch, t, pool = import_module("torch"), tensor(x), fp.max_pool
+    compiled = torch.compile(lambda t: pool(t, 2), fullgraph=True, backend="eager")
     return lambda: compiled(t)
 
 
 def jax_array(x):
-    a = importlib.import_module("jax.numpy").asarray(x)
-    return lambda: fp.max_pool(a, 2)
+    a, pool = import_module("jax.numpy").asarray(x), fp.max_pool
+    return lambda: pool(a, 2)
 
 
 def jax_jitted(x):
-    jax, module = importlib.import_module("jax"), importlib.import_module("fastpool.interop.jax")
+    jax, module = import_module("jax"), import_module("fastpool.interop.jax")
     a, jitted = jax.numpy.asarray(x), jax.jit(lambda a: module.max_pool(a, 2))
     return lambda: jitted(a).block_until_ready()
 
@@ -94,20 +96,17 @@ CALLS = {
 }
 
 
-class Wrapping:
-    """A call whose library is absent is skipped."""
+class Wrapping(Benchmark):
+    """Guards dispatch by kind of array: on 64 elements, a call is its checks and conversions."""
 
-    params = (list(CALLS), list(SHAPES))
-    param_names = ("call", "elements")
-    timeout = 120
+    libraries = True
+    params = (list(CALLS),)
+    param_names = ("call",)
 
-    def setup(self, call, elements):
-        x = np.random.default_rng(7).standard_normal(SHAPES[elements]).astype(np.float32)
-        try:
-            self.call = CALLS[call](x)
-        except ImportError as error:
-            raise NotImplementedError(str(error)) from None
+    @once
+    def setup(self, call):
+        self.call = CALLS[call](filled(SHAPE))
         self.call()
 
-    def time_call(self, call, elements):
+    def time_call(self, call):
         self.call()

@@ -1,25 +1,14 @@
 """Pyramids of images and labels: the kernels alone, and from file to OME-Zarr."""
 
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-import fastpool as fp
-from fastpool import pyramid
+from .common import Benchmark, fp, once
 
-try:
-    import dask
-    import zarr
-except ImportError:
-    dask = zarr = None
-try:
-    import tinybrain
-except ImportError:
-    tinybrain = None
-
-SHAPE = (512, 512, 64)  # x, y, z
-WINDOWS = {"2x2x1": (2, 2, 1), "2x2x2": (2, 2, 2)}
+SHAPE = (512, 256, 64)  # x, y, z
 
 
 def image():
@@ -30,64 +19,76 @@ def labels(kind):
     rng = np.random.default_rng(7)
     if kind == "random":
         return rng.integers(0, 5, SHAPE).astype(np.uint64)
-    return np.kron(rng.integers(0, 2**40, [n // 16 for n in SHAPE]), np.ones((16, 16, 16), int)).astype(
-        np.uint64
-    )
+    blocks = rng.integers(0, 2**40, [n // 16 for n in SHAPE])
+    return np.kron(blocks, np.ones((16, 16, 16), int)).astype(np.uint64)
 
 
-class Kernel:
-    """One step of a pyramid, in memory; tinybrain where it is installed."""
+STEPS = {
+    "mean uint8 2x2x1": ("avg", image, (2, 2, 1)),
+    "mean uint8 2x2x2": ("avg", image, (2, 2, 2)),
+    "mode uint64 random 2x2x2": ("mode", lambda: labels("random"), (2, 2, 2)),
+    "mode uint64 blocks 2x2x2": ("mode", lambda: labels("blocks"), (2, 2, 2)),
+}
 
-    params = (
-        ["fastpool", "tinybrain"],
-        ["mean uint8", "mode uint64 random", "mode uint64 blocks"],
-        list(WINDOWS),
-        ["C", "F"],
-    )
-    param_names = ("library", "reduction", "cell", "order")
-    timeout = 120
 
-    def setup(self, library, reduction, cell, order):
-        if library == "tinybrain" and tinybrain is None:
-            raise NotImplementedError("tinybrain is not installed")
-        op, kind = reduction.split()[0], reduction.split()[-1]
-        x = image() if op == "mean" else labels(kind)
-        x, window = np.asarray(x, order=order), WINDOWS[cell]
-        if library == "fastpool":
-            self.call = lambda: fp.pool(x, pyramid.OPERATORS[op], window)
-        elif op == "mean":
-            self.call = lambda: tinybrain.downsample_with_averaging(x, window, num_mips=1)
-        else:
-            self.call = lambda: tinybrain.downsample_segmentation(x, window, num_mips=1)
+class Step(Benchmark):
+    """Guards one step of a pyramid in memory, in the order of axes that files of volumes have."""
+
+    params = (list(STEPS), ["C", "F"])
+    param_names = ("step", "order")
+
+    @once
+    def setup(self, step, order):
+        operator, array, window = STEPS[step]
+        x, pool = np.asarray(array(), order=order), getattr(fp, f"{operator}_pool")
+        self.call = lambda: pool(x, window)
         self.call()
 
-    def time_step(self, library, reduction, cell, order):
+    def time_step(self, step, order):
         self.call()
 
 
-class EndToEnd:
-    """From a .npy file to a pyramid of four levels."""
+class Tinybrain(Benchmark):
+    """The same steps by tinybrain, in the order that suits it: they tell the machine's changes from ours."""
 
-    params = (list(pyramid.OPERATORS),)
+    libraries = True
+    params = (["mean uint8 2x2x1", "mean uint8 2x2x2", "mode uint64 random 2x2x2"],)
+    param_names = ("step",)
+
+    @once
+    def setup(self, step):
+        operator, array, window = STEPS[step]
+        tinybrain, x = import_module("tinybrain"), np.asarray(array(), order="F")
+        name = "downsample_with_averaging" if operator == "avg" else "downsample_segmentation"
+        self.call = lambda: getattr(tinybrain, name)(x, window, num_mips=1)
+        self.call()
+
+    def time_step(self, step):
+        self.call()
+
+
+class EndToEnd(Benchmark):
+    """Guards reading, chunks and writing: from a .npy file to a pyramid of four levels, by two workers."""
+
+    libraries = True
+    params = (["mean", "mode"],)
     param_names = ("reduction",)
     timeout = 300
 
+    @once
     def setup(self, reduction):
-        if zarr is None:
-            raise NotImplementedError("dask or zarr is not installed")
+        self.dask, self.pyramid = import_module("dask"), import_module("fastpool.pyramid")
+        import_module("zarr")
         self.folder = tempfile.TemporaryDirectory()
-        x = image() if reduction != "mode" else labels("blocks").astype(np.uint8)
+        x = image() if reduction == "mean" else labels("blocks").astype(np.uint8)
         np.save(Path(self.folder.name) / "in.npy", x.T)
         self.time_write(reduction)
 
-    def teardown(self, reduction):
-        self.folder.cleanup()
-
     def time_write(self, reduction):
         folder = Path(self.folder.name)
-        with dask.config.set(scheduler="threads", num_workers=fp.get_num_threads()):
-            source = pyramid.read(folder / "in.npy")
-            pyramid.write(source, folder / "out.ome.zarr", op=reduction, levels=4, overwrite=True)
+        with self.dask.config.set(scheduler="threads", num_workers=2):
+            source = self.pyramid.read(folder / "in.npy")
+            self.pyramid.write(source, folder / "out.ome.zarr", op=reduction, levels=4, overwrite=True)
 
     def peakmem_write(self, reduction):
         self.time_write(reduction)

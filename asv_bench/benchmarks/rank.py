@@ -2,56 +2,56 @@
 
 import numpy as np
 
-import fastpool as fp
-
-from .common import BACKENDS, finish, placed
+from .common import Benchmark, fp, once
 
 IMAGE = (512, 512)
 VOLUME = (64, 64, 64)
+CASES = {
+    "median 3x3 uint8": ("median", 3, "uint8", {}),
+    "median 3x3 float32": ("median", 3, "float32", {}),
+    "median 5x5 uint8": ("median", 5, "uint8", {}),
+    "median 5x5 float32": ("median", 5, "float32", {}),
+    "median 9x9 float32": ("median", 9, "float32", {}),
+    "median 51x51 uint8": ("median", 51, "uint8", {}),
+    "quantile 5x5 uint8": ("quantile", 5, "uint8", {"q": 0.9}),
+    "quantile 5x5 float32": ("quantile", 5, "float32", {"q": 0.9}),
+}
 
 
-def image(dtype):
-    return np.random.default_rng(7).integers(0, 256, IMAGE).astype(dtype)
+class Median(Benchmark):
+    """Guards the sorting networks (windows up to 9x9) and the histograms of bytes above, at stride 1."""
 
+    params = (list(CASES),)
+    param_names = ("case",)
 
-class Median:
-    """At stride 1, windows clipped at the edges: networks up to 9x9, histograms of bytes above."""
-
-    params = (BACKENDS, ["median", "quantile"], [3, 5, 9, 51, 101], ["uint8", "float32"])
-    param_names = ("backend", "operator", "window", "dtype")
-    timeout = 120
-
-    def setup(self, backend, operator, window, dtype):
-        if dtype == "float32" and window > 9:
-            raise NotImplementedError("large windows are for bytes")
-        x, call = placed(image(dtype), backend), {"stride": 1, "padding": window // 2}
-        if operator == "median":
-            self.call = lambda: fp.median_pool(x, (window, window), **call)
-        else:
-            self.call = lambda: fp.quantile_pool(x, (window, window), q=0.9, **call)
+    @once
+    def setup(self, case):
+        operator, k, dtype, options = CASES[case]
+        x = np.random.default_rng(7).integers(0, 256, IMAGE).astype(dtype)
+        pool = getattr(fp, f"{operator}_pool")
+        self.call = lambda: pool(x, (k, k), stride=1, padding=k // 2, **options)
         self.call()
 
-    def time_forward(self, backend, operator, window, dtype):
+    def time_forward(self, case):
         self.call()
-        finish(backend)
 
 
-class Labels:
-    """A pyramid's step of a volume of labels: blocks, or a few values at random."""
+class Labels(Benchmark):
+    """Guards steps of a pyramid of labels: blocks, where cells agree, and few values at random, where not."""
 
-    params = (BACKENDS, ["blocks", "few"], ["uint8", "uint32", "uint64"], ["C", "F"])
-    param_names = ("backend", "labels", "dtype", "order")
-    timeout = 120
+    params = (["blocks", "few"], ["uint8", "uint64"], ["C", "F"])
+    param_names = ("labels", "dtype", "order")
 
-    def setup(self, backend, labels, dtype, order):
+    @once
+    def setup(self, labels, dtype, order):
         rng = np.random.default_rng(7)
         if labels == "blocks":
             x = np.kron(rng.integers(0, 100, (8, 8, 8)), np.ones((8, 8, 8), int))
         else:
             x = rng.integers(0, 5, VOLUME)
-        self.x = placed(np.array(x, dtype, order=order), backend)
-        self.time_mode(backend, labels, dtype, order)
+        x, pool = np.array(x, dtype, order=order), fp.mode_pool
+        self.call = lambda: pool(x, (2, 2, 2))
+        self.call()
 
-    def time_mode(self, backend, labels, dtype, order):
-        fp.mode_pool(self.x, (2, 2, 2))
-        finish(backend)
+    def time_mode(self, labels, dtype, order):
+        self.call()

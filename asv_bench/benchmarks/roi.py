@@ -2,14 +2,19 @@
 
 import numpy as np
 
-import fastpool as fp
-
-from .common import BACKENDS, filled, finish, placed
+from .common import Benchmark, filled, fp, once
 
 SHAPE = (2, 256, 50, 84)  # an image of 800 x 1344, one pixel in 16 along each axis
 SCALE = 1 / 16
 BOXES = 512
 BINS = 7
+CASES = {
+    "align avg float32": ("roi_align", "float32", {"op": "avg", "samples": 0}),
+    "align avg 2x2 float32": ("roi_align", "float32", {"op": "avg", "samples": 2}),
+    "align max 2x2 float32": ("roi_align", "float32", {"op": "max", "samples": 2}),
+    "align avg 2x2 float16": ("roi_align", "float16", {"op": "avg", "samples": 2}),
+    "pool max float32": ("roi_pool", "float32", {"op": "max"}),
+}
 
 
 def boxes(count):
@@ -23,46 +28,25 @@ def boxes(count):
     return np.concatenate([images, *corners], 1).astype(np.float32)
 
 
-class Align:
-    """Interpolated samples: as many as the bin is long, or four a bin."""
+class Regions(Benchmark):
+    """Guards interpolation (align, as many samples as a bin is long, or 2x2) and bins of whole elements."""
 
-    params = (BACKENDS, ["avg", "max"], [0, 2], ["float32", "float16"])
-    param_names = ("backend", "operator", "samples", "dtype")
-    timeout = 120
+    params = (list(CASES),)
+    param_names = ("case",)
 
-    def setup(self, backend, operator, samples, dtype):
-        self.x = placed(filled(SHAPE, dtype)[0], backend)
-        self.boxes = placed(boxes(BOXES), backend)
-        self.call = {"scale": SCALE, "samples": samples, "op": operator}
-        self.gy, self.pull = fp.vjp(fp.roi_align, self.x, self.boxes, BINS, **self.call)
-        self.pull(self.gy)
+    @once
+    def setup(self, case):
+        name, dtype, options = CASES[case]
+        function, x = getattr(fp, name), filled(SHAPE, dtype)
+        call = {"boxes": boxes(BOXES), "output_size": BINS, "scale": SCALE, **options}
+        self.forward = lambda: function(x, **call)
+        gy, pull = fp.vjp(function, x, **call)
+        self.backward = lambda: pull(gy)
+        self.forward()
+        self.backward()
 
-    def time_forward(self, backend, operator, samples, dtype):
-        fp.roi_align(self.x, self.boxes, BINS, **self.call)
-        finish(backend)
+    def time_forward(self, case):
+        self.forward()
 
-    def time_backward(self, backend, operator, samples, dtype):
-        self.pull(self.gy)
-        finish(backend)
-
-
-class Pool:
-    """Boxes rounded to whole elements."""
-
-    params = (BACKENDS, ["max", "avg"], ["float32", "float16"])
-    param_names = ("backend", "operator", "dtype")
-    timeout = 120
-
-    def setup(self, backend, operator, dtype):
-        self.x = placed(filled(SHAPE, dtype)[0], backend)
-        self.boxes = placed(boxes(BOXES), backend)
-        self.gy, self.pull = fp.vjp(fp.roi_pool, self.x, operator, self.boxes, BINS, scale=SCALE)
-        self.pull(self.gy)
-
-    def time_forward(self, backend, operator, dtype):
-        fp.roi_pool(self.x, operator, self.boxes, BINS, scale=SCALE)
-        finish(backend)
-
-    def time_backward(self, backend, operator, dtype):
-        self.pull(self.gy)
-        finish(backend)
+    def time_backward(self, case):
+        self.backward()

@@ -1,38 +1,51 @@
-"""Bytes moved a second, and their share of what a copy of the input moves beside it: workload x dtype."""
+"""What moving memory costs: time a kilobyte of input and output, and beside a copy of the input."""
 
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 
-from fastpool import bench
+import numpy as np
 
-from .common import ROWS
+from .common import Benchmark, best, filled, once, pool_of
+from .workloads import WORKLOADS
 
-REPEAT = 7
+NAMES = ["resnet one image max 3x3 s2", "inception avg 3x3 s1", "vgg max 2x2 s2", "image uint8 mean 2x2 s2"]
 
 
-class Throughput:
-    """The copy runs on as many threads, in turn with the pooling."""
-
-    params = (
-        ["resnet one image max 3x3 s2", "inception avg 3x3 s1", "vgg max 2x2 s2", "image uint8 mean 2x2 s2"],
-        ["float32", "float16", "uint8"],
+def copy(x, threads):
+    """A copy of an array by so many threads."""
+    parts = list(
+        zip(
+            np.array_split(np.empty_like(x).ravel(), threads), np.array_split(x.ravel(), threads), strict=True
+        )
     )
-    param_names = ("workload", "dtype")
-    timeout = 120
+    if threads == 1:
+        return lambda: np.copyto(*parts[0])
+    pool = ThreadPoolExecutor(threads)
+    return lambda: list(pool.map(lambda part: np.copyto(*part), parts))
 
-    def setup(self, workload, dtype):
-        self.row = replace(ROWS[workload], dtype=dtype)
-        self.calls = bench.engines(self.row, ["fastpool"])
-        for call in self.calls.values():
-            call()
 
-    def track_gigabytes_per_second(self, workload, dtype):
-        return self._result().gigabytes_per_second
+class Throughput(Benchmark):
+    """Guards kernels that should be bound by memory, and what a second thread gains.
 
-    def track_share_of_copy(self, workload, dtype):
-        return self._result().share_of_copy
+    The copy runs on as many threads, in turn with the pooling. Both figures fall when fastpool gets faster.
+    """
 
-    track_gigabytes_per_second.unit = "GB/s"
-    track_share_of_copy.unit = "share"
+    params = (NAMES, [1, 2])
+    param_names = ("workload", "threads")
 
-    def _result(self):
-        return bench.Result(self.row, bench.measure(self.calls, REPEAT))
+    @once
+    def setup(self, workload, threads):
+        self.row = WORKLOADS[workload]
+        pool, x = pool_of(self.row.operator), filled(self.row.shape, self.row.dtype)
+        out = np.empty(self.row.output, self.row.dtype)
+        pooling = lambda: pool(x, self.row.window, **self.row.call, out=out)  # noqa: E731
+        self.calls = {"pool": pooling, "copy": copy(x, threads)}
+
+    def track_nanoseconds_a_kilobyte(self, workload, threads):
+        return best(self.calls)["pool"] * 1e9 / (self.row.moved / 1e3)
+
+    def track_time_over_copy(self, workload, threads):
+        seconds = best(self.calls)
+        return seconds["pool"] / seconds["copy"]
+
+    track_nanoseconds_a_kilobyte.unit = "ns/kB"
+    track_time_over_copy.unit = "copies"
