@@ -4,11 +4,14 @@ A commit is measured by a later commit's suite, which therefore asks fastpool fo
 commit does not have, and a library that is not installed, skips the benchmark.
 """
 
+import atexit
 import functools
 import math
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from importlib import import_module
 
@@ -43,7 +46,7 @@ class Benchmark:
 
 
 def once(setup):
-    """A setup that runs once in a process: asv calls it before each sample.
+    """A setup that runs once in a process: asv calls it before each sample, and a teardown, which none has.
 
     It first sets the number of threads: that of the parameter "threads", else one.
     """
@@ -96,6 +99,13 @@ def _seconds(call, number):
     for _ in range(number):
         call()
     return (time.perf_counter() - begin) / number
+
+
+def folder():
+    """An empty folder that goes when the process ends."""
+    path = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def python(code, *arguments, before=(), **environment):

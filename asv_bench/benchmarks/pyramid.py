@@ -1,12 +1,11 @@
 """Pyramids of images and labels: the kernels alone, and from file to OME-Zarr."""
 
-import tempfile
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from .common import Benchmark, fp, once
+from .common import Benchmark, folder, fp, once
 
 SHAPE = (512, 256, 64)  # x, y, z
 
@@ -79,16 +78,15 @@ class EndToEnd(Benchmark):
     def setup(self, reduction):
         self.dask, self.pyramid = import_module("dask"), import_module("fastpool.pyramid")
         import_module("zarr")
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = Path(folder())
         x = image() if reduction == "mean" else labels("blocks").astype(np.uint8)
-        np.save(Path(self.folder.name) / "in.npy", x.T)
+        np.save(self.folder / "in.npy", x.T)
         self.time_write(reduction)
 
     def time_write(self, reduction):
-        folder = Path(self.folder.name)
         with self.dask.config.set(scheduler="threads", num_workers=2):
-            source = self.pyramid.read(folder / "in.npy")
-            self.pyramid.write(source, folder / "out.ome.zarr", op=reduction, levels=4, overwrite=True)
+            source = self.pyramid.read(self.folder / "in.npy")
+            self.pyramid.write(source, self.folder / "out.ome.zarr", op=reduction, levels=4, overwrite=True)
 
     def peakmem_write(self, reduction):
         self.time_write(reduction)

@@ -1,9 +1,8 @@
 """What a user waits for before the first result: the import, first calls of each family of kernels."""
 
-import shutil
 import tempfile
 
-from .common import Benchmark, fp, once, python
+from .common import Benchmark, folder, fp, once, python
 
 FIRST_CALL = """
 import sys, time, numpy as np, fastpool as fp
@@ -40,8 +39,8 @@ class Compile(Benchmark):
         getattr(fp, self.call.split("(")[0].removeprefix("fp."))
 
     def track_first_call(self, family):
-        with tempfile.TemporaryDirectory() as folder:
-            return float(python(FIRST_CALL, self.call, NUMBA_CACHE_DIR=folder))
+        with tempfile.TemporaryDirectory() as empty:
+            return float(python(FIRST_CALL, self.call, NUMBA_CACHE_DIR=empty))
 
     track_first_call.unit = "seconds"
 
@@ -51,11 +50,8 @@ class Cached(Benchmark):
 
     @once
     def setup(self):
-        self.folder = tempfile.mkdtemp()
+        self.folder = folder()
         self.first_call()
-
-    def teardown(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def first_call(self):
         return float(python(FIRST_CALL, FAMILIES["max 2x2 s2"], NUMBA_CACHE_DIR=self.folder))
