@@ -4,30 +4,31 @@ import numpy as np
 
 from .common import Benchmark, fp, once
 
-IMAGE = (512, 512)
+IMAGE, SMALL = (512, 512), (64, 64)
 VOLUME = (64, 64, 64)
 CASES = {
-    "median 3x3 uint8": ("median", 3, "uint8", {}),
-    "median 3x3 float32": ("median", 3, "float32", {}),
-    "median 5x5 uint8": ("median", 5, "uint8", {}),
-    "median 5x5 float32": ("median", 5, "float32", {}),
-    "median 9x9 float32": ("median", 9, "float32", {}),
-    "median 51x51 uint8": ("median", 51, "uint8", {}),
-    "quantile 5x5 uint8": ("quantile", 5, "uint8", {"q": 0.9}),
-    "quantile 5x5 float32": ("quantile", 5, "float32", {"q": 0.9}),
+    "median 3x3 uint8": ("median", IMAGE, 3, "uint8", {}),
+    "median 3x3 uint8 small": ("median", SMALL, 3, "uint8", {}),
+    "median 3x3 float32": ("median", IMAGE, 3, "float32", {}),
+    "median 5x5 uint8": ("median", IMAGE, 5, "uint8", {}),
+    "median 5x5 float32": ("median", IMAGE, 5, "float32", {}),
+    "median 9x9 float32": ("median", IMAGE, 9, "float32", {}),
+    "median 51x51 uint8": ("median", IMAGE, 51, "uint8", {}),
+    "quantile 5x5 uint8": ("quantile", IMAGE, 5, "uint8", {"q": 0.9}),
+    "quantile 5x5 float32": ("quantile", IMAGE, 5, "float32", {"q": 0.9}),
 }
 
 
 class Median(Benchmark):
-    """Guards the sorting networks (windows up to 9x9) and the histograms of bytes above, at stride 1."""
+    """Guards sorting networks (up to 9x9), the histograms of bytes above, and small images; stride 1."""
 
     params = (list(CASES),)
     param_names = ("case",)
 
     @once
     def setup(self, case):
-        operator, k, dtype, options = CASES[case]
-        x = np.random.default_rng(7).integers(0, 256, IMAGE).astype(dtype)
+        operator, shape, k, dtype, options = CASES[case]
+        x = np.random.default_rng(7).integers(0, 256, shape).astype(dtype)
         pool = getattr(fp, f"{operator}_pool")
         self.call = lambda: pool(x, (k, k), stride=1, padding=k // 2, **options)
         self.call()
