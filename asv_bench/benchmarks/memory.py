@@ -10,8 +10,8 @@ from .forms import FORMS, calls
 
 SHAPE = (16, 64, 128, 128)  # 64 MiB, so that one more array of the input's size is a fifth of the whole
 SMALL = (2, 2, 128, 128)
-# In a process before: a compiler needs memory too.
 
+# Compiles in another process, as a compiler needs memory too, and prints the result's shape.
 COMPILE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
