@@ -1,4 +1,4 @@
-"""Instructions of serial kernels, counted by valgrind: the same within 0.5 %, on a busy machine too."""
+"""Instructions of serial kernels, counted by valgrind: the same number each time, on a busy machine too."""
 
 import json
 import platform
