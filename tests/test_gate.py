@@ -333,7 +333,8 @@ def test_an_unknown_commit_is_told(project):
         gate(project, "--base", "no-such-commit")
 
 
-def test_interrupt_leaves_no_process_and_no_file(project, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_leaves_no_process_and_no_file(project, tmp_path, number):
     command = [sys.executable, "-m", "asv_bench.gate", "--config", str(project / "bench/asv.conf.json")]
     run = subprocess.Popen(
         [*command, "--pairs", "1000"],
@@ -347,7 +348,7 @@ def test_interrupt_leaves_no_process_and_no_file(project, tmp_path):
     while not list(tmp_path.glob("gate-*")) and run.poll() is None:
         time.sleep(0.05)
     started = [int(pid) for pid in children.read_text().split()]
-    os.kill(run.pid, signal.SIGINT)
+    os.kill(run.pid, number)
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 130, errors
     assert not list(tmp_path.iterdir())
@@ -371,7 +372,7 @@ def test_one_process_measures_every_kind_of_benchmark(tmp_path):
         "track_never",
     ]
     rows = [row(f"odd.{name}") for name in names]
-    found = draws.Drawer([side, side], pairs=1, samples=2, moves=0.1)._process(side, rows, 2)
+    found = draws.Drawer([side, side], pairs=1, samples=2, moves=0.1)._processes([side], rows, 2)[0]
     assert found["odd.Cached.track_calls"]["samples"] == [3]
     assert found["odd.Once.time_pop"]["number"] == 1
     assert len(found["odd.Once.time_pop"]["samples"]) == 2

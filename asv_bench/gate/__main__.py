@@ -7,6 +7,7 @@ Exit codes: 0 no regression, 1 a regression, 2 some row could not be measured.
 """
 
 import argparse
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,13 @@ def main(arguments=None):
     return found.code
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     try:
         sys.exit(main())
     except KeyboardInterrupt:

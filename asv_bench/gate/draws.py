@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .suite import environment
 
@@ -79,7 +80,7 @@ class Drawer:
     def __init__(self, sides, *, pairs, samples, moves, seed=0):
         self.sides, self.pairs, self.samples, self.moves = list(sides), pairs, samples, moves
         self.random = random.Random(seed)
-        self.numbers = {}
+        self.settled = {}  # by row, the calls of a sample and the bytes of a copy
 
     def draw(self, rows, advance=lambda: None):
         """Measure all rows; `advance` is called after each round of `rounds(rows)`.
@@ -111,40 +112,56 @@ class Drawer:
         return MEMORY_PAIRS if batch[0].kind == "peakmemory" else self.pairs
 
     def _warm(self, batch, draws):
-        """Compile what a first call compiles, and settle how many calls a sample makes."""
-        for side in self.sides:
-            for row_id, found in self._process(side, batch, samples=1).items():
-                if "error" in found:
-                    draws[row_id].errors[side.name] = found["error"]
-                draws[row_id].skipped |= "skipped" in found
-                if "number" in found:
-                    self.numbers[row_id] = max(found["number"], self.numbers.get(row_id, 1))
+        """Compile, both sides at once, what first calls compile, and settle what samples and copies take."""
+        for side, found in zip(self.sides, self._processes(self.sides, batch, samples=1), strict=True):
+            for row_id, one in found.items():
+                if "error" in one:
+                    draws[row_id].errors[side.name] = one["error"]
+                draws[row_id].skipped |= "skipped" in one
+                for name in ("number", "size"):
+                    if name in one:
+                        settled = self.settled.setdefault(row_id, {})
+                        settled[name] = max(one[name], settled.get(name, 0))
 
     def _pair(self, rows, turn):
         rows = self.random.sample(rows, len(rows))
         sides = self.sides if turn % 2 == 0 else self.sides[::-1]
-        found = {side.name: self._process(side, rows, self.samples) for side in sides}
+        found = {side.name: self._processes([side], rows, self.samples)[0] for side in sides}
         return {row.id: {name: by_row[row.id] for name, by_row in found.items()} for row in rows}
 
-    def _process(self, side, rows, samples):
+    def _processes(self, sides, rows, samples):
+        """What a process of each side says of each row; the processes run side by side."""
         with tempfile.TemporaryDirectory(prefix="gate-") as folder:
-            job, output = Path(folder, "job.json"), Path(folder, "output.json")
-            job.write_text(
-                json.dumps(
-                    {
-                        "root": side.root,
-                        "rows": [{"id": row.id, "number": self.numbers.get(row.id)} for row in rows],
-                        "samples": samples,
-                        "least": LEAST,
-                        "output": str(output),
-                    }
-                )
-            )
-            output.touch()
-            command = [side.python, str(SCRIPT), str(job)]
-            ended = run(command, cwd=folder, env=environment(side))
-            found = {one["id"]: one for one in map(json.loads, output.read_text().splitlines())}
-        return {row.id: found.get(row.id, {"error": ended}) for row in rows}
+            jobs = [self._job(Path(folder, str(n)), side, rows, samples) for n, side in enumerate(sides)]
+            ends = run(jobs)
+            found = []
+            for job, end in zip(jobs, ends, strict=True):
+                lines = (job.folder / "output.json").read_text().splitlines()
+                said = {one["id"]: one for one in map(json.loads, lines)}
+                found.append({row.id: said.get(row.id, {"error": end}) for row in rows})
+        return found
+
+    def _job(self, folder, side, rows, samples):
+        folder.mkdir()
+        output = folder / "output.json"
+        output.touch()
+        job = {
+            "root": side.root,
+            "rows": [{"id": row.id} | self.settled.get(row.id, {}) for row in rows],
+            "samples": samples,
+            "least": LEAST,
+            "output": str(output),
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        return Job([side.python, str(SCRIPT), str(folder / "job.json")], folder, environment(side))
+
+
+class Job(NamedTuple):
+    """A process to start."""
+
+    command: list[str]
+    folder: Path
+    variables: dict[str, str]
 
 
 def batches(rows):
@@ -154,23 +171,36 @@ def batches(rows):
     return [others[n : n + BATCH] for n in range(0, len(others), BATCH)] + alone
 
 
-def run(command, **options):
-    """Run a process to its end and tell how it ended; it and its children end with us."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
+def run(jobs):
+    """Run processes side by side and tell how each ended. They and their children end with us."""
+    with contextlib.ExitStack() as stack:
+        started = []
+        for job in jobs:
+            errors = stack.enter_context(open(job.folder / "errors", "w+"))
+            process = subprocess.Popen(
+                job.command,
+                cwd=job.folder,
+                env=job.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
+            stack.callback(_end, process)
+            started.append((process, errors))
+        return [_ended(*one) for one in started]
+
+
+def _ended(process, errors):
     try:
-        _, errors = process.communicate(timeout=TIMEOUT)
+        process.wait(TIMEOUT)
     except subprocess.TimeoutExpired:
         return f"took more than {TIMEOUT} s"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return f"exit code {process.returncode}: {errors.strip()[-500:]}"
+    errors.seek(0)
+    return f"exit code {process.returncode}: {errors.read().strip()[-500:]}"
+
+
+def _end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -8,19 +8,20 @@ import json
 import os
 import sys
 import timeit
+import tracemalloc
 from functools import partial
 from pathlib import Path
 
 from asv_runner.discovery import get_benchmark_from_name
 
-COPIED = 8 << 20  # bytes that the first control copies
+SMALLEST, LARGEST = 1 << 14, 1 << 26  # bytes that the first control copies
 LOOPED = 20_000  # turns of the second control
 MOST = 1 << 24  # calls of one sample
 
 
-def controls(clock, least):
+def controls(clock, least, size):
     """Work that no commit changes, as long as a sample: a copy of memory, and a loop of the interpreter."""
-    source, target = bytearray(os.urandom(1 << 20) * (COPIED >> 20)), bytearray(COPIED)
+    source, target = bytearray(os.urandom(SMALLEST) * (size // SMALLEST)), bytearray(size)
 
     def copy():
         target[:] = source
@@ -53,17 +54,26 @@ def calibrated(benchmark, timer, least):
     return number
 
 
-def timed(benchmark, samples, number, least):
+def held(benchmark):
+    """Bytes that a benchmark has made when it is ready, as the interpreter and NumPy tell."""
+    tracemalloc.start()
+    skipped = benchmark.do_setup()
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return skipped, min(LARGEST, max(SMALLEST, size // SMALLEST * SMALLEST))
+
+
+def timed(benchmark, samples, number, least, size):
     timer = benchmark._get_timer(*benchmark._build_params())
     seconds(benchmark, timer, 1)  # what a first call does once
     number = number or calibrated(benchmark, timer, least)
     clock = getattr(benchmark, "timer", timeit.default_timer)
-    each = dict(controls(clock, least)) | {"samples": partial(seconds, benchmark, timer, number)}
+    each = dict(controls(clock, least, size)) | {"samples": partial(seconds, benchmark, timer, number)}
     found = {name: [] for name in each}
     for _ in range(samples):
         for name, work in each.items():
             found[name].append(work())
-    return {"number": number, **found, "samples": [one / number for one in found["samples"]]}
+    return {"number": number, "size": size, **found, "samples": [one / number for one in found["samples"]]}
 
 
 def peak(benchmark):
@@ -81,11 +91,13 @@ def measured(root, row, samples, least):
     benchmark = get_benchmark_from_name(root, row["id"])
     if benchmark.setup_cache_key is not None:
         benchmark.set_cache(benchmark.do_setup_cache())
-    if benchmark.do_setup():
+    size = row.get("size")
+    skipped, size = held(benchmark) if size is None else (benchmark.do_setup(), size)
+    if skipped:
         return {"skipped": True}
     try:
         if benchmark.type == "time":
-            return timed(benchmark, samples, row.get("number"), least)
+            return timed(benchmark, samples, row.get("number"), least, size)
         value = peak(benchmark) if benchmark.type == "peakmemory" else benchmark.do_run()
         return {"skipped": True} if value is None or value != value else {"samples": [value]}
     finally:

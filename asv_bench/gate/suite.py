@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,8 @@ class Suite:
     def install(self, commits):
         """Both commits in environments of their own that have the same versions of all else."""
         with contextlib.chdir(self.folder):
-            found = [self._installed(name, commit) for name, commit in zip(SIDES, commits, strict=True)]
+            with ThreadPoolExecutor(len(SIDES)) as pool:
+                found = list(pool.map(self._installed, SIDES, commits))
             versions = [self._versions(environment) for environment in found]
             if versions[0] != versions[1]:
                 found[0].run(["-m", "pip", "install", "--no-deps", *versions[1]])
