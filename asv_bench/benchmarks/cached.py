@@ -1,4 +1,4 @@
-"""Small inputs, which stay in the second-level cache: what a kernel computes, whatever memory does meanwhile."""
+"""Small inputs, which stay in the second-level cache: what kernels compute, whatever memory does."""
 
 import numpy as np
 
