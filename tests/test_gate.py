@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # asv_bench is not installed
 from asv_bench import trials  # noqa: E402
 from asv_bench.gate import decide, draws, report  # noqa: E402
 from asv_bench.gate.__main__ import Found, main  # noqa: E402
-from asv_bench.gate.suite import Row, Side, Suite, rows_of  # noqa: E402
+from asv_bench.gate.suite import SIDES, Row, Side, Suite, rows_of  # noqa: E402
 
 PAIRS = 20
 
@@ -33,7 +33,11 @@ def drawn(ratio, noise=0.01, pairs=PAIRS, seed=0):
     """A draw of pairs whose head takes so many times as long as its base."""
     rng = np.random.default_rng(seed)
     base, head = np.exp(rng.normal(0, noise, (2, pairs)))
-    return draws.Draw(pairs=list(zip(base, ratio * head, strict=True)))
+    return made(zip(base, ratio * head, strict=True))
+
+
+def made(pairs):
+    return draws.Draw(pairs=[draws.Pair(base, head, head / base if base else 0) for base, head in pairs])
 
 
 def verdict(draw, kind="time", others=0):
@@ -63,19 +67,19 @@ def test_random_pairs_alarm_no_more_often_than_is_said():
 
 def test_some_pairs_that_take_far_longer_do_not_alarm():
     draw = drawn(1)
-    draw.pairs[:6] = [(base, 8 * head) for base, head in draw.pairs[:6]]
+    draw.pairs[:6] = [one._replace(ratio=8 * one.ratio) for one in draw.pairs[:6]]
     assert verdict(draw).verdict == "unchanged"
 
 
 def test_pairs_that_do_not_vary():
-    assert verdict(draws.Draw(pairs=[(1.0, 1.0)] * PAIRS)).verdict == "unchanged"
-    assert verdict(draws.Draw(pairs=[(1.0, 1.1)] * PAIRS)).verdict == "slower"
-    assert verdict(draws.Draw(pairs=[(1.1, 1.0)] * PAIRS)).verdict == "faster"
+    assert verdict(made([(1.0, 1.0)] * PAIRS)).verdict == "unchanged"
+    assert verdict(made([(1.0, 1.1)] * PAIRS)).verdict == "slower"
+    assert verdict(made([(1.1, 1.0)] * PAIRS)).verdict == "faster"
 
 
 def test_what_was_not_measured():
     assert verdict(drawn(2, pairs=PAIRS - 1)).verdict == "unmeasured"
-    assert verdict(draws.Draw(pairs=[(0.0, 1.0)] * PAIRS)).verdict == "unmeasured"
+    assert verdict(made([(0.0, 1.0)] * PAIRS)).verdict == "unmeasured"
     broken = verdict(draws.Draw(errors={"head": "ValueError: no"}))
     assert (broken.verdict, broken.why) == ("unmeasured", "head: ValueError: no")
     assert verdict(draws.Draw(skipped=True)).verdict == "skipped"
@@ -83,10 +87,10 @@ def test_what_was_not_measured():
 
 def test_memory_alarms_where_all_of_one_side_lies_beyond_the_other():
     steady = [(100e6, 100e6)] * 5
-    assert verdict(draws.Draw(pairs=steady), "peakmemory").verdict == "unchanged"
-    assert verdict(draws.Draw(pairs=[(100e6, 110e6)] * 5), "peakmemory").verdict == "slower"
-    assert verdict(draws.Draw(pairs=[*steady[1:], (100e6, 190e6)]), "peakmemory").verdict == "unchanged"
-    assert verdict(draws.Draw(pairs=[(110e6, 100e6)] * 5), "peakmemory").verdict == "faster"
+    assert verdict(made(steady), "peakmemory").verdict == "unchanged"
+    assert verdict(made([(100e6, 110e6)] * 5), "peakmemory").verdict == "slower"
+    assert verdict(made([*steady[1:], (100e6, 190e6)]), "peakmemory").verdict == "unchanged"
+    assert verdict(made([(110e6, 100e6)] * 5), "peakmemory").verdict == "faster"
 
 
 def test_holm_stops_at_the_first_that_it_keeps():
@@ -108,13 +112,14 @@ def test_an_alarm_needs_both_draws():
 
 
 def test_pairs_whose_control_moved_are_dropped():
-    draw = draws.Draw()
-    usual = {"samples": [0.1, 0.2], "copy": [0.01, 0.02], "loop": [0.01]}
-    draw.absorb({"base": usual, "head": usual | {"samples": [0.3]}}, 0.1)
-    draw.absorb({"base": usual, "head": usual | {"copy": [0.012, 0.03]}}, 0.1)
-    draw.absorb({"base": usual | {"loop": [0.012]}, "head": usual}, 0.1)
-    assert draw.pairs == [(0.1, 0.3)]
+    draw, usual = draws.Draw(), {"time": 0.1, "copy": 0.01, "loop": 0.01}
+    slow = usual | {"time": 0.3}
+    draw.add([(usual, slow), (usual, slow), (usual, usual | {"time": 9, "copy": 9})], 0.1)
+    draw.add([(usual, usual | {"copy": 0.012})] * 3, 0.1)
+    draw.add([(usual | {"loop": 0.012}, usual)] * 3, 0.1)
+    assert [tuple(pair) for pair in draw.pairs] == [(0.1, 0.3, pytest.approx(3))]
     assert draw.dropped == 2
+    assert len(draw.controls) == 3
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,10 @@ def time_fails():
 
 def track_ends():
     os._exit(3)
+
+
+def track_after():
+    return 1
 """
 
 
@@ -294,7 +303,7 @@ def project(tmp_path_factory):
 def gate(project, *arguments):
     files = ["--json", str(project / ".asv/found.json"), "--markdown", str(project / ".asv/found.md")]
     (project / ".asv").mkdir(exist_ok=True)
-    loose = ["--pairs", "8", "--samples", "3", "--moves", "9"]  # other tests keep the machine busy
+    loose = ["--pairs", "8", "--turns", "5", "--moves", "9"]  # other tests keep the machine busy
     code = main(["--config", str(project / "bench/asv.conf.json"), *files, *loose, *arguments])
     found = json.loads((project / ".asv/found.json").read_text())
     return code, {one["row"]["label"]: one["verdict"]["verdict"] for one in found["rows"]}
@@ -360,7 +369,6 @@ def test_one_process_measures_every_kind_of_benchmark(tmp_path):
     root.mkdir()
     (root / "__init__.py").touch()
     (root / "odd.py").write_text(ODDITIES)
-    side = Side("base", "", sys.executable, {}, str(root))
     names = [
         "Cached.track_calls",
         "Once.time_pop",
@@ -369,19 +377,22 @@ def test_one_process_measures_every_kind_of_benchmark(tmp_path):
         "timeraw_import",
         "time_fails",
         "track_ends",
-        "track_never",
+        "track_after",
     ]
-    rows = [row(f"odd.{name}") for name in names]
-    found = draws.Drawer([side, side], pairs=1, samples=2, moves=0.1)._processes([side], rows, 2)[0]
-    assert found["odd.Cached.track_calls"]["samples"] == [3]
-    assert found["odd.Once.time_pop"]["number"] == 1
-    assert len(found["odd.Once.time_pop"]["samples"]) == 2
-    assert found["odd.Absent.time_nothing"]["skipped"]
-    assert found["odd.track_absent"]["skipped"]
-    assert min(found["odd.timeraw_import"]["samples"]) > 0
-    assert found["odd.time_fails"]["error"] == "ValueError: no"
-    assert found["odd.track_ends"]["error"].startswith("exit code 3")
-    assert found["odd.track_never"]["error"].startswith("exit code 3")
+    kinds = ["track" if "track" in name else "time" for name in names]
+    rows = [row(f"odd.{name}", kind) for name, kind in zip(names, kinds, strict=True)]
+    sides = [Side(name, "", sys.executable, {}, str(root)) for name in SIDES]
+    drawer = draws.Drawer(sides, pairs=1, turns=2, moves=9)
+    found = {name.split(".", 1)[1]: one for name, one in drawer.draw(rows).items()}
+    assert [tuple(pair) for pair in found["Cached.track_calls"].pairs] == [(3, 3, 1)]
+    assert drawer.settled["odd.Once.time_pop"]["number"] == 1
+    assert len(found["Once.time_pop"].pairs) == len(found["timeraw_import"].pairs) == 1
+    assert found["timeraw_import"].pairs[0].base > 0
+    assert found["Absent.time_nothing"].skipped
+    assert found["track_absent"].skipped
+    assert found["time_fails"].errors == dict.fromkeys(SIDES, "ValueError: no")
+    assert found["track_ends"].errors["base"].startswith("exit code 3")
+    assert [tuple(pair) for pair in found["track_after"].pairs] == [(1, 1, 1)]
 
 
 # This project's files ------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from .suite import Suite
 
 OURS = Path(__file__).parents[1] / "asv.conf.json"
 WIDTH = 140  # of the table in a file
-FULL, QUICK = {"pairs": 20, "samples": 7}, {"pairs": 10, "samples": 5}
+FULL, QUICK = {"pairs": 20, "turns": 15}, {"pairs": 10, "turns": 9}
 
 
 def parser():
@@ -35,7 +35,8 @@ def parser():
         help="the rows of the file QUICK and half of the pairs",
     )
     found.add_argument("--pairs", type=int, help="pairs of processes a row; default 20, 10 with --quick")
-    found.add_argument("--samples", type=int, help="samples in each process; default 7, 5 with --quick")
+    found.add_argument("--turns", type=int, help="turns of a pair, for each row; default 15, 9 with --quick")
+    found.add_argument("--processors", type=int, default=1, help="that a benchmark uses: 2 for two threads")
     found.add_argument(
         "--moves", type=float, default=0.1, help="drop pairs whose control moves by more than this part"
     )
@@ -63,31 +64,32 @@ class Found:
         return 1 if broken or "slower" in found else 2 if "unmeasured" in found or not self.rows else 0
 
 
-def judge(sides, rows, *, pairs, samples, moves, seed=0, console=None):
+def judge(sides, rows, *, console=None, **settings):
     """Draw all rows, and what moved once more.
 
     Parameters
     ----------
     sides : sequence of Side
     rows : sequence of Row
-    pairs, samples, moves, seed
-        As `Drawer` takes them.
     console : rich.console.Console, optional
         Where progress is shown.
+    **settings
+        As `Drawer` takes them.
 
     Returns
     -------
     Found
     """
-    drawer = Drawer(sides, pairs=pairs, samples=samples, moves=moves, seed=seed)
+    drawer = Drawer(sides, **settings)
+    pairs = settings["pairs"]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=console is None, transient=True) as progress:
 
         def drawn(rows, name):
-            task = progress.add_task(name, total=drawer.rounds(rows))
+            task = progress.add_task(name, total=drawer.count(rows))
             return drawer.draw(rows, lambda: progress.advance(task))
 
-        draws = drawn(rows, "rounds")
+        draws = drawn(rows, "pairs")
         verdicts = first = decide.decide(rows, draws, pairs)
         moved = [row for row in rows if verdicts[row.id].verdict in ("slower", "faster")]
         if moved:
@@ -106,13 +108,14 @@ def main(arguments=None):
     base = given.base or next(iter(suite.text("BASELINE")), "HEAD~1")
     settings = QUICK if given.quick else FULL
     settings = {name: getattr(given, name) or usual for name, usual in settings.items()}
+    settings |= {"moves": given.moves, "processors": given.processors, "seed": given.seed}
     commits = [suite.commit(base), suite.commit(given.head)]
     title = f"{commits[1][:9]} against {commits[0][:9]}"
     console.print(f"{title}: {settings['pairs']} pairs of processes a row")
     sides = suite.install(commits)
     only = given.only or (suite.text("QUICK") if given.quick else None)
     rows = suite.rows(commits[1], only)
-    found = judge(sides, rows, **settings, moves=given.moves, seed=given.seed, console=console)
+    found = judge(sides, rows, **settings, console=console)
     console.print(report.table(rows, found.verdicts, found.draws))
     console.print(report.summary(found.verdicts))
     if given.markdown:

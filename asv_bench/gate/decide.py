@@ -60,8 +60,9 @@ def decide(rows, draws, pairs):
             found[row.id] = Verdict("skipped")
         elif row.kind == "peakmemory":
             found[row.id] = memory(draw)
-        elif len(draw.pairs) < pairs or min(min(pair) for pair in draw.pairs) <= 0:
+        elif len(draw.pairs) < pairs or not all(pair.ratio > 0 for pair in draw.pairs):
             why = f"{draw.dropped} of {draw.dropped + len(draw.pairs)} pairs were disturbed"
+            why = why if len(draw.pairs) < pairs else "figures must be positive"
             found[row.id] = Verdict("unmeasured", why=why)
         else:
             times.append(row)
@@ -88,7 +89,7 @@ def timed(rows, draws):
 
 def memory(draw):
     """A verdict on peaks of memory, which hardly vary: all of one side must lie beyond all of the other."""
-    base, head = (sorted(side) for side in zip(*draw.pairs, strict=True))
+    base, head = sorted(pair.base for pair in draw.pairs), sorted(pair.head for pair in draw.pairs)
     verdict = "unchanged"
     if head[0] > RATIO * base[-1]:
         verdict = "slower"
@@ -100,7 +101,7 @@ def memory(draw):
 
 def log_ratios(draw):
     """Logarithms of head over base, one a pair."""
-    return np.log([head / base for base, head in draw.pairs])
+    return np.log([pair.ratio for pair in draw.pairs])
 
 
 def p_value(logs, alternative):

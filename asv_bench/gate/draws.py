@@ -1,11 +1,17 @@
-"""Fresh processes in turns ABBA: each pair measures the same rows by both commits, one after the other."""
+"""Pairs of fresh processes, one of each commit, which take turns: only one of them works at a time.
+
+A pair shares its seconds and its processor: what changes from second to second, or from one core to another,
+changes both. What differs from process to process, as where memory lies, differs from pair to pair.
+"""
 
 import contextlib
 import json
 import math
 import os
 import random
+import select
 import signal
+import statistics
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -15,49 +21,119 @@ from typing import NamedTuple
 from .suite import environment
 
 SCRIPT = Path(__file__).with_name("sample.py")
-BATCH = 16  # rows that one process measures
-TRIES = 2  # rounds at most, for each pair that is wanted
+BATCH = 16  # rows that one pair of processes measures
+TRIES = 2  # pairs at most, for each one that is wanted
 LEAST = 0.004  # seconds of work a sample
-TIMEOUT = 1200  # seconds that one process may take
+TIMEOUT = 600  # seconds that one answer may take
 MEMORY_PAIRS = 5  # pairs for what a process holds at its peak, which hardly varies
 CONTROLS = ("copy", "loop")
 
 
+class Pair(NamedTuple):
+    """What one pair of processes says of a row: seconds, or what it tracks, and the ratio of the turns."""
+
+    base: float
+    head: float
+    ratio: float
+
+
 @dataclass
 class Draw:
-    """What was measured of one row: pairs of seconds (or of what it tracks), base first."""
+    """What was measured of one row."""
 
-    pairs: list[tuple[float, float]] = field(default_factory=list)
-    controls: list[tuple[float, float]] = field(default_factory=list)  # log-ratios of both controls
+    pairs: list[Pair] = field(default_factory=list)
+    controls: list[list[float]] = field(default_factory=list)  # ratios of both controls, of all pairs
     dropped: int = 0  # pairs whose control moved
     skipped: bool = False  # the benchmark skips itself
     errors: dict[str, str] = field(default_factory=dict)  # by side
-
-    def add(self, base, head, moves):
-        """Keep the pair, unless a control moved between its two processes by more than `moves`, say 0.1."""
-        moved = [math.log(_best(head, name) / _best(base, name)) for name in CONTROLS if name in base]
-        if any(abs(one) > math.log1p(moves) for one in moved):
-            self.dropped += 1
-        else:
-            self.pairs.append((_best(base, "samples"), _best(head, "samples")))
-            self.controls.append(tuple(moved))
 
     def wants(self, pairs):
         """Whether more pairs are wanted and can be had."""
         return not (self.skipped or self.errors) and len(self.pairs) < pairs
 
-    def absorb(self, found, moves):
-        """Take in what both processes of a pair say."""
-        for side, one in found.items():
-            if "error" in one:
-                self.errors[side] = one["error"]
-            self.skipped |= "skipped" in one
-        if not self.errors and not self.skipped:
-            self.add(found["base"], found["head"], moves)
+    def add(self, turns, moves):
+        """Keep what a pair says in its turns, unless a control moved by more than `moves`, say 0.1.
+
+        Parameters
+        ----------
+        turns : sequence of (dict, dict)
+            What base and head answered, turn by turn.
+        moves : float
+        """
+        controls = [_ratio(turns, name) for name in CONTROLS]
+        self.controls.append(controls)
+        if any(abs(math.log(one)) > math.log1p(moves) for one in controls):
+            self.dropped += 1
+        else:
+            times = (statistics.median(side["time"] for side in sides) for sides in zip(*turns, strict=True))
+            self.pairs.append(Pair(*times, _ratio(turns, "time")))
 
 
-def _best(found, name):
-    return min(found[name])
+def _ratio(turns, name):
+    return statistics.median(head[name] / base[name] for base, head in turns)
+
+
+class Ended(Exception):  # noqa: N818
+    """A process that ended, or does not answer."""
+
+
+class Process:
+    """A process of one side, which answers line by line; it and its children end with us."""
+
+    def __init__(self, side, folder):
+        self.side = side
+        self.errors = open(folder / side.name, "w+")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [side.python, str(SCRIPT), side.root, str(LEAST)],
+            cwd=folder,
+            env=environment(side),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            start_new_session=True,
+        )
+
+    def ask(self, what, row=None):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps({"do": what, "row": row}) + "\n")
+            self.process.stdin.flush()
+
+    def answer(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
+        line = self.process.stdout.readline() if ready else ""
+        if line:
+            return json.loads(line)
+        if not ready:
+            raise Ended(f"no answer in {TIMEOUT} s")
+        code = self.process.wait()
+        self.errors.seek(0)
+        raise Ended(f"exit code {code}: {self.errors.read().strip()[-500:]}")
+
+    def keep_on(self, processors):
+        """Run all threads of the process on these processors, where the system can."""
+        with contextlib.suppress(OSError, AttributeError):
+            for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+                os.sched_setaffinity(int(thread), processors)
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.errors):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+@contextlib.contextmanager
+def started(sides):
+    """A process of each side."""
+    with tempfile.TemporaryDirectory(prefix="gate-") as folder, contextlib.ExitStack() as stack:
+        processes = []
+        for side in sides:
+            processes.append(Process(side, Path(folder)))
+            stack.callback(processes[-1].end)
+        yield processes
 
 
 class Drawer:
@@ -69,21 +145,23 @@ class Drawer:
         The base and the head.
     pairs : int
         Pairs of processes that a row wants.
-    samples : int
-        Samples in each process.
+    turns : int
+        Turns of the two processes of a pair, for each row.
     moves : float
         How far a control may move between the two processes of a pair, as a part of its time.
+    processors : int
+        Processors that a benchmark uses. Both processes of a pair are kept on the same ones in their turns.
     seed : int
-        Of the order of the rows, which both processes of a pair share.
+        Of the order of the rows.
     """
 
-    def __init__(self, sides, *, pairs, samples, moves, seed=0):
-        self.sides, self.pairs, self.samples, self.moves = list(sides), pairs, samples, moves
-        self.random = random.Random(seed)
+    def __init__(self, sides, *, pairs, turns, moves=0.1, processors=1, seed=0):
+        self.sides, self.pairs, self.turns, self.moves = list(sides), pairs, turns, moves
+        self.processors, self.random = processors, random.Random(seed)
         self.settled = {}  # by row, the calls of a sample and the bytes of a copy
 
     def draw(self, rows, advance=lambda: None):
-        """Measure all rows; `advance` is called after each round of `rounds(rows)`.
+        """Measure all rows; `advance` is called after each pair of `count(rows)`.
 
         Returns
         -------
@@ -93,114 +171,94 @@ class Drawer:
         draws = {row.id: Draw() for row in rows}
         for batch in batches(rows):
             pairs = self._wanted(batch)
-            self._warm(batch, draws)
-            advance()
-            for turn in range(TRIES * pairs):
+            for number in range(-1, TRIES * pairs):  # the first one compiles, and is not counted
                 wanted = [row for row in batch if draws[row.id].wants(pairs)]
                 if wanted:
-                    for row_id, found in self._pair(wanted, turn).items():
-                        draws[row_id].absorb(found, self.moves)
-                if wanted or turn < pairs:
+                    self._pair(self.random.sample(wanted, len(wanted)), draws, number)
+                if wanted or number < pairs:
                     advance()
         return draws
 
-    def rounds(self, rows):
+    def count(self, rows):
         """How often `draw` advances where no control moves."""
         return sum(1 + self._wanted(batch) for batch in batches(rows))
 
     def _wanted(self, batch):
         return MEMORY_PAIRS if batch[0].kind == "peakmemory" else self.pairs
 
-    def _warm(self, batch, draws):
-        """Compile, both sides at once, what first calls compile, and settle what samples and copies take."""
-        for side, found in zip(self.sides, self._processes(self.sides, batch, samples=1), strict=True):
-            for row_id, one in found.items():
-                if "error" in one:
-                    draws[row_id].errors[side.name] = one["error"]
-                draws[row_id].skipped |= "skipped" in one
-                for name in ("number", "size"):
-                    if name in one:
-                        settled = self.settled.setdefault(row_id, {})
-                        settled[name] = max(one[name], settled.get(name, 0))
+    def _pair(self, rows, draws, number):
+        """What a pair of processes says of some rows; where one crashes another pair goes on behind it."""
+        while rows:
+            with started(self.sides) as processes:
+                while rows:
+                    row, rows = rows[0], rows[1:]
+                    try:
+                        self._row(processes, row, draws[row.id], number)
+                    except Ended:
+                        break
 
-    def _pair(self, rows, turn):
-        rows = self.random.sample(rows, len(rows))
-        sides = self.sides if turn % 2 == 0 else self.sides[::-1]
-        found = {side.name: self._processes([side], rows, self.samples)[0] for side in sides}
-        return {row.id: {name: by_row[row.id] for name, by_row in found.items()} for row in rows}
+    def _row(self, processes, row, draw, number):
+        each = {"id": row.id} | self.settled.get(row.id, {})
+        if not self._together(processes, "setup", each, draw, number):
+            return
+        if row.kind == "time" and number >= 0:
+            chosen = self._chosen(number)
+            for process in processes:
+                process.keep_on(chosen)
+            turns = [self._turn(processes, number + turn, draw) for turn in range(self.turns)]
+            if not draw.errors:
+                draw.add(turns, self.moves)
+            for process in processes:
+                process.keep_on(PROCESSORS)
+        self._together(processes, "teardown", each, draw, number)
 
-    def _processes(self, sides, rows, samples):
-        """What a process of each side says of each row; the processes run side by side."""
-        with tempfile.TemporaryDirectory(prefix="gate-") as folder:
-            jobs = [self._job(Path(folder, str(n)), side, rows, samples) for n, side in enumerate(sides)]
-            ends = run(jobs)
-            found = []
-            for job, end in zip(jobs, ends, strict=True):
-                lines = (job.folder / "output.json").read_text().splitlines()
-                said = {one["id"]: one for one in map(json.loads, lines)}
-                found.append({row.id: said.get(row.id, {"error": end}) for row in rows})
-        return found
+    def _together(self, processes, what, row, draw, number):
+        """Both processes do something at once; False where the row ends by it."""
+        for process in processes:
+            process.ask(what, row)
+        found = [self._answer(process, draw) for process in processes]
+        draw.skipped |= any("skipped" in one for one in found)
+        if draw.errors or draw.skipped:
+            return False
+        for one in found:
+            for name in {"number", "size"} & set(one):
+                settled = self.settled.setdefault(row["id"], {})
+                settled[name] = max(one[name], settled.get(name, 0))
+        if "value" in found[0] and number >= 0:
+            base, head = (one["value"] for one in found)
+            draw.pairs.append(Pair(base, head, head / base if base > 0 else math.nan))
+        return True
 
-    def _job(self, folder, side, rows, samples):
-        folder.mkdir()
-        output = folder / "output.json"
-        output.touch()
-        job = {
-            "root": side.root,
-            "rows": [{"id": row.id} | self.settled.get(row.id, {}) for row in rows],
-            "samples": samples,
-            "least": LEAST,
-            "output": str(output),
-        }
-        (folder / "job.json").write_text(json.dumps(job))
-        return Job([side.python, str(SCRIPT), str(folder / "job.json")], folder, environment(side))
+    def _turn(self, processes, turn, draw):
+        """A sample of each process, one after the other: base first in every other turn."""
+        found = {}
+        for process in processes if turn % 2 == 0 else processes[::-1]:
+            process.ask("sample")
+            found[process.side.name] = self._answer(process, draw)
+        return tuple(found[side.name] for side in self.sides)
+
+    @staticmethod
+    def _answer(process, draw):
+        try:
+            answer = process.answer()
+        except Ended as error:
+            draw.errors[process.side.name] = str(error)
+            raise
+        if "error" in answer:
+            draw.errors[process.side.name] = answer["error"]
+        return answer
+
+    def _chosen(self, number):
+        """The processors of a pair: others for the next one."""
+        first = number * self.processors
+        return {PROCESSORS[(first + n) % len(PROCESSORS)] for n in range(self.processors)}
 
 
-class Job(NamedTuple):
-    """A process to start."""
-
-    command: list[str]
-    folder: Path
-    variables: dict[str, str]
+PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 
 
 def batches(rows):
-    """Rows that one process measures together: some of the times, and each peak of memory alone."""
+    """Rows that one pair of processes measures: some of the times together, each peak of memory alone."""
     alone = [[row] for row in rows if row.kind == "peakmemory"]
     others = [row for row in rows if row.kind != "peakmemory"]
     return [others[n : n + BATCH] for n in range(0, len(others), BATCH)] + alone
-
-
-def run(jobs):
-    """Run processes side by side and tell how each ended. They and their children end with us."""
-    with contextlib.ExitStack() as stack:
-        started = []
-        for job in jobs:
-            errors = stack.enter_context(open(job.folder / "errors", "w+"))
-            process = subprocess.Popen(
-                job.command,
-                cwd=job.folder,
-                env=job.variables,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,
-            )
-            stack.callback(_end, process)
-            started.append((process, errors))
-        return [_ended(*one) for one in started]
-
-
-def _ended(process, errors):
-    try:
-        process.wait(TIMEOUT)
-    except subprocess.TimeoutExpired:
-        return f"took more than {TIMEOUT} s"
-    errors.seek(0)
-    return f"exit code {process.returncode}: {errors.read().strip()[-500:]}"
-
-
-def _end(process):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

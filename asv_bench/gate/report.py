@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def lines(rows, verdicts, draws):
         if math.isnan(verdict.ratio):
             yield verdict.verdict, row.label, "", verdict.why, "", "", str(draw.dropped)
             continue
-        base, head = (sorted(side)[len(draw.pairs) // 2] for side in zip(*draw.pairs, strict=True))
+        base = statistics.median(pair.base for pair in draw.pairs)
+        head = statistics.median(pair.head for pair in draw.pairs)
         yield (
             verdict.verdict,
             row.label,

@@ -1,7 +1,7 @@
-"""One process of a draw: measures some benchmarks, in the environment of the commit that is measured.
+"""One process of a pair: measures benchmarks, turn by turn, in the environment of its commit.
 
-It runs as a script there, and needs nothing but `asv_runner`. The job is a JSON file. Each benchmark that is
-done adds one line of JSON to the job's output, so that a crash loses one benchmark alone.
+It runs as a script there, and needs nothing but `asv_runner`. Each line of its input asks for one thing:
+`setup` of a row, a `sample` of that row, or `teardown`. A line of JSON answers.
 """
 
 import json
@@ -19,61 +19,95 @@ LOOPED = 20_000  # turns of the second control
 MOST = 1 << 24  # calls of one sample
 
 
-def controls(clock, least, size):
-    """Work that no commit changes, as long as a sample: a copy of memory, and a loop of the interpreter."""
-    source, target = bytearray(os.urandom(SMALLEST) * (size // SMALLEST)), bytearray(size)
+class Timed:
+    """A benchmark that is set up, and its controls: work that no commit changes, as long as a sample."""
 
-    def copy():
-        target[:] = source
+    def __init__(self, benchmark, size, number, least):
+        self.benchmark = benchmark
+        self.timer = benchmark._get_timer(*benchmark._build_params())
+        self.seconds(1)  # what a first call does once
+        self.number = number or self.calibrated(least)
+        clock = getattr(benchmark, "timer", timeit.default_timer)
+        source, target = bytearray(os.urandom(SMALLEST) * (size // SMALLEST)), bytearray(size)
 
-    def loop():
-        total = 0
-        for n in range(LOOPED):
-            total += n & 7
+        def copy():
+            target[:] = source
 
-    for name, work in {"copy": copy, "loop": loop}.items():
-        timer = timeit.Timer(work, timer=clock)
-        number = max(1, round(least / min(timer.repeat(3, 1))))
-        yield name, partial(timer.timeit, number)
+        def loop():
+            total = 0
+            for n in range(LOOPED):
+                total += n & 7
+
+        self.controls = {}
+        for name, work in {"copy": copy, "loop": loop}.items():
+            timer = timeit.Timer(work, timer=clock)
+            number = max(1, round(least / max(min(timer.repeat(3, 1)), 1e-9)))
+            self.controls[name] = partial(self.per_call, timer.timeit, number)
+
+    @staticmethod
+    def per_call(timed, number):
+        return timed(number) / number
+
+    def seconds(self, number):
+        """Of some calls in turn. A benchmark that asks for `number = 1` is set up anew before each."""
+        self.benchmark._redo_setup_next &= self.benchmark.number == 1
+        return self.timer.timeit(number)
+
+    def calibrated(self, least):
+        """How many calls a sample needs to take so many seconds."""
+        number = 1
+        while number < MOST:
+            taken = self.seconds(number)
+            if taken >= least or self.benchmark.number == 1:
+                break
+            number = min(MOST, max(2 * number, int(number * least / max(taken, 1e-9))))
+        return number
+
+    def sample(self):
+        found = {name: control() for name, control in self.controls.items()}
+        return found | {"time": self.per_call(self.seconds, self.number)}
 
 
-def seconds(benchmark, timer, number):
-    """The time of some calls in turn. A benchmark that asks for `number = 1` is set up anew before each."""
-    benchmark._redo_setup_next &= benchmark.number == 1
-    return timer.timeit(number)
+class Process:
+    """What one process does when it is asked."""
 
+    def __init__(self, root, least):
+        self.root, self.least = root, least
+        self.benchmark = self.timed = None
 
-def calibrated(benchmark, timer, least):
-    """How many calls a sample needs to take so many seconds."""
-    number = 1
-    while number < MOST:
-        taken = seconds(benchmark, timer, number)
-        if taken >= least or benchmark.number == 1:
-            break
-        number = min(MOST, max(2 * number, int(number * least / max(taken, 1e-9))))
-    return number
+    def setup(self, row):
+        """Set a row up: what its samples and copies take, its value where it has one, or "skipped"."""
+        self.benchmark = get_benchmark_from_name(self.root, row["id"])
+        if self.benchmark.setup_cache_key is not None:
+            self.benchmark.set_cache(self.benchmark.do_setup_cache())
+        size = row.get("size")
+        skipped, size = held(self.benchmark) if size is None else (self.benchmark.do_setup(), size)
+        if skipped:
+            self.benchmark = None
+            return {"skipped": True}
+        if self.benchmark.type == "time":
+            self.timed = Timed(self.benchmark, size, row.get("number"), self.least)
+            return {"number": self.timed.number, "size": size}
+        value = peak(self.benchmark) if self.benchmark.type == "peakmemory" else self.benchmark.do_run()
+        return {"skipped": True} if value is None or value != value else {"value": value}
+
+    def sample(self, _):
+        return self.timed.sample()
+
+    def teardown(self, _):
+        if self.benchmark is not None:
+            self.benchmark.do_teardown()
+        self.benchmark = self.timed = None
+        return {}
 
 
 def held(benchmark):
-    """Bytes that a benchmark has made when it is ready, as the interpreter and NumPy tell."""
+    """Set a benchmark up: whether it skips itself, and how many bytes it has made."""
     tracemalloc.start()
     skipped = benchmark.do_setup()
     size = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return skipped, min(LARGEST, max(SMALLEST, size // SMALLEST * SMALLEST))
-
-
-def timed(benchmark, samples, number, least, size):
-    timer = benchmark._get_timer(*benchmark._build_params())
-    seconds(benchmark, timer, 1)  # what a first call does once
-    number = number or calibrated(benchmark, timer, least)
-    clock = getattr(benchmark, "timer", timeit.default_timer)
-    each = dict(controls(clock, least, size)) | {"samples": partial(seconds, benchmark, timer, number)}
-    found = {name: [] for name in each}
-    for _ in range(samples):
-        for name, work in each.items():
-            found[name].append(work())
-    return {"number": number, "size": size, **found, "samples": [one / number for one in found["samples"]]}
 
 
 def peak(benchmark):
@@ -86,35 +120,19 @@ def peak(benchmark):
     return value
 
 
-def measured(root, row, samples, least):
-    """What a benchmark gives: samples and controls, or that it skips itself."""
-    benchmark = get_benchmark_from_name(root, row["id"])
-    if benchmark.setup_cache_key is not None:
-        benchmark.set_cache(benchmark.do_setup_cache())
-    size = row.get("size")
-    skipped, size = held(benchmark) if size is None else (benchmark.do_setup(), size)
-    if skipped:
-        return {"skipped": True}
-    try:
-        if benchmark.type == "time":
-            return timed(benchmark, samples, row.get("number"), least, size)
-        value = peak(benchmark) if benchmark.type == "peakmemory" else benchmark.do_run()
-        return {"skipped": True} if value is None or value != value else {"samples": [value]}
-    finally:
-        benchmark.do_teardown()
-
-
-def main(path):
-    job = json.loads(Path(path).read_text())
-    with open(job["output"], "a") as output:
-        for row in job["rows"]:
-            try:
-                found = measured(job["root"], row, job["samples"], job["least"])
-            except Exception as error:
-                found = {"error": f"{type(error).__name__}: {error}"}
-            output.write(json.dumps({"id": row["id"]} | found) + "\n")
-            output.flush()
+def main(root, least):
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what benchmarks print goes nowhere
+    process = Process(root, float(least))
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = getattr(process, asked["do"])(asked.get("row"))
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
