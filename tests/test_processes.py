@@ -145,6 +145,7 @@ def test_long_calls_are_cut_and_small_ones_are_not(number, threads):
 LONG_CALL = """
 import os, signal, sys, threading, time, numpy as np, fastpool as fp
 fp.set_num_threads(int(sys.argv[1]))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever a parent ignores
 x = np.random.default_rng(5).random((4, 16, 600, 600))
 small = x[0, :2, :140]
 right = fp.gem_pool(small, (9, 9), stride=2, p=1.7)  # compiles
