@@ -100,35 +100,6 @@ def trial(sides, rows, settings, about, seed):
     }
 
 
-def continuous(suite, commits, only, about):
-    """The same comparison by ``asv continuous`` as it comes, as a record of the rows that it calls slower."""
-    with tempfile.TemporaryDirectory() as folder:
-        conf = suite.conf.__dict__ | {
-            "repo": str(suite.folder.parent),
-            "benchmark_dir": str(suite.folder / suite.conf.benchmark_dir),
-            "results_dir": str(Path(folder, "results")),
-            "env_dir": str(suite.environments / "asv"),
-        }
-        kept = {
-            name: value
-            for name, value in conf.items()
-            if isinstance(value, str | int | list | dict) and value
-        }
-        config = Path(folder, "asv.conf.json")
-        config.write_text(json.dumps(kept))
-        expression = "|".join(only)
-        asv = [sys.executable, "-m", "asv", "--config", str(config)]
-        subprocess.run([*asv, "machine", "--yes"], check=True, capture_output=True)
-        command = [*asv, "continuous", *commits, "--bench", expression, "--show-stderr"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    slower = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| +")]
-    return about | {
-        "code": done.returncode,
-        "slower": [cells[5].strip() for cells in slower],
-        "output": done.stdout,
-    }
-
-
 def interval(hits, count):
     """Clopper and Pearson's interval at 95 % of a share."""
     found = stats.binomtest(hits, count).proportion_ci(0.95, "exact")
@@ -171,7 +142,6 @@ def parser():
     found.add_argument("--only", action="append", metavar="REGEX", help="default: the rows of the file QUICK")
     found.add_argument("--beside", type=int, default=0, metavar="N", help="busy processes beside the gate")
     found.add_argument("--moves", type=float, default=0.1, help="as the gate has it")
-    found.add_argument("--continuous", action="store_true", help="by asv continuous in place of the gate")
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--json", metavar="FILE", help="add a line for each run")
     found.add_argument("--table", nargs="+", metavar="FILE", help="sum such files up, in Markdown")
@@ -192,24 +162,18 @@ def main(arguments=None):
     about = {
         "kind": given.plant,
         "share": given.share if given.plant == "repeat" else 0,
-        "mode": "asv continuous" if given.continuous else "quick" if given.quick else "full",
+        "mode": "quick" if given.quick else "full",
         "beside": given.beside,
         "moves": given.moves,
         "commit": commit,
     }
-    if not given.continuous:
-        sides = suite.install([commit, other])
-        rows = suite.rows(other, only)
+    sides = suite.install([commit, other])
+    rows = suite.rows(other, only)
     with busy(given.beside):
         for number in range(given.runs):
-            if given.continuous:
-                found = continuous(suite, [commit, other], only, about)
-                console.print(number, found["code"], found["slower"])
-            else:
-                found = trial(sides, rows, settings, about, given.seed + number)
-                console.print(
-                    number, found["code"], dict(Counter(one["final"] for one in found["rows"].values()))
-                )
+            found = trial(sides, rows, settings, about, given.seed + number)
+            verdicts = Counter(one["final"] for one in found["rows"].values())
+            console.print(number, found["code"], dict(verdicts))
             if given.json:
                 with open(given.json, "a") as file:
                     file.write(json.dumps(found) + "\n")
