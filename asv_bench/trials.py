@@ -87,6 +87,7 @@ def trial(sides, rows, settings, about, seed):
     found = judge(sides, rows, **settings, moves=about["moves"], seed=seed)
     return about | {
         "code": found.code,
+        "load": os.getloadavg()[0],  # of the last minute: 1 is the gate alone
         "rows": {
             row.label: {
                 "first": found.first[row.id].verdict,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from .sample import SHARED
 from .suite import environment
 
 SCRIPT = Path(__file__).with_name("sample.py")
@@ -80,11 +81,11 @@ class Ended(Exception):  # noqa: N818
 class Process:
     """A process of one side, which answers line by line; it and its children end with us."""
 
-    def __init__(self, side, folder):
+    def __init__(self, side, folder, file):
         self.side = side
         self.errors = open(folder / side.name, "w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [side.python, str(SCRIPT), side.root, str(LEAST)],
+            [side.python, str(SCRIPT), side.root, str(LEAST), str(file)],
             cwd=folder,
             env=environment(side),
             stdin=subprocess.PIPE,
@@ -92,6 +93,7 @@ class Process:
             stderr=self.errors,
             text=True,
             start_new_session=True,
+            pass_fds=[file] if file >= 0 else [],
         )
 
     def ask(self, what, row=None):
@@ -129,9 +131,14 @@ class Process:
 def started(sides):
     """A process of each side."""
     with tempfile.TemporaryDirectory(prefix="gate-") as folder, contextlib.ExitStack() as stack:
+        file = -1
+        if hasattr(os, "memfd_create"):
+            file = os.memfd_create("gate")
+            stack.callback(os.close, file)
+            os.truncate(file, SHARED)
         processes = []
         for side in sides:
-            processes.append(Process(side, Path(folder)))
+            processes.append(Process(side, Path(folder), file))
             stack.callback(processes[-1].end)
         yield processes
 

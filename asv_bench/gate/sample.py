@@ -5,6 +5,7 @@ It runs as a script there, and needs nothing but `asv_runner`. Each line of its 
 """
 
 import json
+import mmap
 import os
 import sys
 import timeit
@@ -15,20 +16,24 @@ from pathlib import Path
 from asv_runner.discovery import get_benchmark_from_name
 
 SMALLEST, LARGEST = 1 << 14, 1 << 26  # bytes that the first control copies
-LOOPED = 20_000  # turns of the second control
+PAGE = mmap.PAGESIZE
+SHARED = 2 * LARGEST + PAGE  # of what both processes copy: how fast a copy is depends on its pages
+LOOPED = 5_000  # turns of the second control
 MOST = 1 << 24  # calls of one sample
+CONTROL = 0.25  # of the seconds of a sample, for each control: two processes are told apart to a part in ten
 
 
 class Timed:
-    """A benchmark that is set up, and its controls: work that no commit changes, as long as a sample."""
+    """A benchmark that is set up, and its controls: work that no commit changes."""
 
-    def __init__(self, benchmark, size, number, least):
+    def __init__(self, benchmark, shared, size, number, least):
         self.benchmark = benchmark
         self.timer = benchmark._get_timer(*benchmark._build_params())
         self.seconds(1)  # what a first call does once
         self.number = number or self.calibrated(least)
         clock = getattr(benchmark, "timer", timeit.default_timer)
-        source, target = bytearray(os.urandom(SMALLEST) * (size // SMALLEST)), bytearray(size)
+        source, target = shared[:size], shared[LARGEST + PAGE // 2 :][:size]
+        source[:] = os.urandom(SMALLEST) * (size // SMALLEST)
 
         def copy():
             target[:] = source
@@ -41,7 +46,7 @@ class Timed:
         self.controls = {}
         for name, work in {"copy": copy, "loop": loop}.items():
             timer = timeit.Timer(work, timer=clock)
-            number = max(1, round(least / max(min(timer.repeat(3, 1)), 1e-9)))
+            number = max(1, round(CONTROL * least / max(min(timer.repeat(3, 1)), 1e-9)))
             self.controls[name] = partial(self.per_call, timer.timeit, number)
 
     @staticmethod
@@ -71,8 +76,9 @@ class Timed:
 class Process:
     """What one process does when it is asked."""
 
-    def __init__(self, root, least):
+    def __init__(self, root, least, file):
         self.root, self.least = root, least
+        self.shared = memoryview(mmap.mmap(file, SHARED))
         self.benchmark = self.timed = None
 
     def setup(self, row):
@@ -86,7 +92,7 @@ class Process:
             self.benchmark = None
             return {"skipped": True}
         if self.benchmark.type == "time":
-            self.timed = Timed(self.benchmark, size, row.get("number"), self.least)
+            self.timed = Timed(self.benchmark, self.shared, size, row.get("number"), self.least)
             return {"number": self.timed.number, "size": size}
         value = peak(self.benchmark) if self.benchmark.type == "peakmemory" else self.benchmark.do_run()
         return {"skipped": True} if value is None or value != value else {"value": value}
@@ -102,10 +108,10 @@ class Process:
 
 
 def held(benchmark):
-    """Set a benchmark up: whether it skips itself, and how many bytes it has made."""
+    """Set a benchmark up: whether it skips itself, and the bytes of the largest thing it has made, its input."""
     tracemalloc.start()
     skipped = benchmark.do_setup()
-    size = tracemalloc.get_traced_memory()[0]
+    size = max((trace.size for trace in tracemalloc.take_snapshot().traces), default=0)
     tracemalloc.stop()
     return skipped, min(LARGEST, max(SMALLEST, size // SMALLEST * SMALLEST))
 
@@ -120,10 +126,10 @@ def peak(benchmark):
     return value
 
 
-def main(root, least):
+def main(root, least, file):
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what benchmarks print goes nowhere
-    process = Process(root, float(least))
+    process = Process(root, float(least), int(file))
     for line in sys.stdin:
         asked = json.loads(line)
         try:
