@@ -108,7 +108,7 @@ class Process:
 
 
 def held(benchmark):
-    """Set a benchmark up: whether it skips itself, and the bytes of the largest thing it has made, its input."""
+    """Set a benchmark up: whether it skips itself, and how large the largest thing is that it made."""
     tracemalloc.start()
     skipped = benchmark.do_setup()
     size = max((trace.size for trace in tracemalloc.take_snapshot().traces), default=0)
