@@ -24,13 +24,19 @@ from scipy import stats
 from .gate.__main__ import FULL, OURS, QUICK, judge
 from .gate.suite import Suite
 
-# Each n-th kernel runs twice, for n that vary, whatever number of kernels a call takes.
+# Each n-th call does its work twice, for n that vary.
 TWICE = """from itertools import cycle
 TWICE = cycle([n * 0.6180339887 % 1 < {share} for n in range(10946)])
 """
-REPEAT = """    if next(TWICE):
-        kernel(*arguments, *scratch(), 0, tasks)
-"""
+REPEAT = {
+    "import numpy as np\n": TWICE,
+    "            return y\n    row = job.operator\n": """            if next(TWICE):
+                plan.run(x, y, None)
+""",
+    "    gx = backward(job, gradient, x, indices)\n": """    if next(TWICE):
+        backward(job, gradient, x, indices)
+""",
+}
 SPLIT = """    if x.dtype.kind == "f":
         np.isnan(x).any()
 """
@@ -39,10 +45,7 @@ numba.config.LOOP_VECTORIZE = numba.config.SLP_VECTORIZE = 0
 """
 PLANTS = {  # what it is; a file, and what is planted before which of its lines
     "none": None,
-    "repeat": (
-        "fastpool/threads.py",
-        {"import threading\n": TWICE, "    if work <= SERIAL_WORK or tasks == 1:\n": REPEAT},
-    ),
+    "repeat": ("fastpool/jobs.py", REPEAT),
     "split": ("fastpool/jobs.py", {"    if return_indices is False and out is None": SPLIT}),
     "scalar": ("fastpool/jit.py", {"import numba\n": SCALAR}),
 }
