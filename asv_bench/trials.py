@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from scipy import stats
 
+from .continuous import compared
 from .gate.__main__ import FULL, OURS, QUICK, judge
 from .gate.suite import Suite
 
@@ -44,7 +45,7 @@ SCALAR = """import numba
 numba.config.LOOP_VECTORIZE = numba.config.SLP_VECTORIZE = 0
 """
 PLANTS = {  # what it is; a file, and what is planted before which of its lines
-    "none": None,
+    "none": ("README.md", {}),
     "repeat": ("fastpool/jobs.py", REPEAT),
     "split": ("fastpool/jobs.py", {"    if return_indices is False and out is None": SPLIT}),
     "scalar": ("fastpool/jit.py", {"import numba\n": SCALAR}),
@@ -55,8 +56,6 @@ BESIDE = "x = bytearray(1 << 20)\nwhile True: y = bytes(x)"
 
 def planted(suite, commit, kind, share):
     """The hash of a commit with a slowdown; no branch, no index and no file knows it."""
-    if kind == "none":
-        return commit
     path, plants = PLANTS[kind]
     root = ["git", "-C", str(suite.folder.parent)]
     with tempfile.TemporaryDirectory() as folder:
@@ -153,6 +152,7 @@ def parser():
     found.add_argument("--runs", type=int, default=10)
     found.add_argument("--commit", help="default: the work tree as it is")
     found.add_argument("--quick", action="store_true", help="as the quick gate")
+    found.add_argument("--asv", action="store_true", help="by `asv continuous` in place of the gate")
     found.add_argument("--only", action="append", metavar="REGEX", help="default: the rows of the file QUICK")
     found.add_argument("--beside", type=int, default=0, metavar="N", help="busy processes beside the gate")
     found.add_argument("--moves", type=float, default=0.1, help="as the gate has it")
@@ -187,12 +187,17 @@ def main(arguments=None):
         rows = [row for row in rows if not re.search(SLOW, row.label)]
     with busy(given.beside):
         for number in range(given.runs):
-            found = trial(sides, rows, settings, about, given.seed + number)
-            verdicts = Counter(one["final"] for one in found["rows"].values())
-            console.print(number, found["code"], dict(verdicts))
-            if given.json:
-                with open(given.json, "a") as file:
-                    file.write(json.dumps(found) + "\n")
+            if given.asv:
+                by = compared(suite, [commit, other], rows)
+                found = [about | {"mode": name, "rows": verdicts} for name, verdicts in by.items()]
+            else:
+                found = [trial(sides, rows, settings, about, given.seed + number)]
+            for one in found:
+                verdicts = Counter(row["final"] for row in one["rows"].values())
+                console.print(number, one["mode"], dict(verdicts))
+                if given.json:
+                    with open(given.json, "a") as file:
+                        file.write(json.dumps(one) + "\n")
 
 
 if __name__ == "__main__":
