@@ -40,6 +40,11 @@ class Line(NamedTuple):
     scales: str = "none"
     lift: Expression = unlifted
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return np.dtype(self.dtype).itemsize
+
 
 def keep_larger(a, b):
     return b if b > a else a

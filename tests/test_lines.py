@@ -1,5 +1,7 @@
 """The passes over lines: the oracle's results, on geometries that reach every branch of the plans."""
 
+import contextlib
+
 import cases
 import ml_dtypes
 import numpy as np
@@ -8,7 +10,7 @@ import reference
 
 import fastpool as fp
 from fastpool import jobs
-from fastpool.cpu import plans, program, spread
+from fastpool.cpu import choose, planes, plans, program, spread
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -87,6 +89,28 @@ def always(monkeypatch):
     monkeypatch.setattr(program, "PIECE", 90)
     monkeypatch.setattr(spread, "FEW_PLANES", 0)
     monkeypatch.setattr(jobs, "_jobs", {})
+
+
+@pytest.fixture
+def limits():
+    """Sets other limits for a test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **others: stack.enter_context(choose.limited(**others))
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The kernels that serve, by their names in the table that chooses."""
+    names = []
+    original = choose.plan
+
+    def plan(reduction):
+        found = original(reduction)
+        names.append(found.name if found else "")
+        return found
+
+    monkeypatch.setattr(choose, "plan", plan)
+    return names
 
 
 @pytest.fixture
@@ -398,16 +422,11 @@ def check(rng, x, call, tables):
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_windows_of_3x3_in_one_pass(seed, monkeypatch):
+def test_windows_of_3x3_in_one_pass(seed, limits, kernels):
     """At strides 1 and 2, cut into blocks and parts: values, and the elements that gradients go to."""
     rng = np.random.default_rng(seed)
     dtype = np.dtype(rng.choice(["float32", "float32", "float64", "uint8" if seed % 2 else "float32"]))
-    monkeypatch.setattr(plans, "LONG", int(rng.choice([80, 4_000])))
-    monkeypatch.setattr(plans, "LOW", int(rng.choice([5, 128])))
-    monkeypatch.setattr(plans, "PLANE", 0)
-    monkeypatch.setattr(program, "WIDE", 1)
-    passes: list[int] = []
-    monkeypatch.setattr(program, "slid_3", lambda *a, f=program.slid_3: (passes.append(1), f(*a)))
+    limits(plane=0, registers=1, long=int(rng.choice([80, 4_000])), low=int(rng.choice([5, 128])))
     stride, channels = (1, int(rng.choice([1, 3]))) if seed % 2 else (2, 1)
     step = int(rng.integers(1, 3)) if stride == 1 else 1
     shape, geometry = [2], []
@@ -431,21 +450,19 @@ def test_windows_of_3x3_in_one_pass(seed, monkeypatch):
     around = np.full([2, shape[1] + 4, shape[2] + 6, *shape[3:]], np.nan if floats else 99).astype(dtype)
     x = around[:, 2:-2, 3:-3] if seed % 5 == 0 else np.empty(shape, dtype)
     check(rng, x, call, tables)
-    assert passes
+    assert f"slides by {stride}" in kernels
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_planes_of_short_rows_as_one_line(seed, monkeypatch):
+def test_planes_of_short_rows_as_one_line(seed, kernels):
     """Windows of 3x3 and larger around every element, of high planes too and of rows of few elements."""
     rng = np.random.default_rng(seed)
-    passes: list[int] = []
-    monkeypatch.setattr(program, "in_line", lambda *a, f=program.in_line: (passes.append(1), f(*a)))
     dtype = np.dtype(("float32", "float32", "float64", "uint8", "int8")[seed % 5])
     step, channels = (int(rng.integers(1, 3)), int(rng.choice([1, 5])))
     high, wide = (3, 3) if seed % 2 else (int(n) for n in rng.choice([3, 5, 7, 9, 13, 15, 23], 2))
-    most = (23 if seed % 2 else program.COLUMNS) // channels
+    most = (23 if seed % 2 else planes.COLUMNS) // channels
     columns = int(rng.integers(max(2 * step, wide // 2), most + 1))
-    most = program.PLANE // (columns * channels)
+    most = choose.USUAL.plane // (columns * channels)
     least, most = (most // 2, most) if seed < 8 else (high // 2 + 1, min(40, most))
     shape = [3, int(rng.integers(least, most + 1)), columns]
     shape += [channels] * (channels > 1)
@@ -456,21 +473,19 @@ def test_planes_of_short_rows_as_one_line(seed, monkeypatch):
         for n, k, p, d in zip(shape[1:3], (high, wide), padding, dilation, strict=True)
     ]
     check(rng, np.empty(shape, dtype), call, tables)
-    assert passes
+    assert "planes" in kernels
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_windows_that_slide_row_by_row(seed, monkeypatch):
+def test_windows_that_slide_row_by_row(seed, monkeypatch, limits, kernels):
     """Few rows and short ones, cut into blocks and parts: up to 9x9, and long ones, which double."""
-    monkeypatch.setattr(program, "SLID", 16)  # a register
     monkeypatch.setattr(program, "DOUBLED", 1)
     monkeypatch.setattr(plans, "LONG", int(np.random.default_rng(seed).choice([20, 4_000])))
     monkeypatch.setattr(plans, "LOW", 10)
-    monkeypatch.setattr(plans, "PLANE", 0)
-    slid: list[str] = []
-    for name in ("slid_9", "doubled_down"):
-        original = getattr(program, name)
-        monkeypatch.setattr(program, name, lambda *a, f=original: (slid.append(f.__name__), f(*a)))
+    doubled: list[int] = []
+    original = program.doubled_down
+    monkeypatch.setattr(program, "doubled_down", lambda *a: (doubled.append(1), original(*a)))
+    limits(plane=0, slid=16, low=10, long=plans.LONG)  # 16 are a register
     rng = np.random.default_rng(seed)
     high, wide = rng.integers(3, 10, 2) if seed % 2 else (15, 4)
     shape, geometry = [2], []
@@ -503,11 +518,11 @@ def test_windows_that_slide_row_by_row(seed, monkeypatch):
             expected, _ = reference.pool(x.astype(np.float64), "avg", tables, (1, 2), include_pad=True)
             np.testing.assert_allclose(found, expected, rtol=3e-6, atol=1e-5)
     if dilation[0] == 1 and np.prod(found.shape[2:]) >= 16:
-        named = "slid_9" if high < 10 else "doubled_down"
-        assert slid or high == 3 or (high > 9 and x.dtype.kind != "f")  # integers are swept
-        assert {named} >= set(slid)
+        assert doubled or high == 3 or "slides of up to 9x9" in kernels or x.dtype.kind != "f"  # swept
+        assert not doubled or high > 9
     else:
-        assert not slid
+        assert not doubled
+        assert "slides of up to 9x9" not in kernels
 
 
 def test_windows_that_are_too_long_take_the_skeleton(used):

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import jit, merges
 from ..merges import Line
-from . import half, slides
+from . import half
 from .flags import clear_overflow, overflowed
 from .memory import (
     ahead,
@@ -35,51 +35,35 @@ from .memory import (
     values,
     wide_registers,
 )
+from .passes import scan
 
 # Steps, and their fields. `OUT` and the sources `A`, `B`, `C` are offsets; a pass repeats over rows that are
 # the pitches apart. `FROM` tells where sources are: `A`, `B` and `C` in the input (1, 2, 4) or in scratch
 # memory, and that all are `BARE`, values alone, where elements are pairs of value and place.
 SCAN, TAKE, FILL, COPY, SAMPLE, PAIR, SPLIT_2, SPLIT_3, SPLIT_4 = range(9)
-JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, PUT_4, REDUCE, STACK = range(9, 19)
-CELLS, VOLUMES, JOIN_IN, PICK_4, PICK_8, SLIDE_3, SLIDE_3_BY_2, SLIDE_9, PLANE_3, PLANE = range(19, 29)
+JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3, PAIR_IN, REDUCE, STACK = range(9, 18)
+JOIN_IN, PICK_4, PICK_8 = range(18, 21)
 OP, FROM, OUT, A, B, C, COUNT, REPEAT, OUT_PITCH, A_PITCH, PITCH, A_SHIFT, B_SHIFT, C_SHIFT = range(14)
-X_AT, X_STEP, X_SIZE, TO = range(14, 18)
-FIELDS = 18
+FIELDS = 14
 BARE = 8
 # `SPLIT` writes phases `B` apart. `PUT` scales by B + r * A_SHIFT + j and by factor C + r * B_SHIFT. `STACK`
-# needs a line at `B`, and merges rows with what is at `OUT` if `C` is 1. `CELLS` read the input at `A` and
-# `B`, as does `JOIN_IN`, `VOLUMES` and `PUT_4` at these places and `C` further.
-# `SLIDE_3` reads A_PITCH rows of X_SIZE elements at `X_AT`; windows begin at row A_SHIFT and element A, and
-# those from B_SHIFT to C_SHIFT are whole. It writes B rows of COUNT elements, with lines of pitch C at `TO`.
-# Of `SLIDE_9` windows have OUT rows, and B_SHIFT and C_SHIFT are where in them the second and the third
-# window of three begin. `PLANE` and `PLANE_3` read X_SIZE elements at `X_AT`, in rows of COUNT, have lines
-# at `TO`, and windows reach A elements of a row and B rows to both sides.
-# The REPEAT of these is as how many passes they count for threads.
+# needs a line at `B`, and merges rows with what is at `OUT` if `C` is 1. `JOIN_IN` reads the input at `A` and
+# at `B`.
 
-# A kernel has the passes of one family, since compiling takes about 0.1 s each: cells of 2x2 and of 2x2x2;
-# 2x2 of short rows; of other dtypes; with places; of channels; whole planes, and of channels; few
-# channels; windows of 3x3, at strides 1 and 2, and of up to 9x9, over long rows; of 3x3 and more over small
-# planes; small windows else; all but those that slide.
+# A kernel has the passes of one family, since compiling takes about 0.1 s each: 2x2 of short rows; of other
+# dtypes; with places; whole planes, and of channels; few channels; small windows else; all.
 FAMILIES = (
-    frozenset((SCAN, CELLS)),
-    frozenset((SCAN, VOLUMES)),
     frozenset((SCAN, PAIR, PUT_2)),
     frozenset((PAIR, PAIR_IN, PUT_2)),
     frozenset((SCAN, PAIR, JOIN, PUT)),
-    frozenset((SCAN, PUT_4)),
     frozenset((TAKE, REDUCE, PUT)),
     frozenset((TAKE, STACK, PUT)),
     frozenset((SCAN, TAKE, JOIN, JOIN_IN, JOIN_THREE, PICK_4, PICK_8, PUT)),
-    frozenset((SLIDE_3,)),
-    frozenset((SLIDE_3_BY_2,)),
-    frozenset((SLIDE_9,)),
-    frozenset((PLANE_3,)),
-    frozenset((PLANE,)),
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(PICK_8 + 1)),
 )
 # Passes that pairs of value and place do not have.
-ALONE = frozenset((PUT_4, REDUCE, STACK, CELLS, VOLUMES, JOIN_IN, SLIDE_9))
+ALONE = frozenset((REDUCE, STACK, JOIN_IN))
 
 # A block: its steps, offsets of input and output, its first row in `factors` and column in `scales`, and the
 # place of its first window.
@@ -105,15 +89,6 @@ def family(steps: Iterable[int]) -> int:
 
 
 # Passes over lines ---------------------------------------------------------------------------------------
-
-
-def scan(odd, x, count, repeat, pitch):
-    apart()
-    found = False
-    for r in range(repeat):
-        for j in range(count):
-            found = bool(found | odd(peek(x, r * pitch + j)))
-    return found
 
 
 def take(odd, read, lift, element, knobs, out, x, count, repeat, out_pitch, pitch):
@@ -341,52 +316,6 @@ def put_3_placed(
             poke(places, r * out_pitch + j, tap)
 
 
-def put_4(uses, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
-    """Cells of 2x2 of channels, straight from the input."""
-    apart()
-    merge, read, lift, finish, knobs, write = uses
-    for r in range(repeat):
-        for j in range(count):
-            at = r * pitch + j
-            above = merge(lift(read(peek(a, at)), knobs), lift(read(peek(b, at)), knobs))
-            below = merge(lift(read(peek(c, at)), knobs), lift(read(peek(d, at)), knobs))
-            poke(out, r * out_pitch + j, write(finish(merge(above, below), scale, knobs)))
-
-
-def cells(uses, out, a, b, scale, count, repeat, out_pitch, pitch):
-    """Cells of 2x2, straight from two rows of input."""
-    apart()
-    merge, read, lift, finish, knobs, write = uses
-    for r in range(repeat):
-        for j in range(count):
-            upper = two_of(merge, read, lift, knobs, a, r * pitch + 2 * j)
-            lower = two_of(merge, read, lift, knobs, b, r * pitch + 2 * j)
-            poke(out, r * out_pitch + j, write(finish(merge(upper, lower), scale, knobs)))
-
-
-def volumes(uses, out, a, b, c, d, scale, count, repeat, out_pitch, pitch):
-    """Cells of 2x2x2."""
-    apart()
-    merge, read, lift, finish, knobs, write = uses
-    for r in range(repeat):
-        for j in range(count):
-            at = r * pitch + 2 * j
-            first, second = two_of(merge, read, lift, knobs, a, at), two_of(merge, read, lift, knobs, b, at)
-            third, fourth = two_of(merge, read, lift, knobs, c, at), two_of(merge, read, lift, knobs, d, at)
-            found = merge(merge(first, second), merge(third, fourth))
-            poke(out, r * out_pitch + j, write(finish(found, scale, knobs)))
-
-
-def two_of(merge, read, lift, knobs, x, at):
-    """Two neighbours in the input."""
-    return merge(lift(read(peek(x, at)), knobs), lift(read(peek(x, at + 1)), knobs))
-
-
-def never(*arguments):
-    """In place of the question whether there is a NaN."""
-    return False
-
-
 # The kernel ----------------------------------------------------------------------------------------------
 
 
@@ -410,14 +339,8 @@ def kernel(kind: Kind) -> Callable[..., None]:
     picks_4, picks_8 = has(PICK_4), has(PICK_8)
     joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
     pairs, pairs_in, joins_in, splits = map(has, (PAIR, PAIR_IN, JOIN_IN, SPLIT_2))
-    puts, puts_2, puts_3, puts_4, squares, cubes = map(has, (PUT, PUT_2, PUT_3, PUT_4, CELLS, VOLUMES))
-    direct = puts_4 or squares or cubes
-    slides_3, slides_3_by_2, slides_9 = map(has, (SLIDE_3, SLIDE_3_BY_2, SLIDE_9))
-    slides_at_all = slides_3 or slides_3_by_2 or slides_9
-    planes, grown = has(PLANE_3) or has(PLANE), slides.grown if has(PLANE) else slides.as_they_are
+    puts, puts_2, puts_3 = map(has, (PUT, PUT_2, PUT_3))
     watches = merges.may_overflow(line)
-    looks = odd if line.careful or slides_3_by_2 else never
-    moved, give = (slides.moved, slides.give_placed) if placed else (merges.value_alone, slides.give)
     give_1, give_2, give_3 = (put_placed, put_2_placed, put_3_placed) if placed else (put, put_2, put_3)
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
@@ -431,7 +354,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
         lines, zero = pointers(scratch), pointer(zeros)
         scale = peek(pointer(scales), 0) * peek(pointer(factors), 0)
         knobs = like[1], like[2], like[3]
-        found, fresh, each = False, True, blocks.shape[0]
+        found, each = False, blocks.shape[0]
         unit, turn = first // each, first % each
         further, unit = unit % run[0], unit // run[0]
         for _ in range(first, last):
@@ -466,25 +389,6 @@ def kernel(kind: Kind) -> Callable[..., None]:
                         join_three(merge, out, a, b, c, shifts, count, repeat, pitches)
                 elif joins_down and op == JOIN_DOWN:
                     join_down(merge, out, a, b, a_shift, b_shift, count, repeat, *pitches)
-                elif slides_at_all and op >= SLIDE_3:
-                    uses = looks, merge, element, moved, give, finish, knobs, write
-                    rows, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
-                    across = (peek(step, X_SIZE), peek(step, X_STEP), peek(step, A), *shifts[1:], count)
-                    downwards = a_pitch, a_shift, pitch, peek(step, B), out_pitch
-                    whole = uses, like[0], y, places, kept, peek(step, C), rows, scale, across, downwards
-                    if slides_3:
-                        found = bool(found | slides.slide_3(*whole, slides.slid_by_1, 1))
-                    if slides_3_by_2:
-                        found = bool(found | slides.slide_3(*whole, slides.slid_by_2, 2))
-                    if slides_9:
-                        found = bool(found | slides.slide_9(*whole, peek(step, OUT)))
-                elif planes:
-                    uses = looks, merge, element, moved, give, finish, knobs, write
-                    plane, kept = ahead(x, peek(step, X_AT)), ahead(lines, peek(step, TO))
-                    sizes = peek(step, X_SIZE), count, peek(step, X_STEP)
-                    rest = kept, plane, scale, sizes, (peek(step, A), peek(step, B)), fresh
-                    met_one = slides.plane(uses, grown, like[0], y, places, *rest)
-                    found, fresh = bool(found | met_one), False
                 elif pairs and op == PAIR:
                     if placed and where & BARE:
                         pair(merge, out, bare(a), b_shift, count, repeat, out_pitch, pitch)
@@ -496,17 +400,6 @@ def kernel(kind: Kind) -> Callable[..., None]:
                 elif puts_3 and op == PUT_3:
                     rest = (scale, shifts, count, repeat, out_pitch, pitch)
                     give_3(merge, finish, knobs, write, to, ahead(places, peek(step, OUT)), a, b, c, *rest)
-                elif direct and op in (PUT_4, CELLS, VOLUMES):
-                    uses_of = merge, read, lift, finish, knobs, write
-                    upper, lower = ahead(x, peek(step, A)), ahead(x, peek(step, B))
-                    third, fourth = ahead(upper, peek(step, C)), ahead(lower, peek(step, C))
-                    four, size = (upper, lower, third, fourth), (count, repeat, out_pitch, pitch)
-                    if squares and op == CELLS:
-                        cells(uses_of, to, upper, lower, scale, *size)
-                    if cubes and op == VOLUMES:
-                        volumes(uses_of, to, *four, scale, *size)
-                    if puts_4 and op == PUT_4:
-                        put_4(uses_of, to, *four, scale, *size)
                 elif puts and op == PUT:
                     along = ahead(pointer(scales), peek(block, COLUMN) + peek(step, B))
                     down = ahead(pointer(factors), peek(block, ROW) + peek(step, C))

@@ -148,6 +148,25 @@ def reread(wanted: Any) -> Any:
     return read
 
 
+@cache
+def fields(kind: Any) -> Any:
+    """What reads a named tuple of integers from an array of 64-bit ones, from place `first` on."""
+    count = len(kind._fields)
+
+    @intrinsic
+    def read(typing_context, array, first):
+        wanted = types.NamedUniTuple(types.int64, count, kind)
+
+        def generate(context, builder, signature, arguments):
+            data = builder.gep(_data(context, builder, array, arguments[0]), [arguments[1]])
+            found = [builder.load(builder.gep(data, [ir.Constant(ir.IntType(64), n)])) for n in range(count)]
+            return context.make_tuple(builder, wanted, found)
+
+        return wanted(array, types.intp), generate
+
+    return read
+
+
 @intrinsic
 def prefetch(typing_context, array, index):
     """Ask for the cache line of ``array[index]``, which may be no memory, and go on meanwhile."""

@@ -13,7 +13,7 @@ from ..folds import RANKS
 from ..merges import Line, add, in_shares, may_overflow, mean_of_parts, sum_of_parts, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
 from ..windows import Axis, Geometry, Integers
-from . import fold, lines, program, rank, slabs, turn
+from . import choose, fold, lines, program, rank, slabs, tasks, turn
 from .memory import Runs, c_strides, flatten, raw, runs, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, NARROW, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
@@ -247,6 +247,9 @@ class Plan(NamedTuple):
         return (values, reuse.empty((size,), np.int32)) if self.kind.placed else values, zeros
 
 
+Single = Plan | tasks.Plan  # one kernel
+
+
 def plan(
     operator: Operator,
     x: Array,
@@ -296,13 +299,13 @@ class Twice(NamedTuple):
     their length; then a third plan serves what is left behind the last whole part.
     """
 
-    parts: Plan
-    rest: Plan
+    parts: Single
+    rest: Single
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     again: Callable[[Array, Array], None] | None
     cut: tuple[int, int, int] | None = None
-    left: Plan | None = None
+    left: Single | None = None
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:
         """As `Plan.run`."""
@@ -383,7 +386,7 @@ def _whole(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     divisor: int = 1,
-) -> Plan | None:
+) -> Single | None:
     """How to reduce whole axes by lines."""
     geometry = Geometry(x.shape, axes, tuple(windows.adaptive(x.shape[axis], 1) for axis in axes))
     divisors = [np.full(1, divisor), *(np.ones(1, np.int64) for _ in axes[1:])]
@@ -472,7 +475,7 @@ def _in_order(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | N
 class Turned(NamedTuple):
     """A plan for the array with its axes in the order of its memory; results are turned back."""
 
-    plan: "Plan | Parts"
+    plan: "Single | Parts"
     order: tuple[int, ...]
     shape: tuple[int, ...]  # of the result in that order, with every axis
 
@@ -492,7 +495,7 @@ class Turned(NamedTuple):
 class Parts(NamedTuple):
     """Several plans whose results are joined."""
 
-    plans: list[Plan]
+    plans: list[Single]
     dtype: np.dtype[Any]
     join: Callable[[list[Array], NDArray[np.float64]], Array]
     params: NDArray[np.float64]
@@ -524,7 +527,7 @@ class Ranged(NamedTuple):
         chosen.run(x, y, places)
 
 
-Lines = Plan | Parts | Turned | Slabs | Twice
+Lines = Single | Parts | Turned | Slabs | Twice
 
 
 def _turned(
@@ -534,11 +537,11 @@ def _turned(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-    found: Plan | Parts,
+    found: Single | Parts,
 ) -> Slabs | Turned:
     """Plans whose results are turned, slab by slab where that fits."""
 
-    def planned(piece: Array, smaller: Form) -> Plan | Parts | None:
+    def planned(piece: Array, smaller: Form) -> Single | Parts | None:
         return _lines_or_parts(operator, piece, smaller, params, target, "")
 
     return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(
@@ -553,7 +556,7 @@ def _lines_or_parts(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-) -> Plan | Parts | None:
+) -> Single | Parts | None:
     """Lines for the operator, or for each of its parts."""
     view, shape = form.view(x), (form.geometry, form.divisors)
     if operator.line:
@@ -577,7 +580,7 @@ def _by_lines(
     params: NDArray[np.float64],
     target: np.dtype[Any],
     chosen: str,
-) -> Plan | None:
+) -> Single | None:
     """None where lines do not fit geometry, layout or operator."""
     placed = bool(chosen)
     shape = Shape.of(x, geometry)
@@ -597,24 +600,48 @@ def _by_lines(
     if uniform and line.scales == "inverse":
         divisor = math.prod(int(factor[0]) for factor in divisors)
         line, knobs = in_shares(line, shape.elements()[0], divisor) or (line, knobs)
+    adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
+    scale = None
+    if uniform or chosen == "taps":
+        across, down = _weights(shape, divisors, line, None)
+        scale = across * down
+    reduction = tasks.Reduction(
+        operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
+        line,
+        shape,
+        shape.leads(),
+        storage(x.dtype),
+        storage(target),
+        storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
+        x.dtype.kind == "f",
+        chosen,
+        scale,
+        np.array([line.neutral, *knobs], line.dtype),
+        x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
+        _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None,
+        choose.limits(),
+    )
+    return choose.plan(reduction) or _by_program(reduction, geometry, divisors)
+
+
+def _by_program(r: tasks.Reduction, geometry: Geometry, divisors: Sequence[Integers]) -> Plan | None:
+    """What kernels of their own do not serve yet: by steps; None where these need too much memory."""
+    line, shape, placed = r.line, r.shape, r.placed
     units = shape.row.step * geometry.plane[-1], shape.columns.step
-    if chosen == "taps":
+    if r.chosen == "taps":
         units = (shape.columns.window, 1)
     frame = Frame(
         shape.channels,
         units,
         scans=line.careful is not None,
-        converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
+        converts=r.converts,
         placed=placed,
-        fused=chosen == "taps" or (uniform and not placed),
+        fused=r.chosen == "taps" or (r.uniform and not placed),
         near=shape.near,
         commutes=not placed and not line.careful,
         grouped=not placed and _grouped(line),
-        repeats=line.merge is not add,
-        floats=x.dtype.kind == "f",
-        lanes=together(np.dtype(line.dtype).itemsize),
     )
-    if not shape.leading and program.slider(frame, shape.row, shape.columns):
+    if not shape.leading and program.slides(frame, shape.row, shape.columns):
         shape = shape._replace(row=shape.row._replace(slides=True, swept=False))
     steps, blocks, size, tiles = _blocks(shape, frame)
     if size > SCRATCH:
@@ -629,15 +656,12 @@ def _by_lines(
         scales, factors = _weights(shape, divisors, line, None if frame.fused else tiles)
     if frame.fused:
         scales = np.repeat(scales, steps[steps[:, lines.OP] == lines.PUT, lines.COUNT].max(initial=1))
-    name = operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}"
-    family = lines.family(steps[:, lines.OP].tolist())
-    kind = lines.Kind(name, line, False, storage(x.dtype), storage(target), placed, family)
-    like = np.array([line.neutral, *knobs], line.dtype)
-    work = x.size if line.lift is not unlifted else _work(steps, blocks, line) * len(shape.outer)
+    kind = lines.Kind(
+        r.name, line, False, r.source, r.target, placed, lines.family(steps[:, lines.OP].tolist())
+    )
+    work = r.work if line.lift is not unlifted else _work(steps, blocks, line) * len(shape.outer)
     outer = shape.outer.begins, np.array([shape.outer.length, *shape.outer.steps])
-    adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
-    again = _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None
-    return Plan(kind, (steps, blocks, *outer), (scales, factors), (size, reach), like, work, again)
+    return Plan(kind, (steps, blocks, *outer), (scales, factors), (size, reach), r.like, work, r.again)
 
 
 def _formed(
@@ -665,8 +689,6 @@ def _formed(
 def _work(steps: Integers, blocks: Integers, line: Line) -> int:
     """What all passes of a program take, for `threads.run`."""
     elements = steps[:, lines.COUNT] * np.maximum(steps[:, lines.REPEAT], 1)
-    for op, read in ((lines.CELLS, 4), (lines.PUT_4, 4), (lines.VOLUMES, 8)):
-        elements[steps[:, lines.OP] == op] *= read
     each = np.concatenate([[0], np.cumsum(elements)])
     passed = each[blocks[:, lines.END]] - each[blocks[:, lines.BEGIN]]
     return threads.vector_work(int(passed.sum()) // PASSES, np.dtype(line.dtype).itemsize)

@@ -1,6 +1,6 @@
 """What a kernel of `lines` does to one block: its steps, written once for every shape of block."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ NARROW = 9  # elements below which a pass runs down the rows in place of along t
 
 SCRATCH, INPUT = 0, 1
 
-_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift x_at x_step x_size to"
+_FIELDS = "from out a b c count repeat out_pitch a_pitch pitch a_shift b_shift c_shift"
 PLACE = {name: getattr(lines, name.upper()) for name in _FIELDS.split()}  # of a step's fields
 
 
@@ -429,9 +429,6 @@ class Frame(NamedTuple):
     near: int  # elements that are read at a time
     commutes: bool  # elements may merge in any order
     grouped: bool  # and those of long rows do in groups
-    repeats: bool  # merging elements more than once changes nothing
-    lanes: int  # elements that are computed at once
-    floats: bool  # elements of the input
 
 
 Offsets = Sequence[tuple[int, int]]  # of slabs, in the input and of places
@@ -440,15 +437,10 @@ Offsets = Sequence[tuple[int, int]]  # of slabs, in the input and of places
 def block(frame: Frame, slabs: Offsets, rows: Part, columns: Part, deep: int) -> Writer:
     """A block of `deep` channels, in the way that is cheapest."""
     writer, row, offset = Writer(fused=frame.fused, placed=frame.placed), rows.axis, slabs[0][0]
-    slide = slider(frame, row, columns.axis) if row.slides else None
-    if _direct(frame, rows, columns, deep) and len(slabs) == 1:
-        squares(writer, frame, rows, columns, offset)
-    elif _in_cells(frame, rows, columns, len(slabs)):
-        cells(writer, frame, rows, columns, [offset for offset, _ in slabs])
-    elif row.swept:
+    if row.swept:
         swept(writer, frame, rows, columns, deep, offset)
-    elif slide:
-        slide(writer, frame, rows, columns, offset)
+    elif row.slides:
+        doubled_down(writer, frame, rows, columns, offset)
     elif row.stacked:
         stacked(writer, frame, rows, columns, deep, offset)
     elif deep == frame.channels and _rows_first(frame, row, columns.axis):
@@ -524,6 +516,13 @@ def rows_first(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: O
         output += together
 
 
+def slides(frame: Frame, rows: Regular, columns: Regular) -> bool:
+    """Whether to double along and down long rows of values, row by row."""
+    fits = frame.fused and not frame.placed and rows.stride == columns.stride == 1
+    down = rows.outputs > 4 * rows.span and rows.sweeps() and not rows.swept
+    return fits and down and columns.outputs * frame.channels > DOUBLED
+
+
 class Ring:
     """Rows of scratch memory that take turns."""
 
@@ -534,97 +533,6 @@ class Ring:
     def __getitem__(self, row: int) -> Span:
         """Where the row is, as long as no later one has taken its turn."""
         return self.first.on(row % self.rows * self.first.pitch)
-
-
-def slider(frame: Frame, rows: Regular, columns: Regular) -> Callable[..., None] | None:
-    """How to take windows row by row, where that is cheaper than in blocks."""
-    # Passes read up to two elements beside a row, which must be in the rows around it.
-    near = rows.pitch >= max(columns.size, 2 * columns.step) * frame.channels
-    if not frame.fused or not near:
-        return None
-    length, strides = columns.outputs * frame.channels, (rows.stride, columns.stride)
-    if not frame.converts and _one_line(frame, rows, columns):
-        return in_line
-    if rows.window == columns.window == 3 and not frame.converts and _slides_3(frame, columns):
-        least = frame.lanes * (1 if frame.placed or strides != (1, 1) else WIDE)
-        return slid_3 if strides in ((1, 1), (2, 2)) and rows.step == 1 and length >= least else None
-    if frame.placed or strides != (1, 1):
-        return None
-    few = 4 <= rows.window <= 9 and 3 <= columns.window <= 9 and rows.step == 1 and length >= SLID
-    if few and frame.repeats and not frame.converts:
-        return slid_9
-    down = rows.outputs > 4 * rows.span and rows.sweeps() and not rows.swept
-    return doubled_down if down and length > DOUBLED else None
-
-
-def _one_line(frame: Frame, rows: Regular, columns: Regular) -> bool:
-    """Whether windows are around each element of a small plane, of rows that run on and are short."""
-    length, size = columns.size * frame.channels, rows.size * columns.size * frame.channels
-    runs_on = rows.step == 1 and rows.pitch == rows.out_pitch == length
-    small = size <= PLANE and length <= COLUMNS
-    three = rows.window == columns.window == 3
-    fits = length < frame.lanes * WIDE if three else frame.repeats and not frame.placed
-    around = all(axis.centred() and 2 * axis.step <= axis.size for axis in (rows, columns))
-    return runs_on and small and fits and around
-
-
-def in_line(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows around the elements of a plane as one line."""
-    width, step = columns.inputs * frame.channels, columns.axis.step * frame.channels
-    across, down = columns.axis.window // 2, rows.axis.window // 2
-    size, margin = rows.inputs * width, max((across + 1) // 2 * step, (down + 1) // 2 * width)
-    kept = writer.region(3 * size + 4 * margin + 2 + frame.lanes, size).at
-    op, passes = (lines.PLANE_3, 3) if across == down == 1 else (lines.PLANE, 6)
-    fields = {"x_at": offset, "x_size": size, "x_step": step, "count": width, "a": across, "b": down}
-    writer.step(op, **fields, to=kept, repeat=passes * rows.inputs)
-
-
-def _slides_3(frame: Frame, columns: Regular) -> bool:
-    """Whether, of windows along a row, those at the ends have but one element outside."""
-    stride, behind = columns.stride, (columns.outputs - 1) * columns.stride - columns.before + columns.step
-    few = columns.before <= columns.step and behind < columns.size
-    return few and (stride == 1 or (stride == 2 and columns.step == frame.channels == 1 and frame.floats))
-
-
-def slid_3(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows of 3x3 in one pass: each row of input is read where a row of output is written."""
-    row, column, deep = rows.axis, columns.axis, frame.channels
-    count, size, step = columns.outputs * deep, columns.inputs * deep, column.step * deep
-    first = -(min(columns.start, 0) // column.stride)
-    last = (columns.inputs - column.span - columns.start) // column.stride + 1
-    pitch = (
-        -(-count // frame.lanes) * frame.lanes + frame.lanes
-    )  # rows of 8 KB would share lines of the cache
-    lines_at = writer.region(3 * pitch + 3 * (size + 4 * step), pitch).at
-    reads = {"x_at": offset, "x_size": size, "x_step": step, "pitch": row.pitch, "a_pitch": rows.inputs}
-    begins = {
-        "a_shift": -rows.start,
-        "a": columns.start * deep,
-        "b_shift": first * deep,
-        "c_shift": last * deep,
-    }
-    writes = {"out_pitch": row.out_pitch, "b": rows.outputs, "count": count, "repeat": 3 * rows.outputs}
-    op = lines.SLIDE_3 if row.stride == 1 else lines.SLIDE_3_BY_2
-    writer.step(op, **reads, **begins, **writes, to=lines_at, c=pitch)
-
-
-def slid_9(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows of up to 9x9 in one pass over a block, two rows at a time."""
-    row, deep, step = rows.axis, frame.channels, columns.axis.step * frame.channels
-    count, size, start = columns.outputs * deep, columns.inputs * deep, columns.start * deep
-    across = thirds(columns.axis.window, step)
-    length = max(-start, 2 * step) + max(size, start + count + across[-1]) + frame.lanes
-    line = (count // frame.lanes + 2) * frame.lanes
-    lines_at = writer.region(2 * length + (2 * (row.window // 2) + 4) * line, length).at
-    reads = {"x_at": offset, "x_size": size, "x_step": step, "pitch": row.pitch, "a_pitch": rows.inputs}
-    begins = {"a_shift": -rows.start, "a": start, "b_shift": across[1], "c_shift": across[2]}
-    writes = {"out_pitch": row.out_pitch, "b": rows.outputs, "count": count, "repeat": 3 * rows.outputs}
-    writer.step(lines.SLIDE_9, **reads, **begins, **writes, to=lines_at, c=length, out=row.window)
-
-
-def thirds(window: int, step: int) -> tuple[int, int, int]:
-    """Where in a window of up to nine three windows of three begin that cover it."""
-    return 0, (window - 3) // 2 * step, (window - 3) * step
 
 
 def doubled_down(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
@@ -735,55 +643,6 @@ def swept(writer: Writer, frame: Frame, rows: Part, columns: Part, deep: int, of
             writer.copy(held.on((window - 1) * pitch), last, pitch, 1)
             for row in range(window - 2, 0, -1):
                 last = writer.join([held.on(row * pitch), last], pitch, 1, ends.on(row * pitch))
-
-
-def _direct(frame: Frame, rows: Part, columns: Part, deep: int) -> bool:
-    """Whether the four elements of every window, which are of channels, merge where they lie."""
-    fits = frame.fused and not frame.placed and NARROW <= deep == frame.channels
-    return fits and rows.twos() and columns.twos()
-
-
-def squares(writer: Writer, frame: Frame, rows: Part, columns: Part, offset: int) -> None:
-    """Windows of two rows and two columns of channels, each merged and written in one pass."""
-    row, deep = rows.axis, frame.channels
-    for output in range(rows.outputs):
-        at = offset + (rows.start + output * row.stride) * row.pitch
-        if frame.scans or not frame.converts:  # in the order of addresses, for NaNs or not
-            writer.look(Span(INPUT, at, row.pitch), columns.inputs * deep, 2)
-        left = at + columns.start * deep
-        places = {"a": left, "b": left + deep, "c": row.pitch, "out": output * row.out_pitch}
-        pitches = {"pitch": columns.axis.stride * deep, "out_pitch": deep}
-        writer.step(lines.PUT_4, **places, **pitches, count=deep, repeat=columns.outputs)
-
-
-def _in_cells(frame: Frame, rows: Part, columns: Part, slabs: int) -> bool:
-    """Whether windows are cells of 2x2, or 2x2x2, of rows that are long enough for a pass."""
-    pairs = columns.pairs() and columns.axis.window == 2 and columns.outputs >= LONG_CELLS
-    return frame.fused and not frame.placed and slabs <= 2 and pairs and rows.twos()
-
-
-def cells(writer: Writer, frame: Frame, rows: Part, columns: Part, slabs: list[int]) -> None:
-    """Cells of 2x2, of one slab or two, straight from the input, after a look for NaNs in it."""
-    row, size = rows.axis, columns.inputs
-    together = max(1, round(frame.near / (row.stride * size * len(slabs))))
-    for top in range(0, rows.outputs, together):
-        count, first = min(together, rows.outputs - top), (rows.start + top * row.stride) * row.pitch
-        if frame.scans:
-            for slab in slabs:
-                look_at_pairs(writer, Span(INPUT, slab + first, row.pitch), size, row.stride, count)
-        at = slabs[0] + first + columns.start
-        fields = {"a": at, "b": at + row.pitch, "c": slabs[-1] - slabs[0], "count": columns.outputs}
-        fields |= {"repeat": count, "pitch": row.stride * row.pitch, "out_pitch": row.out_pitch}
-        writer.step(lines.CELLS if len(slabs) == 1 else lines.VOLUMES, **fields, out=top * row.out_pitch)
-
-
-def look_at_pairs(writer: Writer, source: Span, size: int, stride: int, count: int) -> None:
-    """Scan the rows of windows of two rows, and none between or behind them."""
-    if stride <= 2:
-        writer.look(source, size, (count - 1) * stride + 2)
-        return
-    for row in (source, source.on(source.pitch)):
-        writer.look(row._replace(pitch=stride * source.pitch), size, count)
 
 
 def line_pitch(columns: Part, channels: int) -> int:

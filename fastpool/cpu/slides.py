@@ -1,26 +1,74 @@
-"""Windows that slide over rows of input: passes that read a row, compute, and write another, in one loop.
+"""Windows that slide over rows of input: 3x3 at strides 1 and 2, and up to 9x9 at stride 1.
 
-To read from memory, to compute and to write in one loop is done at once, and in several it is not.
+A pass reads a row, computes and writes another in one loop. To do so at once hides what memory takes.
 """
 
-import numpy as np
+from collections.abc import Callable
+from functools import cache, partial
+from typing import NamedTuple
 
-from .. import jit
-from .memory import ahead, apart, choose, lanes, load, peek, poke, precedes, prefetch, store, values
+from .. import jit, merges
+from . import half, passes
+from .flags import clear_overflow, overflowed
+from .memory import (
+    ahead,
+    apart,
+    choose,
+    fields,
+    lanes,
+    load,
+    peek,
+    pointer,
+    poke,
+    precedes,
+    store,
+    values,
+    wide_registers,
+)
+from .memory import together as lanes_of
+from .passes import give, give_placed, moved
+from .tasks import GRID, Plan, Reduction, begin, following, located, read_grid
 
-PIECE = 8  # registers of a plane's results between which some of the next one are asked for
-NEXT = 1_000  # elements of the largest plane that stays in the first-level cache beside the next one
+
+class Slides(NamedTuple):
+    """Numbers of a call."""
+
+    rows: int  # of input
+    columns: int
+    channels: int
+    high: int  # rows and columns of output
+    wide: int
+    height: int  # of a task
+    width: int
+    stride: int
+    above: int  # rows and columns of padding before the first
+    before: int
+    step: int  # of the columns of a window
+    pitch: int  # of the rows of input, and of output
+    out_pitch: int
+    line: int  # elements of a line that is kept
+    window: int  # rows of a window, its columns, and where in these the second and the third three begin
+    span: int
+    second: int
+    third: int
+
+
+read_slides = fields(Slides)
 
 # Windows of 3x3 ------------------------------------------------------------------------------------------
 
 
-def slide_3(uses, blank, out, places, kept, length, x, scale, across, down, slid, stride):
+def slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid, stride):
     """Windows of 3x3 over a block, of whose last rows of input windows of three are `kept`.
 
     The rows of input are read in the order of addresses, a register of windows at a time, the last of them
     twice rather than few alone. Windows at the ends read on, and what is outside they take for blank.
     """
-    (size, step, start, first, last, count), (rows, top, pitch, outputs, out_pitch) = across, down
+    (size, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
+    step, start, count, length = g.step * g.channels, column * g.channels, wide * g.channels, g.line
+    # The outputs whose windows are whole are those from `first` to `last`.
+    first = -(min(column, 0) // stride) * g.channels
+    last = ((size // g.channels - g.span - column) // stride + 1) * g.channels
     begin, end, empty = borders(blank, ahead(values(kept), 3 * length), x, size, step, rows, pitch)
     a, b, c = kept, ahead(kept, length), ahead(kept, 2 * length)
     low, high, together = start + step, start + step + stride * count, lanes(kept)
@@ -117,151 +165,18 @@ def three(merge, element, blank, x, at, step, first, last):
     return merge(merge(start, element(middle, 1)), element(right if last else blank, 2))
 
 
-def give(finish, knobs, write, out, places, j, found, scale):
-    """A result; there are no `places`."""
-    poke(out, j, write(finish(found, scale, knobs)))
-
-
-def give_placed(finish, knobs, write, out, places, j, found, scale):
-    """A value and its tap."""
-    poke(out, j, write(found[0]))
-    poke(places, j, found[1])
-
-
-def moved(pair, shift):
-    """A pair of value and tap, the tap so much further."""
-    return pair[0], np.int32(pair[1] + shift)
-
-
-# Windows around each element of planes whose rows are short ------------------------------------------------
-
-
-def plane(uses, grown, blank, out, places, kept, x, scale, sizes, reach, fresh):
-    """All windows of a plane as one line: three along its rows, `grown` ones, and three rows of these.
-
-    Each element's column is kept, and blanks around two lines; they are written where memory is `fresh`.
-    """
-    size, width, step = sizes
-    margin = max((reach[0] + 1) // 2 * step, (reach[1] + 1) // 2 * width)
-    limits, line = values(kept), ahead(kept, 2 + size + margin)
-    columns, other = ahead(limits, 2), ahead(line, size + 2 * margin)
-    if fresh:
-        for j in range(size):
-            poke(columns, j, j % width)
-        surround(uses[2], blank, line, size, width, step, margin)
-        surround(uses[2], blank, other, size, width, step, margin)
-    bound(limits, step, width)
-    found = along_rows(uses, blank, line, x, limits, columns, size, step)
-    line, apart_by = grown(uses[1], uses[2], blank, line, other, limits, columns, sizes, reach)
-    piece = PIECE * lanes(out)
-    for j in range(0, size, piece):
-        if size <= NEXT:
-            for k in range(0, piece, lanes(out)):
-                prefetch(x, size + j + k)
-                prefetch(out, size + j + k)
-        y, chosen, count = ahead(out, j), ahead(places, j), min(piece, size - j)
-        down_rows(uses, y, chosen, ahead(line, j), scale, count, apart_by)
-    return found
-
-
-def surround(element, blank, line, size, width, step, margin):
-    """Blanks before and behind a line, with the places that they have in the row below them and above."""
-    for j in range(margin):
-        store(line, j - margin, element(blank, 4 if j < step else 3))
-        store(line, size + j, element(blank, 0))
-
-
-def bound(limits, distance, width):
-    """The first column that has one so far before it, and the first that has none so far behind it."""
-    poke(limits, 0, distance)
-    poke(limits, 1, max(0, width - distance))
-
-
-def along_rows(uses, blank, out, x, limits, columns, size, step):
-    """Windows of three along the rows of a plane."""
-    apart()
-    odd, merge, element, low, high = uses[0], uses[1], uses[2], peek(limits, 0), peek(limits, 1)
-    found = False
-    for j in range(step):
-        last = size - step + j
-        found = bool(found | odd(peek(x, j)) | odd(peek(x, last)))
-        first = merge(element(blank, 1), element(peek(x, j), 1))
-        store(out, j, merge(first, element(peek(x, j + step), 2)))
-        store(out, last, merge(element(peek(x, last - step), 0), element(peek(x, last), 1)))
-    for j in range(step, size - step):
-        column, middle = peek(columns, j), peek(x, j)
-        left, right = peek(x, j - step), peek(x, j + step)
-        found = bool(found | odd(middle))
-        start = element(left, 0) if column >= low else element(blank, 1)
-        row = merge(start, element(middle, 1))
-        store(out, j, merge(row, element(right if column < high else blank, 2)))
-    return found
-
-
-def as_they_are(merge, element, blank, line, other, limits, columns, sizes, reach):
-    """Windows of three, and the distance between rows."""
-    return line, sizes[1]
-
-
-def grown(merge, element, blank, line, other, limits, columns, sizes, reach):
-    """Windows that reach further: those of elements on both sides merge, no further away than they are long.
-
-    Of what may merge more than once. Returns windows and the distance of the three that are still to merge.
-    """
-    size, width, step = sizes
-    across, down = reach
-    have = 1
-    while have < across:
-        more = min(have + 1, across - have)
-        bound(limits, more * step, width)
-        wider(merge, element, blank, other, line, limits, columns, size, more * step)
-        line, other, have = other, line, have + more
-    have, more = 0, 1
-    while have + more < down:
-        taller(merge, other, line, size, more * width)
-        line, other, have = other, line, have + more
-        more = min(have + 1, down - have)
-    return line, more * width
-
-
-def wider(merge, element, blank, out, line, limits, columns, size, step):
-    """Windows along rows and those of elements before and behind."""
-    apart()
-    low, high, none = peek(limits, 0), peek(limits, 1), element(blank, 0)
-    for j in range(size):
-        column, left, right = peek(columns, j), load(line, j - step, 0), load(line, j + step, 0)
-        row = merge(left if column >= low else none, load(line, j, 0))
-        store(out, j, merge(row, right if column < high else none))
-
-
-def taller(merge, out, line, size, width):
-    """Windows and those of rows above and below."""
-    apart()
-    for j in range(size):
-        above = merge(load(line, j - width, 0), load(line, j, 0))
-        store(out, j, merge(above, load(line, j + width, 0)))
-
-
-def down_rows(uses, out, places, line, scale, size, width):
-    """Three rows of windows, as results."""
-    apart()
-    merge, give, finish, knobs, write = uses[1], uses[4], uses[5], uses[6], uses[7]
-    for j in range(size):
-        above = merge(load(line, j - width, 0), load(line, j, 3))
-        give(finish, knobs, write, out, places, j, merge(above, load(line, j + width, 6)), scale)
-
-
 # Windows of up to 9x9 at stride 1, of what may merge more than once ----------------------------------------
 
 
-def slide_9(uses, blank, out, places, kept, length, x, scale, across, down, window):
+def by_up_to_9(uses, blank, out, places, kept, g, x, scale, across, down):
     """Two rows of output at a time, whose windows have most rows in common, from two new rows of input.
 
     Along a row a window is three windows of three, which may overlap; down the rows it is `half` pairs of
     them and, of an odd number, one more. Pairs are kept as long as windows need them, and their lower rows.
     """
-    size, step, start, second, third, count = across
-    rows, top, pitch, outputs, out_pitch = down
+    (size, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
+    step, start, count = g.step * g.channels, column * g.channels, wide * g.channels
+    length, window, second, third = g.line, g.window, g.second, g.third
     half, together, left = window // 2, lanes(kept), max(-start, 2 * step)
     line = (count // together + 2) * together
     ring = (half + 1) * line
@@ -359,6 +274,177 @@ def clear(out, blank, count):
     """Blanks."""
     for j in range(count):
         poke(out, j, blank)
+
+
+# Kernels -------------------------------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    """What a kernel is compiled for: how windows slide, the operator, and how elements are stored."""
+
+    name: str
+    slides: Callable[..., bool]
+    line: merges.Line
+    placed: bool
+    source: str
+    target: str
+
+
+def by_1(uses, blank, out, places, kept, g, x, scale, across, down):
+    """Windows of 3x3 at stride 1."""
+    return slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid_by_1, 1)
+
+
+def by_2(uses, blank, out, places, kept, g, x, scale, across, down):
+    """Windows of 3x3 at stride 2."""
+    return slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid_by_2, 2)
+
+
+def block(g, place):
+    """The rows and the columns of a task.
+
+    Of both: the first element of input, how many, where the first window begins from there on (below 0 in
+    the padding), the first output, and how many.
+    """
+    tile, band, _, _, _ = place
+    top, left = band * g.height, tile * g.width
+    high, wide = min(g.height, g.high - top), min(g.width, g.wide - left)
+    row, column = top * g.stride - g.above, left * g.stride - g.before
+    above, before = max(row, 0), max(column, 0)
+    rows = min(row + (high - 1) * g.stride + g.window, g.rows) - above
+    columns = min(column + (wide - 1) * g.stride + g.span, g.columns) - before
+    return (above, rows, row - above, top, high), (before, columns, column - before, left, wide)
+
+
+@cache
+def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
+    """All windows of some tasks."""
+    line, slide, placed, digest = kind.line, kind.slides, kind.placed, jit.source_digest()
+    merge = line.careful if careful else line.merge
+    element, finish, write, watches = (
+        line.element,
+        line.finish,
+        half.WRITE[kind.target],
+        merges.may_overflow(line),
+    )
+    odd = half.IS_NAN[kind.source] if line.careful or slide is by_2 else passes.never
+    further, to = (moved, give_placed) if placed else (merges.value_alone, give)
+    lines_of = passes.line_of_pairs if placed else passes.line_of
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        if watches:
+            clear_overflow()
+        x_all, y_all, places_all, like, met = arrays
+        outer, leads, numbers, scales = tables
+        grid, g = read_grid(numbers, 0), read_slides(numbers, GRID)
+        uses = odd, merge, element, further, to, finish, (like[1], like[2], like[3]), write
+        kept, scale, found = lines_of(memory), scales[0], False
+        place = begin(grid, first)
+        for _ in range(first, last):
+            x_at, y_at = located(grid, outer, leads, place)
+            (above, rows, row, top, high), (before, columns, column, left, wide) = block(g, place)
+            x = ahead(pointer(x_all), x_at + above * g.pitch + before * g.channels)
+            at = y_at + top * g.out_pitch + left * g.channels
+            out, places = ahead(pointer(y_all), at), ahead(pointer(places_all), at if placed else 0)
+            across = columns * g.channels, column, wide
+            down = rows, -row, g.pitch, high, g.out_pitch
+            found = bool(found | slide(uses, like[0], out, places, kept, g, x, scale, across, down))
+            place = following(grid, place)
+        if overflowed() if watches else found:
+            met[0] = 1
+
+    form = f"slides_{slide.__name__}_{kind.name}" + ("_placed" if placed else "")
+    form += "_careful" if careful else ""
+    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
+
+
+# Which windows -------------------------------------------------------------------------------------------
+
+
+def in_rows(r: Reduction) -> bool:
+    """Whether windows of elements as they are stored are those of one slab, all scaled alike.
+
+    Passes read up to two elements beside a row, which must be in the rows around it.
+    """
+    row, columns = r.shape.row, r.shape.columns
+    near = row.pitch >= max(columns.size, 2 * columns.step) * r.shape.channels
+    single = len(r.leads) == 1 and not r.shape.leading
+    return single and near and r.uniform and r.chosen != "places" and not r.converts and row.step == 1
+
+
+def are_3x3(stride: int, r: Reduction) -> bool:
+    """3x3 at a stride; of windows along a row those at the ends have but one element outside."""
+    row, columns = r.shape.row, r.shape.columns
+    behind = (columns.outputs - 1) * columns.stride - columns.before + columns.step
+    few = columns.before <= columns.step and behind < columns.size
+    least = lanes_of(r.line.itemsize) * (1 if r.placed or stride == 2 else r.limits.registers)
+    fits = row.window == columns.window == 3 and row.stride == columns.stride == stride and few
+    if stride == 2:
+        fits = fits and columns.step == r.shape.channels == 1 and r.floats
+    return in_rows(r) and fits and columns.outputs * r.shape.channels >= least
+
+
+def are_up_to_9x9(r: Reduction) -> bool:
+    """Windows of 4x3 to 9x9 at stride 1 over long rows, of what may merge more than once."""
+    row, columns = r.shape.row, r.shape.columns
+    few = 4 <= row.window <= 9 and 3 <= columns.window <= 9 and row.stride == columns.stride == 1
+    long = columns.outputs * r.shape.channels >= r.limits.slid
+    return in_rows(r) and few and long and r.repeats and not r.placed
+
+
+def plan(slide: Callable[..., bool], r: Reduction) -> Plan:
+    """How to reduce windows by one of the ways to slide."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    height, width = tile(r)
+    lanes, step = lanes_of(r.line.itemsize), columns.step * channels
+    count, before = width * channels, columns.before * channels
+    size = min(columns.size, (width - 1) * columns.stride + columns.span) * channels
+    second, third = (columns.window - 3) // 2 * step, (columns.window - 3) * step
+    if slide is by_up_to_9:
+        length = max(before, 2 * step) + max(size, count + third) + lanes
+        kept = 2 * length + (2 * (row.window // 2) + 4) * (count // lanes + 2) * lanes
+    else:
+        length = -(-count // lanes) * lanes + lanes
+        kept = 3 * length + 3 * (size + 4 * step)
+    numbers = Slides(
+        rows=row.size,
+        columns=columns.size,
+        channels=channels,
+        high=row.outputs,
+        wide=columns.outputs,
+        height=height,
+        width=width,
+        stride=row.stride,
+        above=row.before,
+        before=columns.before,
+        step=columns.step,
+        pitch=row.pitch,
+        out_pitch=row.out_pitch,
+        line=length,
+        window=row.window,
+        span=columns.span,
+        second=second,
+        third=third,
+    )
+    kind = Kind(r.name, slide, r.line, r.placed, r.source, r.target)
+    blocks = -(-row.outputs // height), -(-columns.outputs // width)
+    return r.plan(partial(kernel, kind), numbers, blocks, r.lines(kept))
+
+
+def tile(r: Reduction) -> tuple[int, int]:
+    """Rows and columns of output of a task: a small plane, else an even number of parts of its rows."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    if row.outputs * columns.outputs * channels <= r.limits.plane:
+        return row.outputs, columns.outputs
+    bands = max(1, row.outputs // max(r.limits.low, 4 * (row.span - 1)))
+    bands -= bands % 2 if bands > 1 else 0
+    parts = max(1, columns.outputs // max(r.limits.long // channels, 4 * columns.span))
+    width = -(-columns.outputs // parts)
+    if (columns.outputs - (parts - 1) * width) * channels < lanes_of(r.line.itemsize):
+        width = columns.outputs
+    return -(-row.outputs // bands), width
 
 
 jit.register(__name__, forceinline=False)

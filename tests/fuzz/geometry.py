@@ -6,6 +6,7 @@ import numpy as np
 
 from fastpool import threads
 from fastpool.arrays import GROUPS
+from fastpool.cpu import choose
 from fastpool.operators import OPERATORS
 
 from . import memory
@@ -23,6 +24,8 @@ def _thresholds():
             if name.isupper() and type(value) is int and 4 <= value <= MOST:
                 for part in (value, value // 2, value // 4, value // 8):
                     found |= {part - 1, part, part + 1}
+    for value in choose.USUAL:
+        found |= {value - 1, value, value + 1}
     return np.array(sorted(n for n in found if n > 0))
 
 

@@ -1,0 +1,218 @@
+"""Windows side by side in one pass: 2x2, 2x2x2, and 2x2 of channels.
+
+Each element is read once and each result is written at once, so nothing is kept. A look at the same rows for
+NaNs goes before, which brings them into the first-level cache in the order of their addresses.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import NamedTuple
+
+from .. import jit, merges
+from . import half, passes
+from .flags import clear_overflow, overflowed
+from .memory import ahead, apart, fields, peek, pointer, poke, wide_registers
+from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
+
+
+class Cells(NamedTuple):
+    """Numbers of a call."""
+
+    rows: int  # of output
+    columns: int
+    channels: int
+    band: int  # rows and columns of output of a task, of which so many rows are taken at a time
+    width: int
+    height: int
+    stride: int  # of the rows
+    step: int  # of the columns
+    pitch: int  # of the rows of input, and of output
+    out_pitch: int
+    slab: int  # distance of two slabs
+
+
+read_cells = fields(Cells)
+
+
+# Passes: some rows and columns of output -------------------------------------------------------------------
+
+
+def squares(uses, out, x, g, scale, rows, count):
+    """Cells of 2x2: four reads and a write each."""
+    apart()
+    merge, read, lift, finish, knobs, write = uses
+    for r in range(rows):
+        for j in range(count):
+            at = r * g.stride * g.pitch + 2 * j
+            upper = two(merge, read, lift, knobs, x, at, at + 1)
+            lower = two(merge, read, lift, knobs, x, at + g.pitch, at + g.pitch + 1)
+            poke(out, r * g.out_pitch + j, write(finish(merge(upper, lower), scale, knobs)))
+
+
+def cubes(uses, out, x, g, scale, rows, count):
+    """Cells of 2x2x2: eight reads and a write each."""
+    apart()
+    merge, read, lift, finish, knobs, write = uses
+    for r in range(rows):
+        for j in range(count):
+            at = r * g.stride * g.pitch + 2 * j
+            far = at + g.slab
+            first = two(merge, read, lift, knobs, x, at, at + 1)
+            second = two(merge, read, lift, knobs, x, at + g.pitch, at + g.pitch + 1)
+            third = two(merge, read, lift, knobs, x, far, far + 1)
+            fourth = two(merge, read, lift, knobs, x, far + g.pitch, far + g.pitch + 1)
+            found = merge(merge(first, second), merge(third, fourth))
+            poke(out, r * g.out_pitch + j, write(finish(found, scale, knobs)))
+
+
+def squares_of_channels(uses, out, x, g, scale, rows, count):
+    """Cells of 2x2 of channels: four reads and a write each."""
+    apart()
+    merge, read, lift, finish, knobs, write = uses
+    for r in range(rows):
+        for i in range(count):
+            for j in range(g.channels):
+                at = r * g.stride * g.pitch + i * g.step * g.channels + j
+                upper = two(merge, read, lift, knobs, x, at, at + g.channels)
+                lower = two(merge, read, lift, knobs, x, at + g.pitch, at + g.pitch + g.channels)
+                found = finish(merge(upper, lower), scale, knobs)
+                poke(out, r * g.out_pitch + i * g.channels + j, write(found))
+
+
+def two(merge, read, lift, knobs, x, first, second):
+    """Two elements of the input, merged."""
+    return merge(lift(read(peek(x, first)), knobs), lift(read(peek(x, second)), knobs))
+
+
+def look(odd, x, g, rows, count):
+    """Whether there is a NaN in the windows of some rows and columns of output."""
+    length = ((count - 1) * g.step + 2) * g.channels
+    if g.stride > 2:  # what is between the windows is nobody's, and may be no memory
+        upper = passes.scan(odd, x, length, rows, g.stride * g.pitch)
+        return bool(upper | passes.scan(odd, ahead(x, g.pitch), length, rows, g.stride * g.pitch))
+    high = (rows - 1) * g.stride + 2
+    if length == g.pitch:
+        return passes.scan(odd, x, high * length, 1, 0)
+    return passes.scan(odd, x, length, high, g.pitch)
+
+
+# Kernels -------------------------------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    """What a kernel is compiled for: a pass, the operator, and how elements are stored."""
+
+    one_pass: Callable[..., None]
+    name: str
+    line: merges.Line
+    source: str
+    target: str
+
+
+@cache
+def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
+    """All cells of some tasks."""
+    line, one_pass, cubic, digest = kind.line, kind.one_pass, kind.one_pass is cubes, jit.source_digest()
+    merge = line.careful if careful else line.merge
+    lift, finish, read, write = line.lift, line.finish, half.READ[kind.source], half.WRITE[kind.target]
+    odd, watches = half.IS_NAN[kind.source], merges.may_overflow(line)
+    looks = line.careful is not None or kind.one_pass is squares_of_channels  # which reads out of order
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        if watches:
+            clear_overflow()
+        x_all, y_all, _, like, met = arrays
+        outer, leads, numbers, scales = tables
+        grid, g = read_grid(numbers, 0), read_cells(numbers, GRID)
+        uses, scale, found = (merge, read, lift, finish, (like[1], like[2], like[3]), write), scales[0], False
+        place = begin(grid, first)
+        for _ in range(first, last):
+            x_at, y_at = located(grid, outer, leads, place)
+            tile, band, _, _, _ = place
+            left, end = tile * g.width, min((band + 1) * g.band, g.rows)
+            count = min(g.width, g.columns - left)
+            for top in range(band * g.band, end, g.height):
+                rows = min(g.height, end - top)
+                x = ahead(pointer(x_all), x_at + top * g.stride * g.pitch + left * g.step * g.channels)
+                out = ahead(pointer(y_all), y_at + top * g.out_pitch + left * g.channels)
+                if looks:
+                    found = bool(found | look(odd, x, g, rows, count))
+                    if cubic:
+                        found = bool(found | look(odd, ahead(x, g.slab), g, rows, count))
+                one_pass(uses, out, x, g, scale, rows, count)
+            place = following(grid, place)
+        if overflowed() if watches else found:
+            met[0] = 1
+
+    form = f"{kind.one_pass.__name__}_{kind.name}" + ("_careful" if careful else "")
+    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
+
+
+# Which windows -------------------------------------------------------------------------------------------
+
+
+def pairs_of_rows(r: Reduction) -> bool:
+    """Whether windows are of two rows, none in the padding, and all scaled alike."""
+    row = r.shape.row
+    inside = row.window == 2 and row.step == 1 and not row.padded()
+    return inside and r.uniform and not r.placed and len({lead.slabs for lead in r.leads}) == 1
+
+
+def side_by_side(r: Reduction) -> bool:
+    """Whether windows along the columns are pairs of single elements that lie side by side."""
+    columns = r.shape.columns
+    fits = r.shape.channels == 1 and columns.window == columns.stride == 2 and columns.step == 1
+    return fits and not columns.padded() and columns.outputs >= r.limits.row_of_cells
+
+
+def are_squares(r: Reduction) -> bool:
+    """2x2."""
+    return pairs_of_rows(r) and side_by_side(r) and len(r.leads[0].slabs) == 1
+
+
+def are_cubes(r: Reduction) -> bool:
+    """2x2x2."""
+    return pairs_of_rows(r) and side_by_side(r) and len(r.leads[0].slabs) == 2
+
+
+def are_squares_of_channels(r: Reduction) -> bool:
+    """2x2 of channels."""
+    columns = r.shape.columns
+    fits = (
+        r.shape.channels >= r.limits.channels
+        and columns.window == 2
+        and columns.step == 1
+        and not columns.padded()
+    )
+    return pairs_of_rows(r) and fits and len(r.leads[0].slabs) == 1
+
+
+def plan(one_pass: Callable[..., None], r: Reduction) -> Plan:
+    """How to reduce cells by one of the passes."""
+    shape, slabs = r.shape, r.leads[0].slabs
+    row, columns, channels = shape.row, shape.columns, shape.channels
+    size = row.stride * columns.size * channels * len(slabs)
+    height = min(row.outputs, max(1, round(shape.near / size)))
+    band = min(row.outputs, height * max(1, r.limits.block // (height * size)))
+    width = parted(columns.outputs, max(1, r.limits.whole_row // (4 * channels)))
+    numbers = Cells(
+        row.outputs,
+        columns.outputs,
+        channels,
+        band,
+        width,
+        height,
+        row.stride,
+        columns.stride,
+        row.pitch,
+        row.out_pitch,
+        slabs[-1][0] - slabs[0][0],
+    )
+    bands, tiles = -(-row.outputs // band), -(-columns.outputs // width)
+    kind = Kind(one_pass, r.name, r.line, r.source, r.target)
+    return r.plan(partial(kernel, kind), numbers, (bands, tiles))
+
+
+jit.register(__name__, forceinline=False)

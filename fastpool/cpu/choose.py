@@ -1,0 +1,106 @@
+"""Which kernel reduces regular windows: the first of a table whose question is answered with yes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import NamedTuple
+
+from . import cells, planes, slides
+from .tasks import Plan, Reduction
+
+
+class Limits(NamedTuple):
+    """Sizes at which another kernel, or another block, is faster, in elements if nothing else is said."""
+
+    row_of_cells: int = 24  # outputs of the shortest row of cells that is worth a pass
+    channels: int = 9  # fewest channels that are worth a pass
+    block: int = 8_192  # input of a task, but of whole rows where these have no more than ...
+    whole_row: int = 65_536
+    plane: int = 4_000  # largest plane that is one task, and stays in cache beside its lines
+    low: int = 128  # rows of output of a task, at least
+    long: int = 4_096  # row of a task, at most
+    registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
+    slid: int = 150  # shortest row over which larger windows slide
+
+
+USUAL = Limits()
+_limits: ContextVar[Limits] = ContextVar("limits", default=USUAL)
+
+
+def limits() -> Limits:
+    """The limits of the calls that are prepared now."""
+    return _limits.get()
+
+
+@contextmanager
+def limited(**others: int) -> Iterator[None]:
+    """Other limits, so that tests reach each kernel with small arrays; kept calls keep theirs."""
+    token = _limits.set(USUAL._replace(**others))
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+class Choice(NamedTuple):
+    """A kernel, which windows it is for, and why."""
+
+    name: str
+    fits: Callable[[Reduction], bool]
+    plan: Callable[[Reduction], Plan]
+    why: str
+
+
+CHOICES = (
+    Choice(
+        "squares",
+        cells.are_squares,
+        partial(cells.plan, cells.squares),
+        "2x2 windows side by side: read, merged and written in one pass",
+    ),
+    Choice(
+        "cubes",
+        cells.are_cubes,
+        partial(cells.plan, cells.cubes),
+        "2x2x2 windows side by side: read, merged and written in one pass",
+    ),
+    Choice(
+        "squares of channels",
+        cells.are_squares_of_channels,
+        partial(cells.plan, cells.squares_of_channels),
+        "2x2 windows of channels: read, merged and written in one pass",
+    ),
+    Choice(
+        "planes",
+        planes.are_small,
+        planes.plan,
+        "windows around each element of small planes: a plane is one line, since its rows are too short",
+    ),
+    Choice(
+        "slides by 1",
+        partial(slides.are_3x3, 1),
+        partial(slides.plan, slides.by_1),
+        "3x3 windows at stride 1: each row is read once, where a row is written",
+    ),
+    Choice(
+        "slides by 2",
+        partial(slides.are_3x3, 2),
+        partial(slides.plan, slides.by_2),
+        "3x3 windows at stride 2: each row is read once, where a row is written",
+    ),
+    Choice(
+        "slides of up to 9x9",
+        slides.are_up_to_9x9,
+        partial(slides.plan, slides.by_up_to_9),
+        "windows that overlap share pairs of rows; two rows are read where two are written",
+    ),
+)
+
+
+def plan(reduction: Reduction) -> Plan | None:
+    """By the first kernel that fits; None where none does."""
+    for choice in CHOICES:
+        if choice.fits(reduction):
+            return choice.plan(reduction)._replace(name=choice.name)
+    return None

@@ -1,0 +1,208 @@
+"""What kernels for regular windows share: which block of a plane a task is, and the plan that runs them."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import jit, reuse, threads
+from ..merges import Line, add
+from .memory import fields, flatten, raw
+
+Array = NDArray[Any]
+NOWHERE = np.empty(0, np.int32)
+
+
+class Grid(NamedTuple):
+    """How many tasks there are: blocks, of the outputs of leading axes, of planes."""
+
+    run: int  # planes in a run; their distances in input and output
+    x_step: int
+    y_step: int
+    leads: int
+    bands: int  # blocks down the rows of a plane, and along its columns
+    tiles: int
+
+
+GRID = len(Grid._fields)  # where a kernel's own numbers begin
+read_grid = fields(Grid)
+
+
+def begin(grid, task):
+    """Where a task is: its tile, its band, its leading output, and its plane in which run."""
+    tile, rest = task % grid.tiles, task // grid.tiles
+    band, rest = rest % grid.bands, rest // grid.bands
+    lead, plane = rest % grid.leads, rest // grid.leads
+    return tile, band, lead, plane % grid.run, plane // grid.run
+
+
+def following(grid, place):
+    """Where the next task is; to divide takes as long as a short pass."""
+    tile, band, lead, plane, run = place
+    tile += 1
+    if tile == grid.tiles:
+        tile, band = 0, band + 1
+        if band == grid.bands:
+            band, lead = 0, lead + 1
+            if lead == grid.leads:
+                lead, plane = 0, plane + 1
+                if plane == grid.run:
+                    plane, run = 0, run + 1
+    return tile, band, lead, plane, run
+
+
+def located(grid, outer, leads, place):
+    """Offsets of a task's plane in input and output."""
+    _, _, lead, plane, run = place
+    x = outer[0, run] + plane * grid.x_step + leads[0, lead]
+    return x, outer[1, run] + plane * grid.y_step + leads[1, lead]
+
+
+def parted(outputs: int, width: int) -> int:
+    """The width of tiles along columns; all of them where what is left would be less than a tile."""
+    return outputs if outputs <= 2 * width else width
+
+
+class Plan(NamedTuple):
+    """A kernel and its arguments but for the arrays of a call.
+
+    Attributes
+    ----------
+    kernel : callable
+        What compiles it; ``kernel(careful=True)`` is for arrays with NaNs, where there is a difference.
+    line : Line
+    tables : tuple
+        Offsets of the planes and of the leading outputs, the grid and the kernel's own numbers, and more.
+    like : ndarray
+        What changes nothing, and the parameters, in the dtype that is computed in.
+    scratch : tuple of (int, dtype)
+        Memory that a thread works in.
+    tasks, work : int
+        As `threads.run` has them.
+    again : callable or None
+        What to do where sums overflow.
+    name : str
+        The kernel's, in the table that chooses.
+    """
+
+    kernel: Callable[..., Callable[..., None]]
+    line: Line
+    tables: tuple[Any, ...]
+    like: Array
+    memory: tuple[tuple[int, Any], ...]
+    tasks: int
+    work: int
+    again: Callable[[Array, Array], None] | None = None
+    name: str = ""
+
+    def run(self, x: Array, y: Array, places: Array | None) -> bool:
+        """Reduce every window of `x` into the C-contiguous `y`, and the indices (or taps) into `places`.
+
+        Returns whether sums may have overflowed, and nothing was done `again`.
+        """
+        values, origin = flatten(raw(x))
+        outer, *rest = self.tables
+        if origin:
+            outer = outer + np.array([[origin], [0]])
+        met = np.zeros(1, np.int64)
+        chosen = NOWHERE if places is None else places.ravel()
+        arguments = ((values, raw(y).ravel(), chosen, self.like, met), (outer, *rest))
+        threads.run(self.kernel(careful=False), arguments, self.tasks, self.work, self.scratch)
+        if met[0] and self.line.careful:
+            threads.run(self.kernel(careful=True), arguments, self.tasks, self.work, self.scratch)
+        if not met[0] or not self.again or np.isfinite(y).all():
+            return bool(met[0])
+        self.again(x, y)
+        return False
+
+    def scratch(self) -> tuple[tuple[Array, ...]]:
+        """Memory for one thread."""
+        return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
+
+
+class Reduction(NamedTuple):
+    """Regular windows of an array, and how an operator reduces them.
+
+    Attributes
+    ----------
+    name : str
+        Of the operator, for that of the kernel.
+    line : Line
+        The operator's expressions.
+    shape : Shape
+        Planes of rows and columns.
+    leads : list of Lead
+        The slabs that each output along the leading axes covers.
+    source, target : str
+        How elements are stored.
+    converts : bool
+        Whether lines have another dtype than the array, or lifted values.
+    floats : bool
+        Whether the array has floats.
+    chosen : str
+        "places" or "taps" where the chosen elements are wanted too.
+    scale : float or None
+        By which all results are scaled; None where windows have scales of their own.
+    like : ndarray
+        As `Plan` has it.
+    work, again
+        As `Plan` has them.
+    limits : Limits
+        Sizes at which other kernels and blocks are faster.
+    """
+
+    name: str
+    line: Line
+    shape: Any
+    leads: list[Any]
+    source: str
+    target: str
+    converts: bool
+    floats: bool
+    chosen: str
+    scale: Array | None
+    like: Array
+    work: int
+    again: Callable[[Array, Array], None] | None
+    limits: Any
+
+    @property
+    def placed(self) -> bool:
+        """Whether the chosen elements are wanted too."""
+        return bool(self.chosen)
+
+    def lines(self, elements: int) -> tuple[tuple[int, Any], ...]:
+        """Memory for lines of so many elements in all, with their places where these are wanted."""
+        values = elements, self.line.dtype
+        return (values, (elements, np.int32)) if self.placed else (values,)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether merging an element more than once changes nothing."""
+        return self.line.merge is not add
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all results are scaled alike."""
+        return self.scale is not None
+
+    def plan(
+        self,
+        kernel: Callable[..., Callable[..., None]],
+        numbers: tuple[int, ...],
+        blocks: tuple[int, int],
+        memory: tuple[tuple[int, Any], ...] = (),
+    ) -> Plan:
+        """A kernel over blocks of the rows and of the columns of all planes."""
+        outer = self.shape.outer
+        x_step, y_step = outer.steps
+        grid = Grid(outer.length, x_step, y_step, len(self.leads), *blocks)
+        leads = np.array([(lead.first, lead.out) for lead in self.leads]).T
+        tables = outer.begins, np.ascontiguousarray(leads), np.array([*grid, *numbers]), self.scale
+        tasks = len(outer) * len(self.leads) * math.prod(blocks)
+        return Plan(kernel, self.line, tables, self.like, memory, tasks, self.work, self.again)
+
+
+jit.register(__name__)
