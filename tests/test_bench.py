@@ -238,4 +238,4 @@ def test_counts_are_equal_and_rise(tmp_path):
     assert module.counted(cases, tmp_path) == counts
     # Within a process Python's own share depends on addresses, by up to some 100 instructions.
     assert counts["again"] == pytest.approx(counts["once"], rel=0.005)
-    assert counts["double"] == pytest.approx(2 * counts["once"], rel=0.01)
+    assert counts["double"] == pytest.approx(2 * counts["once"], rel=0.02)

@@ -124,9 +124,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if watches:
             clear_overflow()
         x_all, y_all, _, like, met = arrays
-        outer, leads, numbers, scales = tables
+        outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_cells(numbers, GRID)
-        uses, scale, found = (merge, read, lift, finish, (like[1], like[2], like[3]), write), scales[0], False
+        uses = merge, read, lift, finish, (like[1], like[2], like[3]), write
+        scale, found = scales[0], False
         place = begin(grid, first)
         for _ in range(first, last):
             x_at, y_at = located(grid, outer, leads, place)

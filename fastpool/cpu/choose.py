@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import NamedTuple
 
-from . import cells, planes, slides
+from . import cells, planes, rows, slides
 from .tasks import Plan, Reduction
 
 
@@ -20,6 +20,8 @@ class Limits(NamedTuple):
     plane: int = 4_000  # largest plane that is one task, and stays in cache beside its lines
     low: int = 128  # rows of output of a task, at least
     long: int = 4_096  # row of a task, at most
+    near: int = 1_600  # lines that rows are merged to at a time, of 4 bytes and more
+    row: int = 32  # shortest row of input that is merged as it lies
     registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
     slid: int = 150  # shortest row over which larger windows slide
 
@@ -94,6 +96,27 @@ CHOICES = (
         slides.are_up_to_9x9,
         partial(slides.plan, slides.by_up_to_9),
         "windows that overlap share pairs of rows; two rows are read where two are written",
+    ),
+    Choice(
+        "rows of ones", rows.are_ones, partial(rows.plan, rows.ones), "stride 1: rows merge, then neighbours"
+    ),
+    Choice(
+        "rows of cells",
+        rows.are_cells,
+        partial(rows.plan, rows.cells),
+        "windows side by side: rows merge, then two to four neighbours",
+    ),
+    Choice(
+        "rows of phases",
+        rows.are_phases,
+        partial(rows.plan, rows.phases),
+        "a stride: rows merge, each phase of the stride becomes a line, and lines merge",
+    ),
+    Choice(
+        "rows of channels",
+        rows.are_channels,
+        partial(rows.plan, rows.channels),
+        "channels at a stride: rows merge, then cells of channels",
     ),
 )
 

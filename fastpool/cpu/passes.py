@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import jit, merges
 from . import half
-from .memory import apart, peek, pointer, pointers, poke
+from .memory import ahead, apart, peek, pointer, pointers, poke, prefetch
 
 
 def never(*arguments):
@@ -20,6 +20,174 @@ def scan(odd, x, count, repeat, pitch):
         for j in range(count):
             found = bool(found | odd(peek(x, r * pitch + j)))
     return found
+
+
+def fill(out, blank, count):
+    """One value everywhere."""
+    apart()
+    for j in range(count):
+        poke(out, j, blank)
+
+
+def convert(odd, read, lift, knobs, out, x, count):
+    """A row of input as what is computed with, and whether there is a NaN."""
+    apart()
+    found = False
+    for j in range(count):
+        value = peek(x, j)
+        found = bool(found | odd(value))
+        poke(out, j, lift(read(value), knobs))
+    return found
+
+
+def ask(x, count, each):
+    """Ask for memory that will be read, which may be none, a cache line of `each` elements at a time."""
+    for j in range(0, count, each):
+        prefetch(x, j)
+
+
+# Merging: one pass over up to four rows, or over three more onto what is there ------------------------------
+
+
+def merge_in(expression, give, uses, out, rows, count, repeat, pitches):
+    """Rows merged by an expression; `give` makes of each element what is written."""
+    apart()
+    (a, b, c, d), (out_pitch, a_pitch, pitch) = rows, pitches
+    for r in range(repeat):
+        for j in range(count):
+            o, first, i = r * out_pitch + j, r * a_pitch + j, r * pitch + j
+            poke(out, o, give(uses, expression(uses[0], out, o, a, first, b, c, d, i)))
+
+
+def of_1(merge, out, o, a, first, b, c, d, i):
+    """One row."""
+    return peek(a, first)
+
+
+def of_2(merge, out, o, a, first, b, c, d, i):
+    """Two rows."""
+    return merge(peek(a, first), peek(b, i))
+
+
+def of_3(merge, out, o, a, first, b, c, d, i):
+    """Three rows."""
+    return merge(merge(peek(a, first), peek(b, i)), peek(c, i))
+
+
+def of_4(merge, out, o, a, first, b, c, d, i):
+    """Four rows."""
+    return merge(merge(peek(a, first), peek(b, i)), merge(peek(c, i), peek(d, i)))
+
+
+def onto_3(merge, out, o, a, first, b, c, d, i):
+    """Three more."""
+    return merge(merge(peek(out, o), peek(b, i)), merge(peek(c, i), peek(d, i)))
+
+
+def as_it_is(uses, value):
+    """Of a line."""
+    return value
+
+
+def finished(uses, value):
+    """Of the result; all are scaled alike."""
+    _, finish, write, scale, knobs = uses
+    return write(finish(value, scale, knobs))
+
+
+def begin_merge(uses, out, x, taps, count, size, repeat, out_pitch, pitch):
+    """Merge the first of the rows at `taps`, so that threes are left, and return how many."""
+    a, b = ahead(x, peek(taps, 0)), ahead(x, peek(taps, min(1, count - 1)))
+    c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, min(3, count - 1)))
+    rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
+    if count == 1:
+        merge_in(of_1, as_it_is, uses, out, rows, size, repeat, pitches)
+        return 1
+    if count % 3 == 2:
+        merge_in(of_2, as_it_is, uses, out, rows, size, repeat, pitches)
+        return 2
+    if count % 3 == 0:
+        merge_in(of_3, as_it_is, uses, out, rows, size, repeat, pitches)
+        return 3
+    merge_in(of_4, as_it_is, uses, out, rows, size, repeat, pitches)
+    return 4
+
+
+def merge_all(uses, out, x, taps, count, size, repeat, out_pitch, pitch):
+    """Merge the rows at `taps`."""
+    done = begin_merge(uses, out, x, taps, count, size, repeat, out_pitch, pitch)
+    while done < count:
+        three = ahead(x, peek(taps, done)), ahead(x, peek(taps, done + 1)), ahead(x, peek(taps, done + 2))
+        merge_in(onto_3, as_it_is, uses, out, (three[0], *three), size, repeat, (out_pitch, pitch, pitch))
+        done += 3
+
+
+def merge_to(give, uses, out, spare, x, taps, count, size, repeat, out_pitch, pitch):
+    """As `merge_all`, and give what was merged; `spare` holds what is not finished."""
+    if count <= 4:
+        a, b = ahead(x, peek(taps, 0)), ahead(x, peek(taps, min(1, count - 1)))
+        c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, count - 1))
+        rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
+        if count == 1:
+            merge_in(of_1, give, uses, out, rows, size, repeat, pitches)
+        elif count == 2:
+            merge_in(of_2, give, uses, out, rows, size, repeat, pitches)
+        elif count == 3:
+            merge_in(of_3, give, uses, out, rows, size, repeat, pitches)
+        else:
+            merge_in(of_4, give, uses, out, rows, size, repeat, pitches)
+        return
+    merge_all(uses, spare, x, taps, count - 3, size, repeat, size, pitch)
+    three = ahead(x, peek(taps, count - 3)), ahead(x, peek(taps, count - 2)), ahead(x, peek(taps, count - 1))
+    merge_in(of_4, give, uses, out, (spare, *three), size, repeat, (out_pitch, size, pitch))
+
+
+# Along a row -----------------------------------------------------------------------------------------------
+
+
+def merge_cells(expression, give, uses, out, x, count, repeat, out_pitch, pitch):
+    """Neighbours merged by an expression."""
+    apart()
+    for r in range(repeat):
+        row = ahead(x, r * pitch)
+        for j in range(count):
+            poke(out, r * out_pitch + j, give(uses, expression(uses[0], row, j)))
+
+
+def pair(merge, x, j):
+    """Two neighbours."""
+    return merge(peek(x, 2 * j), peek(x, 2 * j + 1))
+
+
+def triple(merge, x, j):
+    """Three neighbours."""
+    return merge(merge(peek(x, 3 * j), peek(x, 3 * j + 1)), peek(x, 3 * j + 2))
+
+
+def split_2(out, far, x, count):
+    """Every second element to a line of its own, `far` from the other one."""
+    apart()
+    other = ahead(out, far)
+    for j in range(count):
+        poke(out, j, peek(x, 2 * j))
+        poke(other, j, peek(x, 2 * j + 1))
+
+
+def every(out, x, stride, count):
+    """The elements at a stride."""
+    apart()
+    for j in range(count):
+        poke(out, j, peek(x, j * stride))
+
+
+def scaled(uses, out, x, across, down, count, repeat, out_pitch, pitch):
+    """Results of which each has a scale of its own."""
+    apart()
+    _, finish, write, _, knobs = uses
+    for r in range(repeat):
+        for j in range(count):
+            value = finish(peek(x, r * pitch + j), peek(across, j) * peek(down, r), knobs)
+            poke(out, r * out_pitch + j, write(value))
 
 
 def give(finish, knobs, write, out, places, j, found, scale):

@@ -203,7 +203,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if watches:
             clear_overflow()
         x_all, y_all, places_all, like, met = arrays
-        outer, leads, numbers, scales = tables
+        outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_planes(numbers, GRID)
         uses = odd, merge, element, further, to, finish, (like[1], like[2], like[3]), write
         kept, sizes, reach, found = lines_of(memory), (g.size, g.width, g.step), (g.across, g.down), False

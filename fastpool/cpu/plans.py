@@ -601,10 +601,8 @@ def _by_lines(
         divisor = math.prod(int(factor[0]) for factor in divisors)
         line, knobs = in_shares(line, shape.elements()[0], divisor) or (line, knobs)
     adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
-    scale = None
-    if uniform or chosen == "taps":
-        across, down = _weights(shape, divisors, line, None)
-        scale = across * down
+    alone = uniform or bool(chosen)
+    scales = _weights(shape, divisors, line, None if alone else _untiled(shape))
     reduction = tasks.Reduction(
         operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
         line,
@@ -615,7 +613,8 @@ def _by_lines(
         storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
         x.dtype.kind == "f",
         chosen,
-        scale,
+        scales[0] * scales[1] if alone and chosen != "places" else None,
+        scales,
         np.array([line.neutral, *knobs], line.dtype),
         x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
         _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None,
@@ -769,6 +768,11 @@ def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int, Tiles]
         _sums(*corner),
     ]
     return np.array(steps, np.int64), np.stack(fields, -1).reshape(-1, lines.BLOCK), size, tiles
+
+
+def _untiled(shape: Shape) -> Tiles:
+    """A plane as one tile."""
+    return Tiles([(0, shape.row.outputs)], [(0, shape.columns.outputs)])
 
 
 def _sums(*terms: Integers) -> Integers:

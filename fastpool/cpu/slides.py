@@ -337,7 +337,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if watches:
             clear_overflow()
         x_all, y_all, places_all, like, met = arrays
-        outer, leads, numbers, scales = tables
+        outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_slides(numbers, GRID)
         uses = odd, merge, element, further, to, finish, (like[1], like[2], like[3]), write
         kept, scale, found = lines_of(memory), scales[0], False
@@ -381,6 +381,7 @@ def are_3x3(stride: int, r: Reduction) -> bool:
     few = columns.before <= columns.step and behind < columns.size
     least = lanes_of(r.line.itemsize) * (1 if r.placed or stride == 2 else r.limits.registers)
     fits = row.window == columns.window == 3 and row.stride == columns.stride == stride and few
+    fits = fits and r.line.itemsize >= 4  # masks of fewer bytes do not fill registers
     if stride == 2:
         fits = fits and columns.step == r.shape.channels == 1 and r.floats
     return in_rows(r) and fits and columns.outputs * r.shape.channels >= least

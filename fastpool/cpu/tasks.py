@@ -144,7 +144,9 @@ class Reduction(NamedTuple):
     chosen : str
         "places" or "taps" where the chosen elements are wanted too.
     scale : float or None
-        By which all results are scaled; None where windows have scales of their own.
+        By which all results are scaled; None where windows have scales of their own, ...
+    scales : tuple of ndarray
+        ... which are products of one of each output of a row and one of each row of each leading output.
     like : ndarray
         As `Plan` has it.
     work, again
@@ -163,6 +165,7 @@ class Reduction(NamedTuple):
     floats: bool
     chosen: str
     scale: Array | None
+    scales: tuple[Array, Array]
     like: Array
     work: int
     again: Callable[[Array, Array], None] | None
@@ -199,8 +202,19 @@ class Reduction(NamedTuple):
         outer = self.shape.outer
         x_step, y_step = outer.steps
         grid = Grid(outer.length, x_step, y_step, len(self.leads), *blocks)
-        leads = np.array([(lead.first, lead.out) for lead in self.leads]).T
-        tables = outer.begins, np.ascontiguousarray(leads), np.array([*grid, *numbers]), self.scale
+        counts = [len(lead.slabs) for lead in self.leads]
+        begins = [sum(counts[:n]) for n in range(len(counts))]
+        leads = np.array(
+            [
+                [lead.first for lead in self.leads],
+                [lead.out for lead in self.leads],
+                begins,
+                counts,
+            ]
+        )
+        slabs = np.array([offset for lead in self.leads for offset, _ in lead.slabs])
+        scales = (self.scale, self.scale) if self.scale is not None else self.scales
+        tables = outer.begins, leads, np.array([*grid, *numbers]), *scales, slabs
         tasks = len(outer) * len(self.leads) * math.prod(blocks)
         return Plan(kernel, self.line, tables, self.like, memory, tasks, self.work, self.again)
 

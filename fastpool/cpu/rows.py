@@ -1,0 +1,330 @@
+"""The row engine: the rows of a window merge into a line, and then the elements of the line.
+
+For each row of output the rows of input that its windows cover, which are contiguous, merge into one line. It
+stays in the first-level cache, and has room for the padding. A second step merges along the line. Rows of
+slabs are more rows, and channels behind the columns only make steps longer, so all layouts and any number of
+axes are the same loops.
+
+How the second step goes tells the kernels apart: `ones` merges neighbours at stride 1, `phases` those at a
+stride, after the elements of each phase of the stride have become a line, `cells` two to four neighbours that
+lie side by side, and `channels` cells of channels.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import jit, merges
+from . import half, passes
+from .flags import clear_overflow, overflowed
+from .memory import ahead, fields, peek, pointer, poke, wide_registers
+from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
+
+
+class Rows(NamedTuple):
+    """Numbers of a call."""
+
+    rows: int  # of input, and its columns and channels
+    columns: int
+    channels: int
+    high: int  # rows and columns of output
+    wide: int
+    window: int  # of the rows, and of the columns
+    across: int
+    stride: int
+    jump: int
+    above: int  # padding
+    before: int
+    step: int  # distances of a window's rows and of its columns
+    gap: int
+    pitch: int  # of rows of input, and of output
+    out_pitch: int
+    band: int  # rows and columns of output of a task
+    width: int
+    block: int  # rows of output that are merged at a time
+    line: int  # elements of a line
+    ask: int  # elements by which the input is asked for ahead, and of a cache line
+    each: int
+
+
+read_rows = fields(Rows)
+
+
+# Along lines: `n` windows of each -------------------------------------------------------------------------
+
+
+def ones(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
+    """Windows at stride 1."""
+    size = n * g.channels
+    passes.merge_to(give, uses, out, spare, line, taps, g.across, size, repeat, out_pitch, pitch)
+
+
+def cells(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
+    """Windows of two to four neighbours that lie side by side."""
+    if out_pitch == n and pitch == g.across * n:  # short rows run on
+        n, repeat = n * repeat, 1
+    if g.across == 2:
+        passes.merge_cells(passes.pair, give, uses, out, line, n, repeat, out_pitch, pitch)
+    elif g.across == 3:
+        passes.merge_cells(passes.triple, give, uses, out, line, n, repeat, out_pitch, pitch)
+    else:  # strides of four are taken apart far slower than two of two
+        passes.merge_cells(passes.pair, passes.as_it_is, uses, spare, line, 2 * n, repeat, 2 * n, pitch)
+        passes.merge_cells(passes.pair, give, uses, out, spare, n, repeat, out_pitch, 2 * n)
+
+
+def phases(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
+    """Windows at a stride: the elements of each phase of it become a line, and lines merge."""
+    each, far = g.line // g.jump, g.line // g.jump * g.block
+    own = ahead(spare, g.line * g.block)
+    if g.jump == 2:
+        passes.split_2(own, far, line, each * repeat)
+    else:
+        for phase in range(min(g.jump, (g.across - 1) * g.gap + 1)):
+            passes.every(ahead(own, phase * far), ahead(line, phase), g.jump, each * repeat)
+    passes.merge_to(give, uses, out, spare, own, taps, g.across, n, repeat, out_pitch, each)
+
+
+def channels(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
+    """Windows of channels at a stride."""
+    size = g.channels
+    for r in range(repeat):
+        row, to = ahead(line, r * pitch), ahead(out, r * out_pitch)
+        passes.merge_to(give, uses, to, spare, row, taps, g.across, size, n, size, g.jump * size)
+
+
+def elements_of(taps, g, of_phases):
+    """Where along a line the elements of a window are."""
+    for t in range(g.across):
+        at = t * g.gap
+        in_phase = at % g.jump * (g.line // g.jump * g.block) + at // g.jump
+        poke(taps, t, in_phase if of_phases else at * g.channels)
+    return taps
+
+
+# Rows ----------------------------------------------------------------------------------------------------
+
+
+def columns_of(g, tile):
+    """Of a tile: its first output and how many; where its windows begin in the input, and its elements."""
+    left = tile * g.width
+    n, start = min(g.width, g.wide - left), left * g.jump - g.before
+    low, span = max(start, 0), (g.across - 1) * g.gap + 1
+    count = min(start + (n - 1) * g.jump + span, g.columns) - low
+    return left, n, start, low, count * g.channels
+
+
+def rows_of(g, output, end):
+    """The first row of a window, which of its rows are inside, and how many windows there are like it."""
+    row = output * g.stride - g.above
+    top, bottom = -(min(row, 0) // g.step), min(g.window, (g.rows - 1 - row) // g.step + 1)
+    repeat = 1
+    if bottom - top == g.window:
+        repeat = min(g.block, end - output, (g.rows - 1 - row - (g.window - 1) * g.step) // g.stride + 1)
+    return row, top, bottom, repeat
+
+
+def places(out, g, slabs, deep, row, top, bottom):
+    """Where the rows of a window begin, of all slabs; and how many there are."""
+    high = bottom - top
+    for s in range(deep):
+        for t in range(high):
+            poke(out, s * high + t, peek(slabs, s) + (row + (top + t) * g.step) * g.pitch)
+    return deep * high
+
+
+def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
+    """Whether there is a NaN in the rows of some windows, of those from `seen` on where windows overlap."""
+    low, high = row + top * g.step, row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride
+    overlaps, found = g.stride <= (g.window - 1) * g.step + 1, False
+    low = max(low, seen) if overlaps else low
+    for s in range(deep):
+        slab = ahead(x, peek(slabs, s) + low * g.pitch)
+        if overlaps and count == g.pitch:
+            found = bool(found | passes.scan(odd, slab, (high - low) * count, 1, 0))
+        elif overlaps:
+            found = bool(found | passes.scan(odd, slab, count, high - low, g.pitch))
+        else:
+            for t in range(bottom - top):
+                row_at = ahead(slab, t * g.step * g.pitch)
+                found = bool(found | passes.scan(odd, row_at, count, repeat, g.stride * g.pitch))
+    return found, high
+
+
+class Kind(NamedTuple):
+    """What a kernel is compiled for: the way along lines, the operator, and how elements are stored."""
+
+    name: str
+    along: Callable[..., None]
+    line: merges.Line
+    uniform: bool  # all results are scaled alike
+    source: str
+    target: str
+
+
+@cache
+def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
+    """All windows of some tasks."""
+    line, along, uniform, digest = kind.line, kind.along, kind.uniform, jit.source_digest()
+    merge, of_phases = line.careful if careful else line.merge, kind.along is phases
+    finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
+    odd, looks = half.IS_NAN[kind.source], line.careful is not None
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        if watches:
+            clear_overflow()
+        x_all, y_all, _, like, met = arrays
+        outer, leads, numbers, scales, factors, slabs_of_all = tables
+        grid, g = read_grid(numbers, 0), read_rows(numbers, GRID)
+        uses = merge, finish, write, scales[0], (like[1], like[2], like[3])
+        lines, rows_at = pointer(memory[0]), pointer(memory[1])
+        spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
+        taps = elements_of(ahead(rows_at, memory[1].size - g.across), g, of_phases)
+        place, tile_before, found = begin(grid, first), -1, False
+        for _ in range(first, last):
+            (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
+            left, n, start, low, count = columns_of(g, tile)
+            if tile != tile_before:
+                passes.fill(lines, like[0], g.line * g.block)
+            x, y = (
+                ahead(pointer(x_all), x_at + low * g.channels),
+                ahead(pointer(y_all), y_at + left * g.channels),
+            )
+            slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
+            output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
+            while output < end:
+                row, top, bottom, repeat = rows_of(g, output, end)
+                high = places(rows_at, g, slabs, deep, row, top, bottom)
+                asked = ahead(x, (row + bottom) * g.pitch + g.ask)
+                passes.ask(asked, min(1, g.ask) * repeat * g.stride * g.pitch, g.each)
+                line_at, pitch = lines, g.line
+                if high == 1 and not of_phases and count == g.line:  # it lies there as it is needed
+                    line_at, pitch = ahead(x, peek(rows_at, 0)), g.stride * g.pitch
+                else:
+                    passes.merge_all(
+                        uses,
+                        ahead(lines, (low - start) * g.channels),
+                        x,
+                        rows_at,
+                        high,
+                        count,
+                        repeat,
+                        g.line,
+                        g.stride * g.pitch,
+                    )
+                if looks:
+                    met_one, seen = look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count)
+                    found = bool(found | met_one)
+                out, size = ahead(y, output * g.out_pitch), n * g.channels
+                if uniform:
+                    along(passes.finished, uses, out, spare, line_at, taps, g, n, repeat, g.out_pitch, pitch)
+                else:
+                    along(passes.as_it_is, uses, sums, spare, line_at, taps, g, n, repeat, size, pitch)
+                    across, down = (
+                        ahead(pointer(scales), left * g.channels),
+                        ahead(pointer(factors), lead * g.high),
+                    )
+                    passes.scaled(
+                        uses, out, sums, across, ahead(down, output), size, repeat, g.out_pitch, size
+                    )
+                output += repeat
+            place, tile_before = following(grid, place), tile
+        if overflowed() if watches else found:
+            met[0] = 1
+
+    how = f"{along.__name__}_{kind.name}{'' if uniform else '_scaled'}{'_careful' if careful else ''}"
+    return jit.kernel(walk, f"rows_{how}_{kind.source}_{line.dtype}_{kind.target}")
+
+
+# Which windows -------------------------------------------------------------------------------------------
+
+SHORT, OVERLAPS = (
+    5,
+    4,
+)  # windows that are longer, or cover an element more often, share merges in other kernels
+LONGEST = 16  # rows, or elements along them, of windows that merge one by one
+AHEAD = 8_192  # bytes by which the input is asked for ahead
+CACHED = 1 << 19  # bytes of input up to which it is not: it may be in the second-level cache
+CACHE_LINE = 64
+
+
+def merge_one_by_one(r: Reduction) -> bool:
+    """Whether values alone are wanted, of windows that are short or overlap little, over long rows."""
+    row, columns = r.shape.row, r.shape.columns
+    long = columns.size * r.shape.channels >= r.limits.row
+    few = all(axis.window <= max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns))
+    return long and few and not r.placed and not r.converts and max(row.window, columns.window) <= LONGEST
+
+
+def are_ones(r: Reduction) -> bool:
+    """Stride 1 along the rows."""
+    return merge_one_by_one(r) and r.shape.columns.stride == 1
+
+
+def are_cells(r: Reduction) -> bool:
+    """Two to four elements, side by side."""
+    columns = r.shape.columns
+    fits = columns.window == columns.stride and 2 <= columns.window <= 4 and columns.step == 1
+    return merge_one_by_one(r) and fits and r.shape.channels == 1
+
+
+def are_phases(r: Reduction) -> bool:
+    """Strides of single elements."""
+    single = r.shape.row.window == 1 and len(r.leads[0].slabs) == 1  # whose line would be a mere copy
+    return merge_one_by_one(r) and r.shape.channels == 1 and not single
+
+
+def are_channels(r: Reduction) -> bool:
+    """Strides of channels."""
+    return merge_one_by_one(r) and r.shape.channels >= r.limits.channels
+
+
+def plan(along: Callable[..., None], r: Reduction) -> Plan:
+    """How to reduce windows by one of the ways along lines."""
+    row, columns, channels_of = r.shape.row, r.shape.columns, r.shape.channels
+    width = parted(columns.outputs, max(1, r.limits.long // channels_of // columns.stride))
+    line = ((width - 1) * columns.stride + columns.span) * channels_of
+    line += -line % columns.stride
+    rows = max(line, columns.size * channels_of * row.stride)
+    size = len(r.shape.outer) * row.size * columns.size * channels_of * r.shape.itemsize
+    near = r.limits.near * max(1, 4 // r.line.itemsize)
+    block = max(1, min(row.outputs, near // rows))
+    band = row.outputs
+    tiles, bands = -(-columns.outputs // width), -(-row.outputs // band)
+    numbers = Rows(
+        rows=row.size,
+        columns=columns.size,
+        channels=channels_of,
+        high=row.outputs,
+        wide=columns.outputs,
+        window=row.window,
+        across=columns.window,
+        stride=row.stride,
+        jump=columns.stride,
+        above=row.before,
+        before=columns.before,
+        step=row.step,
+        gap=columns.step,
+        pitch=row.pitch,
+        out_pitch=row.out_pitch,
+        band=band,
+        width=width,
+        block=block,
+        line=line,
+        ask=AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED else 0,
+        each=CACHE_LINE // r.shape.itemsize,
+    )
+    deep = max(len(lead.slabs) for lead in r.leads)
+    sums = 0 if r.uniform else block * width * channels_of
+    memory = (
+        (3 * block * line + sums + CACHE_LINE, r.line.dtype),
+        (deep * row.window + columns.window, np.int64),
+    )
+    kind = Kind(r.name, along, r.line, r.uniform, r.source, r.target)
+    return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory)
+
+
+jit.register(__name__, forceinline=False)

@@ -1,0 +1,95 @@
+"""The row engine: random geometries of every kind, in both layouts, cut into tiles and blocks."""
+
+import numpy as np
+import pytest
+import reference
+
+import fastpool as fp
+from fastpool import jobs
+from fastpool.cpu import choose, plans
+
+
+LAST = 24
+REACHED: set[str] = set()  # by all seeds; a few geometries take other kernels
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The kernels that serve, by their names in the table that chooses."""
+    names = []
+    original = choose.plan
+
+    def plan(reduction):
+        found = original(reduction)
+        names.append(found.name if found else "")
+        return found
+
+    monkeypatch.setattr(choose, "plan", plan)
+    monkeypatch.setattr(plans, "WORTHWHILE", 0)
+    monkeypatch.setattr(jobs, "_jobs", {})
+    return names
+
+
+def geometry(rng, along):
+    """Shape, axes, and per axis window, stride, padding, dilation and length."""
+    count, channels = int(rng.integers(1, 4)), int(rng.choice([9, 17])) if along == "channels" else 1
+    if along == "ones":
+        channels = int(rng.choice([1, 1, 3, 12]))
+    found = []
+    for axis in range(count):
+        stride = int(rng.integers(1, 6))
+        window = (
+            int(rng.integers(1, min(16, max(5, 4 * stride)) + 1)) if count < 3 else int(rng.integers(1, 4))
+        )
+        dilation = int(rng.choice([1, 1, 1, 2, 3]))
+        if axis == count - 1 and along == "ones":
+            stride, window = 1, min(window, 5)
+        elif axis == count - 1 and along == "cells":
+            stride = window = int(rng.integers(2, 5))
+            dilation = 1
+        elif axis == count - 1:
+            stride = int(rng.integers(2, 6))
+        span = (window - 1) * dilation + 1
+        before, after = (int(n) for n in rng.integers(0, window, 2)) if rng.integers(2) else (0, 0)
+        least = max(1, span - before - after)
+        most = {1: 300, 2: 60, 3: 14}[count]
+        found.append((window, stride, (before, after), dilation, least + int(rng.integers(0, most))))
+    window, stride, padding, dilation, lengths = zip(*found, strict=True)
+    shape = (2, *lengths) if channels == 1 else (2, *lengths, channels)
+    axes = tuple(range(1, 1 + count))
+    return shape, axes, {"window": window, "stride": stride, "padding": padding, "dilation": dilation}
+
+
+@pytest.mark.parametrize("along", ["ones", "cells", "phases", "channels"])
+@pytest.mark.parametrize("seed", range(LAST + 1))
+def test_rows(seed, along, kernels):
+    rng = np.random.default_rng([seed, len(along)])
+    shape, axes, call = geometry(rng, along)
+    tables = [
+        reference.taps(shape[axis], k, s, *p, d, False)
+        for axis, k, s, p, d in zip(axes, *call.values(), strict=True)
+    ]
+    dtype = np.dtype(("float32", "float32", "float64", "uint8", "float32")[seed % 5])
+    x = rng.integers(0, 200, shape).astype(dtype)
+    if dtype.kind == "f" and seed % 2:
+        x[rng.random(shape) < 0.01] = np.nan
+    limits = {"row": 1, "near": int(rng.choice([1, 50, 1_600])), "long": int(rng.choice([8, 40, 4_096]))}
+    exact = x.astype(np.float64)
+    with choose.limited(plane=0, row_of_cells=10**6, registers=10**6, slid=10**6, **limits):
+        for op in ("max", "avg") if dtype.kind == "f" else ("max",):
+            expected, _ = reference.pool(exact, op, tables, axes, include_pad=True)
+            found = fp.pool(x, op, axes=axes, **call)
+            np.testing.assert_allclose(found, expected, rtol=0 if op == "max" else 2e-6)
+    REACHED.update(kernels)
+    if seed == LAST:
+        assert f"rows of {along}" in REACHED
+
+
+def test_each_way_along_rows_is_reached(kernels):
+    rng = np.random.default_rng(0)
+    x, last = rng.random((2, 3, 40, 40), np.float32), rng.random((2, 40, 40, 12), np.float32)
+    fp.max_pool(x, 3, stride=(2, 1), padding=1)
+    fp.max_pool(x, 3)
+    fp.max_pool(x, 3, stride=(1, 2), padding=1)
+    fp.max_pool(last, 3, stride=2, axes=(1, 2))
+    assert kernels == ["rows of ones", "rows of cells", "rows of phases", "rows of channels"]
