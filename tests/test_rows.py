@@ -8,7 +8,6 @@ import fastpool as fp
 from fastpool import jobs
 from fastpool.cpu import choose, plans
 
-
 LAST = 24
 REACHED: set[str] = set()  # by all seeds; a few geometries take other kernels
 

@@ -64,11 +64,12 @@ def slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid, str
     The rows of input are read in the order of addresses, a register of windows at a time, the last of them
     twice rather than few alone. Windows at the ends read on, and what is outside they take for blank.
     """
-    (size, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
-    step, start, count, length = g.step * g.channels, column * g.channels, wide * g.channels, g.line
+    (columns, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
+    size, step, start = columns * g.channels, g.step * g.channels, column * g.channels
+    count, length = wide * g.channels, g.line
     # The outputs whose windows are whole are those from `first` to `last`.
     first = -(min(column, 0) // stride) * g.channels
-    last = ((size // g.channels - g.span - column) // stride + 1) * g.channels
+    last = ((columns - g.span - column) // stride + 1) * g.channels
     begin, end, empty = borders(blank, ahead(values(kept), 3 * length), x, size, step, rows, pitch)
     a, b, c = kept, ahead(kept, length), ahead(kept, 2 * length)
     low, high, together = start + step, start + step + stride * count, lanes(kept)
@@ -174,8 +175,9 @@ def by_up_to_9(uses, blank, out, places, kept, g, x, scale, across, down):
     Along a row a window is three windows of three, which may overlap; down the rows it is `half` pairs of
     them and, of an odd number, one more. Pairs are kept as long as windows need them, and their lower rows.
     """
-    (size, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
-    step, start, count = g.step * g.channels, column * g.channels, wide * g.channels
+    (columns, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
+    size, step, start = columns * g.channels, g.step * g.channels, column * g.channels
+    count = wide * g.channels
     length, window, second, third = g.line, g.window, g.second, g.third
     half, together, left = window // 2, lanes(kept), max(-start, 2 * step)
     line = (count // together + 2) * together
@@ -348,7 +350,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             x = ahead(pointer(x_all), x_at + above * g.pitch + before * g.channels)
             at = y_at + top * g.out_pitch + left * g.channels
             out, places = ahead(pointer(y_all), at), ahead(pointer(places_all), at if placed else 0)
-            across = columns * g.channels, column, wide
+            across = columns, column, wide
             down = rows, -row, g.pitch, high, g.out_pitch
             found = bool(found | slide(uses, like[0], out, places, kept, g, x, scale, across, down))
             place = following(grid, place)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,8 +72,8 @@ class Plan(NamedTuple):
     Attributes
     ----------
     kernel : callable
-        What compiles it; ``kernel(careful=True)`` is for arrays with NaNs, where there is a difference.
-    line : Line
+    careful : callable
+        What compiles the kernel for arrays with NaNs, where it is another one.
     tables : tuple
         Offsets of the planes and of the leading outputs, the grid and the kernel's own numbers, and more.
     like : ndarray
@@ -87,8 +88,8 @@ class Plan(NamedTuple):
         The kernel's, in the table that chooses.
     """
 
-    kernel: Callable[..., Callable[..., None]]
-    line: Line
+    kernel: Callable[..., None]
+    careful: Callable[[], Callable[..., None]] | None
     tables: tuple[Any, ...]
     like: Array
     memory: tuple[tuple[int, Any], ...]
@@ -109,9 +110,9 @@ class Plan(NamedTuple):
         met = np.zeros(1, np.int64)
         chosen = NOWHERE if places is None else places.ravel()
         arguments = ((values, raw(y).ravel(), chosen, self.like, met), (outer, *rest))
-        threads.run(self.kernel(careful=False), arguments, self.tasks, self.work, self.scratch)
-        if met[0] and self.line.careful:
-            threads.run(self.kernel(careful=True), arguments, self.tasks, self.work, self.scratch)
+        threads.run(self.kernel, arguments, self.tasks, self.work, self.scratch)
+        if met[0] and self.careful:
+            threads.run(self.careful(), arguments, self.tasks, self.work, self.scratch)
         if not met[0] or not self.again or np.isfinite(y).all():
             return bool(met[0])
         self.again(x, y)
@@ -216,7 +217,8 @@ class Reduction(NamedTuple):
         scales = (self.scale, self.scale) if self.scale is not None else self.scales
         tables = outer.begins, leads, np.array([*grid, *numbers]), *scales, slabs
         tasks = len(outer) * len(self.leads) * math.prod(blocks)
-        return Plan(kernel, self.line, tables, self.like, memory, tasks, self.work, self.again)
+        careful = partial(kernel, careful=True) if self.line.careful else None
+        return Plan(kernel(careful=False), careful, tables, self.like, memory, tasks, self.work, self.again)
 
 
 jit.register(__name__)
