@@ -24,7 +24,7 @@ def compared(suite, commits, rows):
     Returns
     -------
     dict of str to dict
-        By factor, of each row its ratio, and a verdict as the gate has it.
+        By factor, of each row what its first and only draw says, as the gate has it, and the ratio.
     """
     benchmarks = [argument for row in rows for argument in ("--bench", f"^{_escaped(row.label)}$")]
     with tempfile.TemporaryDirectory(prefix="asv-") as folder:
@@ -76,10 +76,6 @@ def _rows(text, rows):
         if line.startswith("|") and any(row.label == label for row in rows):
             mark, ratio = line.split("|")[1].strip(), cells[-2].lstrip("~")
             verdict = {"+": "slower", "-": "faster", "": "unchanged"}.get(mark, "unmeasured")
-            found[label] = {
-                "first": verdict,
-                "final": verdict,
-                "ratio": float(ratio) if ratio != "n/a" else float("nan"),
-            }
-    missing = {"first": "unmeasured", "final": "unmeasured", "ratio": float("nan")}
+            found[label] = verdict, verdict, float(ratio) if ratio != "n/a" else float("nan")
+    missing = "unmeasured", "unmeasured", float("nan")
     return {row.label: found.get(row.label, missing) for row in rows}

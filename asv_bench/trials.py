@@ -51,6 +51,7 @@ PLANTS = {  # what it is; a file, and what is planted before which of its lines
     "scalar": ("fastpool/jit.py", {"import numba\n": SCALAR}),
 }
 SLOW = "Backward.time_backward.'lse"  # ten calls are a sample: too few to repeat each twentieth of them
+BUSY = 1.7  # processes that wait for a processor, above which others than the gate's own do
 BESIDE = "x = bytearray(1 << 20)\nwhile True: y = bytes(x)"
 
 
@@ -101,13 +102,11 @@ def trial(sides, rows, settings, about, seed):
         "code": found.code,
         "load": os.getloadavg()[0],  # of the last minute: 1 is the gate alone
         "rows": {
-            row.label: {
-                "first": found.first[row.id].verdict,
-                "final": found.verdicts[row.id].verdict,
-                "ratio": found.first[row.id].ratio,
-                "dropped": found.draws[row.id].dropped,
-                "pairs": found.draws[row.id].pairs,
-            }
+            row.label: [
+                found.first[row.id].verdict,
+                found.verdicts[row.id].verdict,
+                round(found.first[row.id].ratio, 4),
+            ]
             for row in rows
         },
     }
@@ -125,7 +124,8 @@ def table(paths):
     for path in paths:
         for line in Path(path).read_text().splitlines():
             one = json.loads(line)
-            groups[one["kind"], one["share"], one["mode"], one["beside"]].append(one)
+            beside = "yes" if one["beside"] or one["load"] > BUSY else "no"
+            groups[one["kind"], one["share"], one["mode"], beside].append(one)
     lines = [
         "| plant | share | by | busy beside | runs | rows compared | ratio | alarms | share, 95 % "
         "| first draw | unmeasured |",
@@ -133,11 +133,11 @@ def table(paths):
     ]
     for (kind, share, mode, beside), runs in sorted(groups.items()):
         rows = list(itertools.chain.from_iterable(one["rows"].values() for one in runs))
-        counts = Counter(one["final"] for one in rows)
-        first = sum(one["first"] == "slower" for one in rows)
+        counts = Counter(final for _, final, _ in rows)
+        first = sum(first == "slower" for first, _, _ in rows)
         count = len(rows) - counts["unmeasured"] - counts["skipped"]
         low, high = interval(counts["slower"], count) if count else (0, 1)
-        ratios = [one["ratio"] for one in rows if not math.isnan(one["ratio"])]
+        ratios = [ratio for _, _, ratio in rows if not math.isnan(ratio)]
         lines.append(
             f"| {kind} | {share:g} | {mode} | {beside} | {len(runs)} | {count} | {np.median(ratios):.3f} "
             f"| {counts['slower']} | {low:.2%} to {high:.2%} | {first} | {counts['unmeasured']} |"
@@ -189,11 +189,12 @@ def main(arguments=None):
         for number in range(given.runs):
             if given.asv:
                 by = compared(suite, [commit, other], rows)
-                found = [about | {"mode": name, "rows": verdicts} for name, verdicts in by.items()]
+                load = {"load": os.getloadavg()[0]}
+                found = [about | load | {"mode": name, "rows": verdicts} for name, verdicts in by.items()]
             else:
                 found = [trial(sides, rows, settings, about, given.seed + number)]
             for one in found:
-                verdicts = Counter(row["final"] for row in one["rows"].values())
+                verdicts = Counter(final for _, final, _ in one["rows"].values())
                 console.print(number, one["mode"], dict(verdicts))
                 if given.json:
                     with open(given.json, "a") as file:

@@ -412,11 +412,11 @@ def test_every_slowdown_can_be_planted():
 
 
 def test_table_of_trials(tmp_path):
-    about = {"kind": "repeat", "share": 0.1, "mode": "quick", "beside": 0}
-    one = {"first": "slower", "final": "slower", "ratio": 1.1}
-    runs = [{"rows": {"a": one, "b": one | {"final": "unchanged"}}} for _ in range(5)]
+    about = {"kind": "repeat", "share": 0.1, "mode": "quick", "beside": 0, "load": 2.2}
+    rows = {"a": ("slower", "slower", 1.1), "b": ("slower", "unchanged", 1.1)}
+    runs = [{"rows": rows} for _ in range(5)]
     (tmp_path / "runs.json").write_text("\n".join(json.dumps(about | run) for run in runs))
-    assert "| repeat | 0.1 | quick | 0 | 5 | 10 | 1.100 | 5 | 18.71% to 81.29% | 10 | 0 |" in trials.table(
+    assert "| repeat | 0.1 | quick | yes | 5 | 10 | 1.100 | 5 | 18.71% to 81.29% | 10 | 0 |" in trials.table(
         [tmp_path / "runs.json"]
     )
 
