@@ -73,6 +73,7 @@ def test_rows(seed, along, kernels):
     if dtype.kind == "f" and seed % 2:
         x[rng.random(shape) < 0.01] = np.nan
     limits = {"row": 1, "near": int(rng.choice([1, 50, 1_600])), "long": int(rng.choice([8, 40, 4_096]))}
+    limits["task"] = int(rng.choice([1, 1_000, 100_000]))
     exact = x.astype(np.float64)
     with choose.limited(plane=0, row_of_cells=10**6, registers=10**6, slid=10**6, **limits):
         for op in ("max", "avg") if dtype.kind == "f" else ("max",):

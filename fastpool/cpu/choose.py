@@ -21,6 +21,7 @@ class Limits(NamedTuple):
     low: int = 128  # rows of output of a task, at least
     long: int = 4_096  # row of a task, at most
     near: int = 1_600  # lines that rows are merged to at a time, of 4 bytes and more
+    task: int = 100_000  # input of a task of rows, about
     row: int = 32  # shortest row of input that is merged as it lies
     registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
     slid: int = 150  # shortest row over which larger windows slide

@@ -152,6 +152,19 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     return found, high
 
 
+def alike(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
+    """Results that are all scaled alike, along some lines."""
+    out, _, spare = to
+    along(passes.finished, uses, out, spare, line, taps, g, n, repeat, g.out_pitch, pitch)
+
+
+def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
+    """Results with scales of their own."""
+    (out, sums, spare), size = to, n * g.channels
+    along(passes.as_it_is, uses, sums, spare, line, taps, g, n, repeat, size, pitch)
+    passes.scaled(uses, out, sums, across, down, size, repeat, g.out_pitch, size)
+
+
 class Kind(NamedTuple):
     """What a kernel is compiled for: the way along lines, the operator, and how elements are stored."""
 
@@ -166,7 +179,8 @@ class Kind(NamedTuple):
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks."""
-    line, along, uniform, digest = kind.line, kind.along, kind.uniform, jit.source_digest()
+    line, along, digest = kind.line, kind.along, jit.source_digest()
+    deliver = alike if kind.uniform else each_scaled
     merge, of_phases = line.careful if careful else line.merge, kind.along is phases
     finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
     odd, looks = half.IS_NAN[kind.source], line.careful is not None
@@ -189,10 +203,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             left, n, start, low, count = columns_of(g, tile)
             if tile != tile_before:
                 passes.fill(lines, like[0], g.line * g.block)
-            x, y = (
-                ahead(pointer(x_all), x_at + low * g.channels),
-                ahead(pointer(y_all), y_at + left * g.channels),
-            )
+            x = ahead(pointer(x_all), x_at + low * g.channels)
+            y = ahead(pointer(y_all), y_at + left * g.channels)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
             output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
             while output < end:
@@ -204,47 +216,28 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
                 if high == 1 and not of_phases and count == g.line:  # it lies there as it is needed
                     line_at, pitch = ahead(x, peek(rows_at, 0)), g.stride * g.pitch
                 else:
-                    passes.merge_all(
-                        uses,
-                        ahead(lines, (low - start) * g.channels),
-                        x,
-                        rows_at,
-                        high,
-                        count,
-                        repeat,
-                        g.line,
-                        g.stride * g.pitch,
-                    )
+                    inner, apart_by = ahead(lines, (low - start) * g.channels), g.stride * g.pitch
+                    passes.merge_all(uses, inner, x, rows_at, high, count, repeat, g.line, apart_by)
                 if looks:
                     met_one, seen = look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count)
                     found = bool(found | met_one)
-                out, size = ahead(y, output * g.out_pitch), n * g.channels
-                if uniform:
-                    along(passes.finished, uses, out, spare, line_at, taps, g, n, repeat, g.out_pitch, pitch)
-                else:
-                    along(passes.as_it_is, uses, sums, spare, line_at, taps, g, n, repeat, size, pitch)
-                    across, down = (
-                        ahead(pointer(scales), left * g.channels),
-                        ahead(pointer(factors), lead * g.high),
-                    )
-                    passes.scaled(
-                        uses, out, sums, across, ahead(down, output), size, repeat, g.out_pitch, size
-                    )
+                across = ahead(pointer(scales), left * g.channels)
+                down = ahead(pointer(factors), lead * g.high + output)
+                to = ahead(y, output * g.out_pitch), sums, spare
+                deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, across, down)
                 output += repeat
             place, tile_before = following(grid, place), tile
         if overflowed() if watches else found:
             met[0] = 1
 
-    how = f"{along.__name__}_{kind.name}{'' if uniform else '_scaled'}{'_careful' if careful else ''}"
+    how = f"{along.__name__}_{kind.name}{'' if kind.uniform else '_scaled'}{'_careful' if careful else ''}"
     return jit.kernel(walk, f"rows_{how}_{kind.source}_{line.dtype}_{kind.target}")
 
 
 # Which windows -------------------------------------------------------------------------------------------
 
-SHORT, OVERLAPS = (
-    5,
-    4,
-)  # windows that are longer, or cover an element more often, share merges in other kernels
+# Windows that are longer, or cover an element more often, share merges in other kernels.
+SHORT, OVERLAPS = 5, 4
 LONGEST = 16  # rows, or elements along them, of windows that merge one by one
 AHEAD = 8_192  # bytes by which the input is asked for ahead
 CACHED = 1 << 19  # bytes of input up to which it is not: it may be in the second-level cache
@@ -292,7 +285,8 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     size = len(r.shape.outer) * row.size * columns.size * channels_of * r.shape.itemsize
     near = r.limits.near * max(1, 4 // r.line.itemsize)
     block = max(1, min(row.outputs, near // rows))
-    band = row.outputs
+    each = columns.size * channels_of * row.stride
+    band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
     tiles, bands = -(-columns.outputs // width), -(-row.outputs // band)
     numbers = Rows(
         rows=row.size,
