@@ -6,6 +6,8 @@ from .. import jit, merges
 from . import half
 from .memory import ahead, apart, peek, pointer, pointers, poke, prefetch
 
+read_half, read_bfloat16 = half.READ["float16"], half.READ["bfloat16"]
+
 
 def never(*arguments):
     """In place of the question whether an element is NaN, of operators that lose none."""
@@ -49,39 +51,57 @@ def ask(x, count, each):
 # Merging: one pass over up to four rows, or over three more onto what is there ------------------------------
 
 
-def merge_in(expression, give, uses, out, rows, count, repeat, pitches):
-    """Rows merged by an expression; `give` makes of each element what is written."""
+def merge_in(expression, take, give, uses, out, rows, count, repeat, pitches):
+    """Rows merged by an expression, of what `take` reads; `give` makes of each what is written."""
     apart()
     (a, b, c, d), (out_pitch, a_pitch, pitch) = rows, pitches
     for r in range(repeat):
         for j in range(count):
             o, first, i = r * out_pitch + j, r * a_pitch + j, r * pitch + j
-            poke(out, o, give(uses, expression(uses[0], out, o, a, first, b, c, d, i)))
+            poke(out, o, give(uses, expression(uses[0], take, out, o, a, first, b, c, d, i)))
 
 
-def of_1(merge, out, o, a, first, b, c, d, i):
+def of_1(merge, take, out, o, a, first, b, c, d, i):
     """One row."""
-    return peek(a, first)
+    return take(a, first)
 
 
-def of_2(merge, out, o, a, first, b, c, d, i):
+def of_2(merge, take, out, o, a, first, b, c, d, i):
     """Two rows."""
-    return merge(peek(a, first), peek(b, i))
+    return merge(take(a, first), take(b, i))
 
 
-def of_3(merge, out, o, a, first, b, c, d, i):
+def of_3(merge, take, out, o, a, first, b, c, d, i):
     """Three rows."""
-    return merge(merge(peek(a, first), peek(b, i)), peek(c, i))
+    return merge(merge(take(a, first), take(b, i)), take(c, i))
 
 
-def of_4(merge, out, o, a, first, b, c, d, i):
+def of_4(merge, take, out, o, a, first, b, c, d, i):
     """Four rows."""
-    return merge(merge(peek(a, first), peek(b, i)), merge(peek(c, i), peek(d, i)))
+    return merge(merge(take(a, first), take(b, i)), merge(take(c, i), take(d, i)))
 
 
-def onto_3(merge, out, o, a, first, b, c, d, i):
+def onto_3(merge, take, out, o, a, first, b, c, d, i):
     """Three more."""
-    return merge(merge(peek(out, o), peek(b, i)), merge(peek(c, i), peek(d, i)))
+    return merge(merge(peek(out, o), take(b, i)), merge(take(c, i), take(d, i)))
+
+
+def as_line(x, i):
+    """An element of a line."""
+    return peek(x, i)
+
+
+def as_half(x, i):
+    """A float16 of the input."""
+    return read_half(peek(x, i))
+
+
+def as_bfloat16(x, i):
+    """A bfloat16 of the input."""
+    return read_bfloat16(peek(x, i))
+
+
+TAKE = {"native": as_line, "float16": as_half, "bfloat16": as_bfloat16}
 
 
 def as_it_is(uses, value):
@@ -95,30 +115,32 @@ def finished(uses, value):
     return write(finish(value, scale, knobs))
 
 
-def begin_merge(uses, out, x, taps, count, size, repeat, out_pitch, pitch):
+def begin_merge(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch):
     """Merge the first of the rows at `taps`, so that threes are left, and return how many."""
     a, b = ahead(x, peek(taps, 0)), ahead(x, peek(taps, min(1, count - 1)))
     c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, min(3, count - 1)))
     rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
     if count == 1:
-        merge_in(of_1, as_it_is, uses, out, rows, size, repeat, pitches)
+        merge_in(of_1, take, as_it_is, uses, out, rows, size, repeat, pitches)
         return 1
     if count % 3 == 2:
-        merge_in(of_2, as_it_is, uses, out, rows, size, repeat, pitches)
+        merge_in(of_2, take, as_it_is, uses, out, rows, size, repeat, pitches)
         return 2
     if count % 3 == 0:
-        merge_in(of_3, as_it_is, uses, out, rows, size, repeat, pitches)
+        merge_in(of_3, take, as_it_is, uses, out, rows, size, repeat, pitches)
         return 3
-    merge_in(of_4, as_it_is, uses, out, rows, size, repeat, pitches)
+    merge_in(of_4, take, as_it_is, uses, out, rows, size, repeat, pitches)
     return 4
 
 
-def merge_all(uses, out, x, taps, count, size, repeat, out_pitch, pitch):
-    """Merge the rows at `taps`."""
-    done = begin_merge(uses, out, x, taps, count, size, repeat, out_pitch, pitch)
+def merge_all(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch):
+    """Merge the rows at `taps`, of elements as `take` reads them."""
+    done = begin_merge(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch)
     while done < count:
         three = ahead(x, peek(taps, done)), ahead(x, peek(taps, done + 1)), ahead(x, peek(taps, done + 2))
-        merge_in(onto_3, as_it_is, uses, out, (three[0], *three), size, repeat, (out_pitch, pitch, pitch))
+        merge_in(
+            onto_3, take, as_it_is, uses, out, (three[0], *three), size, repeat, (out_pitch, pitch, pitch)
+        )
         done += 3
 
 
@@ -129,17 +151,17 @@ def merge_to(give, uses, out, spare, x, taps, count, size, repeat, out_pitch, pi
         c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, count - 1))
         rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
         if count == 1:
-            merge_in(of_1, give, uses, out, rows, size, repeat, pitches)
+            merge_in(of_1, as_line, give, uses, out, rows, size, repeat, pitches)
         elif count == 2:
-            merge_in(of_2, give, uses, out, rows, size, repeat, pitches)
+            merge_in(of_2, as_line, give, uses, out, rows, size, repeat, pitches)
         elif count == 3:
-            merge_in(of_3, give, uses, out, rows, size, repeat, pitches)
+            merge_in(of_3, as_line, give, uses, out, rows, size, repeat, pitches)
         else:
-            merge_in(of_4, give, uses, out, rows, size, repeat, pitches)
+            merge_in(of_4, as_line, give, uses, out, rows, size, repeat, pitches)
         return
-    merge_all(uses, spare, x, taps, count - 3, size, repeat, size, pitch)
+    merge_all(as_line, uses, spare, x, taps, count - 3, size, repeat, size, pitch)
     three = ahead(x, peek(taps, count - 3)), ahead(x, peek(taps, count - 2)), ahead(x, peek(taps, count - 1))
-    merge_in(of_4, give, uses, out, (spare, *three), size, repeat, (out_pitch, size, pitch))
+    merge_in(of_4, as_line, give, uses, out, (spare, *three), size, repeat, (out_pitch, size, pitch))
 
 
 # Along a row -----------------------------------------------------------------------------------------------

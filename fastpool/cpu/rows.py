@@ -19,7 +19,7 @@ import numpy as np
 from .. import jit, merges
 from . import half, passes
 from .flags import clear_overflow, overflowed
-from .memory import ahead, fields, peek, pointer, poke, wide_registers
+from .memory import ahead, choose, fields, peek, pointer, poke, wide_registers
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
 
@@ -45,6 +45,7 @@ class Rows(NamedTuple):
     width: int
     block: int  # rows of output that are merged at a time
     line: int  # elements of a line
+    ring: int  # converted rows that are kept of each slab; 0 where the input is read as it is
     ask: int  # elements by which the input is asked for ahead, and of a cache line
     each: int
 
@@ -122,6 +123,8 @@ def rows_of(g, output, end):
     repeat = 1
     if bottom - top == g.window:
         repeat = min(g.block, end - output, (g.rows - 1 - row - (g.window - 1) * g.step) // g.stride + 1)
+        for t in range(g.window if g.ring > 0 else 0):  # none of which is to go round the ring meanwhile
+            repeat = min(repeat, (g.ring - 1 - (row + t * g.step) % g.ring) // g.stride + 1)
     return row, top, bottom, repeat
 
 
@@ -152,6 +155,41 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     return found, high
 
 
+def as_it_is(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
+    """Merge rows of the input; single ones that need no room stay where they are, if they may."""
+    (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
+    high = places(rows_at, g, slabs, deep, row, top, bottom)
+    asked = ahead(x, (row + bottom) * g.pitch + g.ask)
+    passes.ask(asked, min(1, g.ask) * repeat * g.stride * g.pitch, g.each)
+    line_at, pitch = lines, g.line
+    if high == 1 and straight and count == g.line:
+        line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), 0, lines), g.stride * g.pitch
+    else:
+        passes.merge_all(reads[4], uses, inner, x, rows_at, high, count, repeat, g.line, g.stride * g.pitch)
+    found, seen = look(reads[0], x, g, slabs, deep, row, top, bottom, repeat, seen, count)
+    return line_at, pitch, found, seen
+
+
+def converted(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
+    """Convert rows of the input, each once, into a ring of lines, and merge these."""
+    (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
+    end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
+    for s in range(deep):
+        for r in range(max(row + top * g.step, seen), end):
+            line, source = (
+                ahead(ring, (s * g.ring + r % g.ring) * g.line),
+                ahead(x, peek(slabs, s) + r * g.pitch),
+            )
+            found = bool(found | passes.convert(odd, read, lift, knobs, line, source, count))
+        for t in range(high):
+            at = s * g.ring + (row + (top + t) * g.step) % g.ring
+            poke(rows_at, s * high + t, at * g.line)
+    passes.merge_all(
+        passes.as_line, uses, inner, ring, rows_at, deep * high, count, repeat, g.line, g.stride * g.line
+    )
+    return lines, g.line, found, end
+
+
 def alike(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
     """Results that are all scaled alike, along some lines."""
     out, _, spare = to
@@ -172,6 +210,8 @@ class Kind(NamedTuple):
     along: Callable[..., None]
     line: merges.Line
     uniform: bool  # all results are scaled alike
+    converts: bool  # the input has another dtype
+    lifted: bool  # or what is merged is computed from it
     source: str
     target: str
 
@@ -183,24 +223,32 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     deliver = alike if kind.uniform else each_scaled
     merge, of_phases = line.careful if careful else line.merge, kind.along is phases
     finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
-    odd, looks = half.IS_NAN[kind.source], line.careful is not None
+    odd, read, lift = (
+        half.IS_NAN[kind.source] if line.careful else passes.never,
+        half.READ[kind.source],
+        line.lift,
+    )
+    gather, take = converted if kind.lifted else as_it_is, passes.TAKE[kind.source]
+    straight = not of_phases and not kind.converts
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
         if watches:
             clear_overflow()
-        x_all, y_all, _, like, met = arrays
+        (x_all, y_all, _, like, met), knobs = arrays, (arrays[3][1], arrays[3][2], arrays[3][3])
         outer, leads, numbers, scales, factors, slabs_of_all = tables
         grid, g = read_grid(numbers, 0), read_rows(numbers, GRID)
-        uses = merge, finish, write, scales[0], (like[1], like[2], like[3])
+        uses, reads = (merge, finish, write, scales[0], knobs), (odd, read, lift, knobs, take)
         lines, rows_at = pointer(memory[0]), pointer(memory[1])
         spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
+        ring = ahead(sums, g.block * g.width * g.channels)
         taps = elements_of(ahead(rows_at, memory[1].size - g.across), g, of_phases)
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
             left, n, start, low, count = columns_of(g, tile)
+            margin = (low - start) * g.channels
             if tile != tile_before:
                 passes.fill(lines, like[0], g.line * g.block)
             x = ahead(pointer(x_all), x_at + low * g.channels)
@@ -209,18 +257,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
             while output < end:
                 row, top, bottom, repeat = rows_of(g, output, end)
-                high = places(rows_at, g, slabs, deep, row, top, bottom)
-                asked = ahead(x, (row + bottom) * g.pitch + g.ask)
-                passes.ask(asked, min(1, g.ask) * repeat * g.stride * g.pitch, g.each)
-                line_at, pitch = lines, g.line
-                if high == 1 and not of_phases and count == g.line:  # it lies there as it is needed
-                    line_at, pitch = ahead(x, peek(rows_at, 0)), g.stride * g.pitch
-                else:
-                    inner, apart_by = ahead(lines, (low - start) * g.channels), g.stride * g.pitch
-                    passes.merge_all(uses, inner, x, rows_at, high, count, repeat, g.line, apart_by)
-                if looks:
-                    met_one, seen = look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count)
-                    found = bool(found | met_one)
+                of, rows_to = (row, top, bottom, repeat, seen), (lines, ahead(lines, margin), ring)
+                merged = gather(uses, reads, rows_to, x, g, slabs, deep, rows_at, of, count, straight)
+                line_at, pitch, met_one, seen = merged
+                found = bool(found | met_one)
                 across = ahead(pointer(scales), left * g.channels)
                 down = ahead(pointer(factors), lead * g.high + output)
                 to = ahead(y, output * g.out_pitch), sums, spare
@@ -238,6 +278,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 
 # Windows that are longer, or cover an element more often, share merges in other kernels.
 SHORT, OVERLAPS = 5, 4
+MOST_CONVERTED = 4  # stride of the columns
 LONGEST = 16  # rows, or elements along them, of windows that merge one by one
 AHEAD = 8_192  # bytes by which the input is asked for ahead
 CACHED = 1 << 19  # bytes of input up to which it is not: it may be in the second-level cache
@@ -249,7 +290,9 @@ def merge_one_by_one(r: Reduction) -> bool:
     row, columns = r.shape.row, r.shape.columns
     long = columns.size * r.shape.channels >= r.limits.row
     few = all(axis.window <= max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns))
-    return long and few and not r.placed and not r.converts and max(row.window, columns.window) <= LONGEST
+    if r.converts:  # halves are converted for each window, and bytes at long strides fill no registers
+        few = few and not r.line.careful and columns.stride <= MOST_CONVERTED
+    return long and few and not r.placed and max(row.window, columns.window) <= LONGEST
 
 
 def are_ones(r: Reduction) -> bool:
@@ -288,6 +331,9 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     each = columns.size * channels_of * row.stride
     band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
     tiles, bands = -(-columns.outputs // width), -(-row.outputs // band)
+    deep = max(len(lead.slabs) for lead in r.leads)
+    span, sums = row.span + (block - 1) * row.stride, block * width * channels_of
+    ring = span + -span % row.stride if r.lifted else 0
     numbers = Rows(
         rows=row.size,
         columns=columns.size,
@@ -308,16 +354,15 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
         width=width,
         block=block,
         line=line,
+        ring=ring,
         ask=AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED else 0,
         each=CACHE_LINE // r.shape.itemsize,
     )
-    deep = max(len(lead.slabs) for lead in r.leads)
-    sums = 0 if r.uniform else block * width * channels_of
     memory = (
-        (3 * block * line + sums + CACHE_LINE, r.line.dtype),
+        (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
         (deep * row.window + columns.window, np.int64),
     )
-    kind = Kind(r.name, along, r.line, r.uniform, r.source, r.target)
+    kind = Kind(r.name, along, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
     return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory)
 
 

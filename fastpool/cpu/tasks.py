@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, reuse, threads
-from ..merges import Line, add
+from ..merges import Line, add, unlifted
 from .memory import fields, flatten, raw
 
 Array = NDArray[Any]
@@ -181,6 +181,11 @@ class Reduction(NamedTuple):
         """Memory for lines of so many elements in all, with their places where these are wanted."""
         values = elements, self.line.dtype
         return (values, (elements, np.int32)) if self.placed else (values,)
+
+    @property
+    def lifted(self) -> bool:
+        """Whether what is merged is computed from each element."""
+        return self.line.lift is not unlifted
 
     @property
     def repeats(self) -> bool:
