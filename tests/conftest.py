@@ -5,6 +5,7 @@ import pytest
 from hypothesis import settings
 
 import fastpool as fp
+from fastpool.cpu import choose
 
 settings.register_profile("fastpool", deadline=None, derandomize=True, database=None)
 settings.load_profile("fastpool")
@@ -21,3 +22,18 @@ def threads():
     before = fp.get_num_threads()
     yield fp.set_num_threads
     fp.set_num_threads(before)
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The kernels that serve, by their names in the table that chooses."""
+    names = []
+    original = choose.plan
+
+    def plan(reduction):
+        found = original(reduction)
+        names.append(found.name if found else "")
+        return found
+
+    monkeypatch.setattr(choose, "plan", plan)
+    return names

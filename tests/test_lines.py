@@ -99,21 +99,6 @@ def limits():
 
 
 @pytest.fixture
-def kernels(monkeypatch):
-    """The kernels that serve, by their names in the table that chooses."""
-    names = []
-    original = choose.plan
-
-    def plan(reduction):
-        found = original(reduction)
-        names.append(found.name if found else "")
-        return found
-
-    monkeypatch.setattr(choose, "plan", plan)
-    return names
-
-
-@pytest.fixture
 def used(monkeypatch):
     """Whether lines serve, a plan at a time."""
     served = []

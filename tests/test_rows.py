@@ -12,21 +12,11 @@ LAST = 24
 REACHED: set[str] = set()  # by all seeds; a few geometries take other kernels
 
 
-@pytest.fixture
-def kernels(monkeypatch):
-    """The kernels that serve, by their names in the table that chooses."""
-    names = []
-    original = choose.plan
-
-    def plan(reduction):
-        found = original(reduction)
-        names.append(found.name if found else "")
-        return found
-
-    monkeypatch.setattr(choose, "plan", plan)
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    """Kernels even for small inputs, and none that was kept."""
     monkeypatch.setattr(plans, "WORTHWHILE", 0)
     monkeypatch.setattr(jobs, "_jobs", {})
-    return names
 
 
 def geometry(rng, along):

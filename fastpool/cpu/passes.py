@@ -104,7 +104,7 @@ def as_bfloat16(x, i):
 TAKE = {"native": as_line, "float16": as_half, "bfloat16": as_bfloat16}
 
 
-def as_it_is(uses, value):
+def unfinished(uses, value):
     """Of a line."""
     return value
 
@@ -121,15 +121,15 @@ def begin_merge(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch)
     c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, min(3, count - 1)))
     rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
     if count == 1:
-        merge_in(of_1, take, as_it_is, uses, out, rows, size, repeat, pitches)
+        merge_in(of_1, take, unfinished, uses, out, rows, size, repeat, pitches)
         return 1
     if count % 3 == 2:
-        merge_in(of_2, take, as_it_is, uses, out, rows, size, repeat, pitches)
+        merge_in(of_2, take, unfinished, uses, out, rows, size, repeat, pitches)
         return 2
     if count % 3 == 0:
-        merge_in(of_3, take, as_it_is, uses, out, rows, size, repeat, pitches)
+        merge_in(of_3, take, unfinished, uses, out, rows, size, repeat, pitches)
         return 3
-    merge_in(of_4, take, as_it_is, uses, out, rows, size, repeat, pitches)
+    merge_in(of_4, take, unfinished, uses, out, rows, size, repeat, pitches)
     return 4
 
 
@@ -139,7 +139,7 @@ def merge_all(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch):
     while done < count:
         three = ahead(x, peek(taps, done)), ahead(x, peek(taps, done + 1)), ahead(x, peek(taps, done + 2))
         merge_in(
-            onto_3, take, as_it_is, uses, out, (three[0], *three), size, repeat, (out_pitch, pitch, pitch)
+            onto_3, take, unfinished, uses, out, (three[0], *three), size, repeat, (out_pitch, pitch, pitch)
         )
         done += 3
 

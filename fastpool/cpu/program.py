@@ -14,11 +14,7 @@ CHAIN = 4  # taps that are merged one after the other where windows overlap much
 LONGEST = 16  # taps that are merged so at all, along an axis
 MOST_SWEPT = 256  # and of the longest: writing steps for each row takes longer than it saves
 SWEPT = 13  # rows of the shortest window that is swept
-WIDE = 3  # registers that the shortest row fills which 3x3 windows at stride 1 slide over, of values
 PLANE = 4_000  # elements of the largest plane that slides as one block, and may be taken as one line
-LONG_CELLS = 24  # outputs of the shortest row of cells that a pass goes over
-COLUMNS = 127  # elements of its longest row, whose numbers any dtype holds
-SLID = 150  # elements of the shortest row of outputs over which longer ones slide
 DOUBLED = 1_000  # and of the shortest where they double so
 STACKED = 256  # rows at most that are stacked
 LANES = 8  # elements that are reduced side by side
@@ -53,7 +49,7 @@ class Regular(NamedTuple):
     reduced: bool = False  # each window alone, its elements in no order
     swept: bool = False  # as `swept` has it
     stacked: bool = False  # as `stacked` has it
-    slides: bool = False  # as `slider` has it
+    slides: bool = False  # as `slides` has it
     dense: bool = False  # as `filled` has it
     every: int = 1  # of the outputs that are wanted of such an axis
 

@@ -71,7 +71,7 @@ def cells(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
     elif g.across == 3:
         passes.merge_cells(passes.triple, give, uses, out, line, n, repeat, out_pitch, pitch)
     else:  # strides of four are taken apart far slower than two of two
-        passes.merge_cells(passes.pair, passes.as_it_is, uses, spare, line, 2 * n, repeat, 2 * n, pitch)
+        passes.merge_cells(passes.pair, passes.unfinished, uses, spare, line, 2 * n, repeat, 2 * n, pitch)
         passes.merge_cells(passes.pair, give, uses, out, spare, n, repeat, out_pitch, 2 * n)
 
 
@@ -155,7 +155,7 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     return found, high
 
 
-def as_it_is(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
+def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
     """Merge rows of the input; single ones that need no room stay where they are, if they may."""
     (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
     high = places(rows_at, g, slabs, deep, row, top, bottom)
@@ -170,7 +170,7 @@ def as_it_is(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
     return line_at, pitch, found, seen
 
 
-def converted(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
+def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
     """Convert rows of the input, each once, into a ring of lines, and merge these."""
     (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
@@ -199,7 +199,7 @@ def alike(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
 def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
     """Results with scales of their own."""
     (out, sums, spare), size = to, n * g.channels
-    along(passes.as_it_is, uses, sums, spare, line, taps, g, n, repeat, size, pitch)
+    along(passes.unfinished, uses, sums, spare, line, taps, g, n, repeat, size, pitch)
     passes.scaled(uses, out, sums, across, down, size, repeat, g.out_pitch, size)
 
 
@@ -228,7 +228,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         half.READ[kind.source],
         line.lift,
     )
-    gather, take = converted if kind.lifted else as_it_is, passes.TAKE[kind.source]
+    gather, take = from_ring if kind.lifted else from_input, passes.TAKE[kind.source]
     straight = not of_phases and not kind.converts
 
     def walk(arrays, tables, memory, first, last):

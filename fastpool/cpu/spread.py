@@ -18,6 +18,7 @@ from ..windows import Axis, Geometry, Integers
 from . import half
 from .fold import NO_REPEAT, repeated
 from .memory import ahead, apart, peek, pointer, poke, raw, storage, wide_registers
+from .passes import fill
 
 Array = NDArray[Any]
 
@@ -151,13 +152,6 @@ def _expand(stored: str) -> Callable[..., None]:
             fill(ahead(out, end * channels), write(0), (size - end) * channels)
 
     return jit.kernel(walk, f"expand_{stored}")
-
-
-def fill(out, value, count):
-    """One value everywhere."""
-    apart()
-    for j in range(count):
-        poke(out, j, value)
 
 
 def give(read, write, out, source, divisor, count, channels):
