@@ -35,6 +35,14 @@ FORWARD = {
     "at every element of a row": (LONG, lambda x: fp.max_pool(x, (3,), stride=1, padding=1)),
     "with indices": (LONG, lambda x: fp.max_pool(x, (3,), stride=2, return_indices=True)),
     "averages with edges": (LONG, lambda x: fp.avg_pool(x, (3,), padding=1, count_include_pad=False)),
+    "averages of tall planes with edges": (
+        (100_000, 40),
+        lambda x: fp.avg_pool(x, (2, 2), padding=1, count_include_pad=False),
+    ),
+    "averages of bytes with edges": (
+        (1_000, 4_000),
+        lambda x: fp.avg_pool(x.view(np.uint8), (3, 3), stride=2, padding=1, count_include_pad=False),
+    ),
     "dilated": (LONG, lambda x: fp.avg_pool(x, (3,), stride=2, dilation=3)),
     "the general kernel": (LONG, lambda x: fp.lse_pool(x, (4,))),
     "every second element": (LONG, lambda x: fp.max_pool(x[::2], (3,), stride=2)),

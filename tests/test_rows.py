@@ -58,7 +58,7 @@ def test_rows(seed, along, kernels):
         reference.taps(shape[axis], k, s, *p, d, False)
         for axis, k, s, p, d in zip(axes, *call.values(), strict=True)
     ]
-    dtype = np.dtype(("float32", "float16", "float64", "uint8", "float32", "int16")[seed % 6])
+    dtype = np.dtype(("float32", "float16", "uint8")[seed % 3])
     x = rng.integers(0, 200, shape).astype(dtype)
     if dtype.kind == "f" and seed % 2:
         x[rng.random(shape) < 0.01] = np.nan
@@ -67,8 +67,9 @@ def test_rows(seed, along, kernels):
     exact = x.astype(np.float64)
     with choose.limited(plane=0, row_of_cells=10**6, registers=10**6, slid=10**6, **limits):
         for op in ("max", "avg"):
-            expected, _ = reference.pool(exact, op, tables, axes, include_pad=True)
-            found = fp.pool(x, op, axes=axes, **call)
+            include = op == "max" or seed % 4 > 0
+            expected, _ = reference.pool(exact, op, tables, axes, include_pad=include)
+            found = fp.pool(x, op, axes=axes, **call, **({} if include else {"count_include_pad": False}))
             if op == "avg" and dtype.kind in "iu":
                 expected = np.floor(expected + 0.5)
             exactly = op == "max" or dtype.kind in "iu"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from .memory import Runs, c_strides, flatten, raw, runs, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, NARROW, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
 from .taps import fits as fits_taps
+from .tasks import Tiles, beginnings, tiled
 
 Array = NDArray[Any]
 NOWHERE = np.empty(0, np.int32)
@@ -602,7 +604,7 @@ def _by_lines(
         line, knobs = in_shares(line, shape.elements()[0], divisor) or (line, knobs)
     adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
     alone = uniform or bool(chosen)
-    scales = _weights(shape, divisors, line, None if alone else _untiled(shape))
+    across, down = _weights(shape, divisors, line, None)
     reduction = tasks.Reduction(
         operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
         line,
@@ -613,8 +615,8 @@ def _by_lines(
         storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
         x.dtype.kind == "f",
         chosen,
-        scales[0] * scales[1] if alone and chosen != "places" else None,
-        scales,
+        across * down if alone else None,
+        partial(_weights, shape, divisors, line),
         np.array([line.neutral, *knobs], line.dtype),
         x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
         _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None,
@@ -705,25 +707,6 @@ def _reach(steps: Integers) -> int:
     return reach
 
 
-class Tiles(NamedTuple):
-    """The blocks of a plane: all of one shape have the same weights, so that a table has those of each once.
-
-    Of rows of outputs, and of columns: where each shape first occurs, and how many outputs it has.
-    """
-
-    rows: list[tuple[int, int]]
-    columns: list[tuple[int, int]]
-
-
-def _tiled(parts: Sequence[program.Part], kind: Integers, first: Integers) -> list[tuple[int, int]]:
-    return [(int(first[np.argmax(kind == n)]), part.outputs) for n, part in enumerate(parts)]
-
-
-def _begins(parts: list[tuple[int, int]]) -> Integers:
-    """Where in a table what belongs to each shape begins."""
-    return np.cumsum([0, *(count for _, count in parts[:-1])])
-
-
 def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int, Tiles]:
     """The steps of all programs, the blocks that they are for, their scratch memory, and the tiles."""
     row, columns, channels = shape.row, shape.columns, shape.channels
@@ -745,7 +728,7 @@ def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int, Tiles]
     counts = (len(slabs), len(downs), len(acrosses), len(thick))
     number = sum(place * math.prod(counts[n + 1 :]) for n, place in enumerate(grid))
     first, out, place = np.array([(lead.first, lead.out, lead.place) for lead in leads]).T
-    tiles = Tiles(_tiled(downs, down, top), _tiled(acrosses, across, left))
+    tiles = Tiles(tiled(downs, down, top), tiled(acrosses, across, left))
     zeros = (0 * first, 0 * top, 0 * left, 0 * layers)
     scale, factor, corner = zeros, zeros, zeros
     if frame.placed and not frame.fused:
@@ -756,8 +739,8 @@ def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int, Tiles]
         corner = (place, down_at, left * columns.stride - columns.before, 0 * layers)
     elif not frame.fused:
         tall = sum(count for _, count in tiles.rows)
-        factor = (np.arange(len(leads)) * tall, _begins(tiles.rows)[down], 0 * left, 0 * layers)
-        scale = (0 * first, 0 * top, _begins(tiles.columns)[across] * channels, 0 * layers)
+        factor = (np.arange(len(leads)) * tall, beginnings(tiles.rows)[down], 0 * left, 0 * layers)
+        scale = (0 * first, 0 * top, beginnings(tiles.columns)[across] * channels, 0 * layers)
     fields = [
         np.array(ends)[number],
         np.array(ends)[number + 1],
@@ -768,11 +751,6 @@ def _blocks(shape: Shape, frame: Frame) -> tuple[Integers, Integers, int, Tiles]
         _sums(*corner),
     ]
     return np.array(steps, np.int64), np.stack(fields, -1).reshape(-1, lines.BLOCK), size, tiles
-
-
-def _untiled(shape: Shape) -> Tiles:
-    """A plane as one tile."""
-    return Tiles([(0, shape.row.outputs)], [(0, shape.columns.outputs)])
 
 
 def _sums(*terms: Integers) -> Integers:

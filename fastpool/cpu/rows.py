@@ -17,10 +17,24 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import jit, merges
+from ..windows import Integers
 from . import half, passes
 from .flags import clear_overflow, overflowed
 from .memory import ahead, choose, fields, peek, pointer, poke, wide_registers
-from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
+from .tasks import (
+    GRID,
+    Array,
+    Plan,
+    Reduction,
+    Tiles,
+    begin,
+    beginnings,
+    following,
+    located,
+    parted,
+    read_grid,
+    tiled,
+)
 
 
 class Rows(NamedTuple):
@@ -190,17 +204,28 @@ def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
     return lines, g.line, found, end
 
 
-def alike(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
+def alike(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, column):
     """Results that are all scaled alike, along some lines."""
     out, _, spare = to
     along(passes.finished, uses, out, spare, line, taps, g, n, repeat, g.out_pitch, pitch)
 
 
-def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, across, down):
-    """Results with scales of their own."""
+def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, column):
+    """Results with scales of their own, products of one of a `row` and one of a `column`."""
     (out, sums, spare), size = to, n * g.channels
+    across, down = ahead(pointer(scales), column), ahead(pointer(scales), row)
     along(passes.unfinished, uses, sums, spare, line, taps, g, n, repeat, size, pitch)
     passes.scaled(uses, out, sums, across, down, size, repeat, g.out_pitch, size)
+
+
+def no_scales(begins, grid, tile, band, lead):
+    """Where the scales of a block begin, of which there are none."""
+    return 0, 0
+
+
+def own_scales(begins, grid, tile, band, lead):
+    """Those of its columns, and those of its rows."""
+    return begins[tile], begins[grid.tiles + lead * grid.bands + band]
 
 
 class Kind(NamedTuple):
@@ -220,7 +245,7 @@ class Kind(NamedTuple):
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks."""
     line, along, digest = kind.line, kind.along, jit.source_digest()
-    deliver = alike if kind.uniform else each_scaled
+    deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     merge, of_phases = line.careful if careful else line.merge, kind.along is phases
     finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
     odd, read, lift = (
@@ -237,7 +262,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if watches:
             clear_overflow()
         (x_all, y_all, _, like, met), knobs = arrays, (arrays[3][1], arrays[3][2], arrays[3][3])
-        outer, leads, numbers, scales, factors, slabs_of_all = tables
+        outer, leads, numbers, scales, begins, slabs_of_all = tables
         grid, g = read_grid(numbers, 0), read_rows(numbers, GRID)
         uses, reads = (merge, finish, write, scales[0], knobs), (odd, read, lift, knobs, take)
         lines, rows_at = pointer(memory[0]), pointer(memory[1])
@@ -254,17 +279,17 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
-            output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
+            first_output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
+            column, first_row = scales_of(begins, grid, tile, band, lead)
+            output = first_output
             while output < end:
                 row, top, bottom, repeat = rows_of(g, output, end)
                 of, rows_to = (row, top, bottom, repeat, seen), (lines, ahead(lines, margin), ring)
                 merged = gather(uses, reads, rows_to, x, g, slabs, deep, rows_at, of, count, straight)
                 line_at, pitch, met_one, seen = merged
                 found = bool(found | met_one)
-                across = ahead(pointer(scales), left * g.channels)
-                down = ahead(pointer(factors), lead * g.high + output)
-                to = ahead(y, output * g.out_pitch), sums, spare
-                deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, across, down)
+                to, row_at = (ahead(y, output * g.out_pitch), sums, spare), first_row + output - first_output
+                deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, scales, row_at, column)
                 output += repeat
             place, tile_before = following(grid, place), tile
         if overflowed() if watches else found:
@@ -363,7 +388,22 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
         (deep * row.window + columns.window, np.int64),
     )
     kind = Kind(r.name, along, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
-    return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory)
+    scales = None if r.uniform else scales_in(r, band, width)
+    return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory, scales)
+
+
+def scales_in(r: Reduction, band: int, width: int) -> tuple[Array, Integers]:
+    """The scales of all shapes of blocks, and where those of the columns and the rows of each block begin."""
+    (downs, down, top, _), (acrosses, across, left, _) = (
+        r.shape.row.parts(band),
+        r.shape.columns.parts(width),
+    )
+    tiles = Tiles(tiled(downs, down, top), tiled(acrosses, across, left))
+    columns, rows = r.weigh(tiles)
+    tall = np.arange(len(r.leads))[:, None] * sum(count for _, count in tiles.rows)
+    row_at = columns.size + tall + beginnings(tiles.rows)[down]
+    begins = [beginnings(tiles.columns)[across] * r.shape.channels, row_at.ravel()]
+    return np.concatenate([columns, rows]), np.concatenate(begins)
 
 
 jit.register(__name__, forceinline=False)

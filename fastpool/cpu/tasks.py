@@ -1,7 +1,7 @@
 """What kernels for regular windows share: which block of a plane a task is, and the plan that runs them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .. import jit, reuse, threads
 from ..merges import Line, add, unlifted
+from ..windows import Integers
 from .memory import fields, flatten, raw
 
 Array = NDArray[Any]
-NOWHERE = np.empty(0, np.int32)
+NOWHERE, NONE = np.empty(0, np.int32), np.empty(0, np.int64)
 
 
 class Grid(NamedTuple):
@@ -123,6 +124,26 @@ class Plan(NamedTuple):
         return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
 
 
+class Tiles(NamedTuple):
+    """The blocks of a plane: all of one shape have the same scales, so that a table has those of each once.
+
+    Of rows of outputs, and of columns: where each shape first occurs, and how many outputs it has.
+    """
+
+    rows: list[tuple[int, int]]
+    columns: list[tuple[int, int]]
+
+
+def tiled(parts: Sequence[Any], kind: Integers, first: Integers) -> list[tuple[int, int]]:
+    """The shapes of blocks along an axis, of what `Regular.parts` returns."""
+    return [(int(first[np.argmax(kind == n)]), part.outputs) for n, part in enumerate(parts)]
+
+
+def beginnings(shapes: list[tuple[int, int]]) -> Integers:
+    """Where in a table what belongs to each shape begins."""
+    return np.cumsum([0, *(count for _, count in shapes[:-1])])
+
+
 class Reduction(NamedTuple):
     """Regular windows of an array, and how an operator reduces them.
 
@@ -144,10 +165,11 @@ class Reduction(NamedTuple):
         Whether the array has floats.
     chosen : str
         "places" or "taps" where the chosen elements are wanted too.
-    scale : float or None
-        By which all results are scaled; None where windows have scales of their own, ...
-    scales : tuple of ndarray
-        ... which are products of one of each output of a row and one of each row of each leading output.
+    scale : ndarray or None
+        By which all results are scaled; None where windows have scales of their own.
+    weigh : callable
+        What makes these for some tiles: one for each output of a row and one for each row of each leading
+        output, whose products they are.
     like : ndarray
         As `Plan` has it.
     work, again
@@ -166,7 +188,7 @@ class Reduction(NamedTuple):
     floats: bool
     chosen: str
     scale: Array | None
-    scales: tuple[Array, Array]
+    weigh: Callable[[Tiles], tuple[Array, Array]]
     like: Array
     work: int
     again: Callable[[Array, Array], None] | None
@@ -203,8 +225,9 @@ class Reduction(NamedTuple):
         numbers: tuple[int, ...],
         blocks: tuple[int, int],
         memory: tuple[tuple[int, Any], ...] = (),
+        scales: tuple[Array | None, Integers] | None = None,
     ) -> Plan:
-        """A kernel over blocks of the rows and of the columns of all planes."""
+        """A kernel over blocks of the rows and of the columns of all planes, which may have own `scales`."""
         outer = self.shape.outer
         x_step, y_step = outer.steps
         grid = Grid(outer.length, x_step, y_step, len(self.leads), *blocks)
@@ -219,7 +242,7 @@ class Reduction(NamedTuple):
             ]
         )
         slabs = np.array([offset for lead in self.leads for offset, _ in lead.slabs])
-        scales = (self.scale, self.scale) if self.scale is not None else self.scales
+        scales = scales or (self.scale, NONE)
         tables = outer.begins, leads, np.array([*grid, *numbers]), *scales, slabs
         tasks = len(outer) * len(self.leads) * math.prod(blocks)
         careful = partial(kernel, careful=True) if self.line.careful else None
