@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import NamedTuple
 
-from . import cells, planes, rows, slides
+from . import cells, doubling, planes, rows, slides
 from .tasks import Plan, Reduction
 
 
@@ -24,6 +24,9 @@ class Limits(NamedTuple):
     task: int = 100_000  # input of a task of rows, about
     row: int = 32  # shortest row of input that is merged as it lies
     registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
+    kept: int = 100_000  # lines that long windows keep, and stay in the second-level cache
+    down: int = 40  # rows of the longest windows that grow, and ...
+    swept: int = 12  # ... where sweeping is better than it is else
     slid: int = 150  # shortest row over which larger windows slide
 
 
@@ -118,6 +121,12 @@ CHOICES = (
         rows.are_channels,
         partial(rows.plan, rows.channels),
         "channels at a stride: rows merge, then cells of channels",
+    ),
+    Choice(
+        "doubling",
+        doubling.overlap_much,
+        doubling.plan,
+        "long windows that overlap: each is merged from two half as long, down the rows and along them",
     ),
 )
 

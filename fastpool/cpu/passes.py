@@ -115,53 +115,52 @@ def finished(uses, value):
     return write(finish(value, scale, knobs))
 
 
-def begin_merge(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch):
-    """Merge the first of the rows at `taps`, so that threes are left, and return how many."""
-    a, b = ahead(x, peek(taps, 0)), ahead(x, peek(taps, min(1, count - 1)))
-    c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, min(3, count - 1)))
-    rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
-    if count == 1:
-        merge_in(of_1, take, unfinished, uses, out, rows, size, repeat, pitches)
-        return 1
-    if count % 3 == 2:
-        merge_in(of_2, take, unfinished, uses, out, rows, size, repeat, pitches)
-        return 2
-    if count % 3 == 0:
-        merge_in(of_3, take, unfinished, uses, out, rows, size, repeat, pitches)
-        return 3
-    merge_in(of_4, take, unfinished, uses, out, rows, size, repeat, pitches)
-    return 4
+def merge_few(take, give, uses, out, rows, number, count, repeat, pitches):
+    """One to four rows merged."""
+    if number == 1:
+        merge_in(of_1, take, give, uses, out, rows, count, repeat, pitches)
+    elif number == 2:
+        merge_in(of_2, take, give, uses, out, rows, count, repeat, pitches)
+    elif number == 3:
+        merge_in(of_3, take, give, uses, out, rows, count, repeat, pitches)
+    else:
+        merge_in(of_4, take, give, uses, out, rows, count, repeat, pitches)
+
+
+def four(x, taps, number):
+    """The rows at the first of some taps; the last where there are fewer."""
+    a, b = ahead(x, peek(taps, 0)), ahead(x, peek(taps, min(1, number - 1)))
+    return a, b, ahead(x, peek(taps, min(2, number - 1))), ahead(x, peek(taps, min(3, number - 1)))
 
 
 def merge_all(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch):
-    """Merge the rows at `taps`, of elements as `take` reads them."""
-    done = begin_merge(take, uses, out, x, taps, count, size, repeat, out_pitch, pitch)
+    """Merge the rows at `taps`, as `take` reads them: so many that threes are left, then these."""
+    done = count if count < 3 else 2 + (count + 1) % 3  # 2, 3 or 4
+    first = four(x, taps, count)
+    merge_few(take, unfinished, uses, out, first, done, size, repeat, (out_pitch, pitch, pitch))
     while done < count:
-        three = ahead(x, peek(taps, done)), ahead(x, peek(taps, done + 1)), ahead(x, peek(taps, done + 2))
-        merge_in(
-            onto_3, take, unfinished, uses, out, (three[0], *three), size, repeat, (out_pitch, pitch, pitch)
-        )
+        b, c, d = ahead(x, peek(taps, done)), ahead(x, peek(taps, done + 1)), ahead(x, peek(taps, done + 2))
+        merge_in(onto_3, take, unfinished, uses, out, (b, b, c, d), size, repeat, (out_pitch, pitch, pitch))
         done += 3
+
+
+def merge_onto(uses, out, x, count):
+    """Merge a row onto another."""
+    apart()
+    merge = uses[0]
+    for j in range(count):
+        poke(out, j, merge(peek(out, j), peek(x, j)))
 
 
 def merge_to(give, uses, out, spare, x, taps, count, size, repeat, out_pitch, pitch):
     """As `merge_all`, and give what was merged; `spare` holds what is not finished."""
     if count <= 4:
-        a, b = ahead(x, peek(taps, 0)), ahead(x, peek(taps, min(1, count - 1)))
-        c, d = ahead(x, peek(taps, min(2, count - 1))), ahead(x, peek(taps, count - 1))
-        rows, pitches = (a, b, c, d), (out_pitch, pitch, pitch)
-        if count == 1:
-            merge_in(of_1, as_line, give, uses, out, rows, size, repeat, pitches)
-        elif count == 2:
-            merge_in(of_2, as_line, give, uses, out, rows, size, repeat, pitches)
-        elif count == 3:
-            merge_in(of_3, as_line, give, uses, out, rows, size, repeat, pitches)
-        else:
-            merge_in(of_4, as_line, give, uses, out, rows, size, repeat, pitches)
+        first = four(x, taps, count)
+        merge_few(as_line, give, uses, out, first, count, size, repeat, (out_pitch, pitch, pitch))
         return
     merge_all(as_line, uses, spare, x, taps, count - 3, size, repeat, size, pitch)
-    three = ahead(x, peek(taps, count - 3)), ahead(x, peek(taps, count - 2)), ahead(x, peek(taps, count - 1))
-    merge_in(of_4, as_line, give, uses, out, (spare, *three), size, repeat, (out_pitch, size, pitch))
+    _, b, c, d = four(x, ahead(taps, count - 4), 4)
+    merge_in(of_4, as_line, give, uses, out, (spare, b, c, d), size, repeat, (out_pitch, size, pitch))
 
 
 # Along a row -----------------------------------------------------------------------------------------------
@@ -200,6 +199,14 @@ def every(out, x, stride, count):
     apart()
     for j in range(count):
         poke(out, j, peek(x, j * stride))
+
+
+def pick(give, uses, out, x, stride, count, repeat, out_pitch, pitch):
+    """The elements at a stride, as results."""
+    apart()
+    for r in range(repeat):
+        for j in range(count):
+            poke(out, r * out_pitch + j, give(uses, peek(x, r * pitch + j * stride)))
 
 
 def scaled(uses, out, x, across, down, count, repeat, out_pitch, pitch):

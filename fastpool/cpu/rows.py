@@ -359,10 +359,26 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     deep = max(len(lead.slabs) for lead in r.leads)
     span, sums = row.span + (block - 1) * row.stride, block * width * channels_of
     ring = span + -span % row.stride if r.lifted else 0
-    numbers = Rows(
+    ask = AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED else 0
+    numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=ring, ask=ask)
+    memory = (
+        (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
+        (deep * row.window + columns.window, np.int64),
+    )
+    kind = Kind(r.name, along, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
+    scales = None if r.uniform else scales_in(r, band, width)
+    return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory, scales)
+
+
+def numbers_of(
+    r: Reduction, *, width: int, band: int, block: int, line: int, ring: int = 0, ask: int = 0
+) -> Rows:
+    """The numbers of a call."""
+    row, columns = r.shape.row, r.shape.columns
+    return Rows(
         rows=row.size,
         columns=columns.size,
-        channels=channels_of,
+        channels=r.shape.channels,
         high=row.outputs,
         wide=columns.outputs,
         window=row.window,
@@ -380,16 +396,9 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
         block=block,
         line=line,
         ring=ring,
-        ask=AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED else 0,
+        ask=ask,
         each=CACHE_LINE // r.shape.itemsize,
     )
-    memory = (
-        (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
-        (deep * row.window + columns.window, np.int64),
-    )
-    kind = Kind(r.name, along, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
-    scales = None if r.uniform else scales_in(r, band, width)
-    return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory, scales)
 
 
 def scales_in(r: Reduction, band: int, width: int) -> tuple[Array, Integers]:

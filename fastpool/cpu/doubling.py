@@ -1,0 +1,330 @@
+"""Long windows that overlap: each is merged from up to four shorter ones, which are made in the same way.
+
+So a window costs about as many passes as its length has digits in base 4, whatever the stride. Windows of 31
+elements are made of those of 8, these of those of 2. Where an element must not merge twice, as in sums,
+windows do not overlap and single elements fill the gaps: 31 is three times 10 and one more. Sums round as
+little as those by halves do.
+
+Down the rows, the windows of each length have a ring of lines, of which each is written once. Along the rows,
+the line of a whole window grows in the same way.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import chain, pairwise
+from typing import NamedTuple
+
+from .. import jit, merges
+from . import half, passes
+from .flags import clear_overflow, overflowed
+from .memory import ahead, fields, peek, pointer, wide_registers
+from .rows import (
+    CACHE_LINE,
+    OVERLAPS,
+    SHORT,
+    Kind,
+    Rows,
+    alike,
+    columns_of,
+    each_scaled,
+    no_scales,
+    numbers_of,
+    own_scales,
+    read_rows,
+    scales_in,
+)
+from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
+
+MOST = 1_000_000  # elements of memory of a thread
+MOST_PICKED = 3  # stride of columns; beyond it too many elements are merged for nothing
+NARROW = 4  # bytes of elements below which sweeping down the rows is faster
+FEW = 4  # windows that merge in one pass
+BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
+
+
+class Growth(NamedTuple):
+    """How windows of `more` elements are merged from shorter ones, and from single elements."""
+
+    more: int
+    taps: int  # of both
+    shorter: int  # how many of them are windows
+    b: int  # where the second to the fourth begin
+    c: int
+    d: int
+    lines: int  # of the ring of such windows of rows
+
+
+class Lengths(NamedTuple):
+    """How many there are, of windows of rows and of windows along them; their growths are behind."""
+
+    down: int
+    along: int
+
+
+ROWS, GROWTH = len(Rows._fields), len(Growth._fields)
+LENGTHS = GRID + ROWS + len(Lengths._fields)  # where the growths begin
+read_growth, read_lengths = fields(Growth), fields(Lengths)
+
+
+# Along lines -----------------------------------------------------------------------------------------------
+
+
+def grown(give, uses, out, spare, lines, lengths, g, n, repeat, out_pitch, pitch):
+    """Windows along lines that run on, at every element, of which those at the stride are given."""
+    (numbers, first, number), source, other = lengths, lines, spare
+    size, step, last = repeat * pitch, g.gap * g.channels, number - 1
+    for i in range(number if g.jump > 1 else last):
+        w = read_growth(numbers, first + i * GROWTH)
+        rows, count = taps_of(w, source, lines, step), size - (w.more - 1) * step
+        passes.merge_few(passes.as_line, passes.unfinished, uses, other, rows, w.taps, count, 1, (0, 0, 0))
+        source, other = other, ahead(spare, size) if i == 0 else source
+    if g.jump > 1:
+        pick(give, uses, out, source, g, n, repeat, out_pitch, pitch)
+        return
+    w, count, pitches = read_growth(numbers, first + last * GROWTH), n * g.channels, (out_pitch, pitch, pitch)
+    rows = taps_of(w, source, lines, step)
+    passes.merge_few(passes.as_line, give, uses, out, rows, w.taps, count, repeat, pitches)
+
+
+def taps_of(w, source, singles, step):
+    """What merges to windows of a length along a line."""
+    b = ahead(source if w.shorter > 1 else singles, w.b * step)
+    c = ahead(source if w.shorter > 2 else singles, w.c * step)
+    return source, b, c, ahead(source if w.shorter > 3 else singles, w.d * step)
+
+
+def pick(give, uses, out, line, g, n, repeat, out_pitch, pitch):
+    """Windows at the stride."""
+    if g.channels == 1:
+        passes.pick(give, uses, out, line, g.jump, n, repeat, out_pitch, pitch)
+        return
+    for r in range(repeat):
+        row, to = ahead(line, r * pitch), ahead(out, r * out_pitch)
+        rows, pitches = (row, row, row, row), (g.channels, g.jump * g.channels, 0)
+        passes.merge_in(passes.of_1, passes.as_line, give, uses, to, rows, g.channels, n, pitches)
+
+
+# Down rows -------------------------------------------------------------------------------------------------
+
+
+def load(reads, ring, spare, x, g, slabs, deep, row, place, n, count, margin):
+    """Rows of the input as what is computed with, those of all slabs merged; blank ones outside. Any NaN."""
+    (odd, read, lift, knobs, uses, blank), found, span = reads, False, (g.window - 1) * g.step + 1
+    for i in range(n):
+        r, line = row + i, ahead(ring, (place + i) % g.ring * g.line)
+        if r < 0 or r >= g.rows:
+            passes.fill(line, blank, g.line)
+        elif (place + i) % g.stride < span:
+            inner, x_row = ahead(line, margin), ahead(x, peek(slabs, 0) + r * g.pitch)
+            found = bool(found | passes.convert(odd, read, lift, knobs, inner, x_row, count))
+            for s in range(1, deep):
+                x_row = ahead(x, peek(slabs, s) + r * g.pitch)
+                found = bool(found | passes.convert(odd, read, lift, knobs, spare, x_row, count))
+                passes.merge_onto(uses, inner, spare, count)
+    return found
+
+
+def rows_of(w, source, size, singles, g, at):
+    """What merges to a window of rows that begins at one, and how many rows are left to the end of a ring."""
+    a, b, c, d = at % size, at + w.b * g.step, at + w.c * g.step, at + w.d * g.step
+    b, first = (b % size, source) if w.shorter > 1 else (b % g.ring, singles)
+    c, second = (c % size, source) if w.shorter > 2 else (c % g.ring, singles)
+    d, third = (d % size, source) if w.shorter > 3 else (d % g.ring, singles)
+    left = min(size - a, (size if w.shorter > 1 else g.ring) - b)
+    left = min(left, (size if w.shorter > 2 else g.ring) - c, (size if w.shorter > 3 else g.ring) - d)
+    rows = (
+        ahead(source, a * g.line),
+        ahead(first, b * g.line),
+        ahead(second, c * g.line),
+        ahead(third, d * g.line),
+    )
+    return rows, left
+
+
+def grow(uses, rings, lengths, g, place, n):
+    """Windows of all lengths but the last that `n` rows from `place` on end; the ring of the longest."""
+    (numbers, first, number), source, size = lengths, rings, g.ring
+    for i in range(number - 1):
+        w, to = read_growth(numbers, first + i * GROWTH), ahead(source, size * g.line)
+        at, end = max(0, place - (w.more - 1) * g.step), place + n - (w.more - 1) * g.step
+        while at < end:
+            rows, left = rows_of(w, source, size, rings, g, at)
+            run, out = min(left, end - at, w.lines - at % w.lines), ahead(to, at % w.lines * g.line)
+            count = run * g.line
+            passes.merge_few(passes.as_line, passes.unfinished, uses, out, rows, w.taps, count, 1, (0, 0, 0))
+            at += run
+        source, size = to, w.lines
+    return source, size
+
+
+def whole(uses, lines, rings, lengths, g, source, size, at, n):
+    """Whole windows of some rows of output, which no ring ends between; their lines, and how many."""
+    numbers, first, number = lengths
+    w = read_growth(numbers, first + (number - 1) * GROWTH)
+    rows, left = rows_of(w, source, size, rings, g, at)
+    n, pitch = min(n, (left - 1) // g.stride + 1), g.stride * g.line
+    if w.taps == 1 and (n == 1 or g.stride == 1):
+        return rows[0], n
+    if g.stride == 1:  # lines run on
+        count, repeat = n * g.line, 1
+    else:
+        count, repeat = g.line, n
+    passes.merge_few(
+        passes.as_line, passes.unfinished, uses, lines, rows, w.taps, count, repeat, (g.line, pitch, pitch)
+    )
+    return lines, n
+
+
+@cache
+def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
+    """All windows of some tasks."""
+    line, digest = kind.line, jit.source_digest()
+    deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
+    merge = line.careful if careful else line.merge
+    finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
+    odd, read, lift = (
+        half.IS_NAN[kind.source] if line.careful else passes.never,
+        half.READ[kind.source],
+        line.lift,
+    )
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        if watches:
+            clear_overflow()
+        (x_all, y_all, _, like, met), knobs = arrays, (arrays[3][1], arrays[3][2], arrays[3][3])
+        outer, leads, numbers, scales, begins, slabs_of_all = tables
+        grid, g, number = read_grid(numbers, 0), read_rows(numbers, GRID), read_lengths(numbers, GRID + ROWS)
+        down, along = (numbers, LENGTHS, number.down), (numbers, LENGTHS + number.down * GROWTH, number.along)
+        uses = merge, finish, write, scales[0], knobs
+        reads = odd, read, lift, knobs, uses, like[0]
+        lines = pointer(memory[0])
+        spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
+        rings = ahead(sums, g.block * g.width * g.channels)
+        place_of, tile_before, found = begin(grid, first), -1, False
+        for _ in range(first, last):
+            (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place_of), place_of
+            left, n, start, low, count = columns_of(g, tile)
+            if tile != tile_before:
+                passes.fill(rings, like[0], g.ring * g.line)
+            x = ahead(pointer(x_all), x_at + low * g.channels)
+            y = ahead(pointer(y_all), y_at + left * g.channels)
+            slabs, deep, margin = (
+                ahead(pointer(slabs_of_all), leads[2, lead]),
+                leads[3, lead],
+                (low - start) * g.channels,
+            )
+            output, outputs = band * g.band, min(g.band, g.high - band * g.band)
+            column, row_scale = scales_of(begins, grid, tile, band, lead)
+            row, span, done, place = output * g.stride - g.above, (g.window - 1) * g.step + 1, 0, 0
+            while done < outputs:
+                more = min(g.block, (outputs - 1) * g.stride + span - place)
+                met_one = load(
+                    reads, rings, spare, x, g, slabs, deep, row + place, place, more, count, margin
+                )
+                found = bool(found | met_one)
+                source, size = grow(uses, rings, down, g, place, more)
+                place += more
+                ready = min(outputs, (place - span) // g.stride + 1) if place >= span else 0
+                while done < ready:
+                    repeat = min(g.block, ready - done)
+                    line_at, repeat = whole(
+                        uses, lines, rings, down, g, source, size, done * g.stride, repeat
+                    )
+                    to = ahead(y, (output + done) * g.out_pitch), sums, spare
+                    at = row_scale + done
+                    deliver(grown, uses, to, line_at, along, g, n, repeat, g.line, scales, at, column)
+                    done += repeat
+            place_of, tile_before = following(grid, place_of), tile
+        if overflowed() if watches else found:
+            met[0] = 1
+
+    how = f"{kind.name}{'' if kind.uniform else '_scaled'}{'_careful' if careful else ''}"
+    return jit.kernel(walk, f"doubling_{how}_{kind.source}_{line.dtype}_{kind.target}")
+
+
+# Which windows ---------------------------------------------------------------------------------------------
+
+
+def overlap_much(r: Reduction) -> bool:
+    """Whether values alone are wanted, of windows that are long and overlap."""
+    row, columns = r.shape.row, r.shape.columns
+    far = any(
+        axis.outputs > 1 and axis.window > max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns)
+    )
+    wide = columns.size * r.shape.channels >= r.limits.row and columns.stride <= MOST_PICKED
+    narrow = columns.window == 1 or r.line.itemsize < NARROW
+    short = row.window <= (r.limits.swept if r.repeats and narrow else r.limits.down)
+    return far and wide and short and not r.placed and fits_memory(r)
+
+
+@cache
+def lengths_of(window: int, repeats: bool) -> tuple[tuple[int, int, int], ...]:
+    """The lengths through which a window grows: of each what it is, the one before, and how many of these.
+
+    That is in the fewest passes, and of these in the fewest reads. Windows may overlap where merging an
+    element again changes nothing.
+    """
+    if window == 1:
+        return ()
+    ways = []
+    for number in range(2, FEW + 1):
+        singles = 0 if repeats else window % number
+        shorter = (window + number - 1 if repeats else window) // number
+        if 0 < shorter < window and number + singles <= FEW:
+            ways.append((*lengths_of(shorter, repeats), (window, shorter, number)))
+    return min(ways, key=lambda way: (len(way), sum(number for *_, number in way)))
+
+
+def growths(window: int, step: int, block: int, *, repeats: bool) -> list[Growth]:
+    """How windows grow to the longest."""
+    found = []
+    for more, shorter, number in lengths_of(window, repeats) or ((1, 1, 1),):
+        begins = [min(n * shorter, more - shorter) for n in range(number)]
+        begins += range(number * shorter, more)
+        b, c, d = (begins[1:] + [0] * 3)[:3]
+        found.append(Growth(more, len(begins), number, b, c, d, 0))
+    further = [longer.more - each.more for each, longer in pairwise(found)]
+    return [each._replace(lines=far * step + block) for each, far in zip(found, [*further, 0], strict=True)]
+
+
+def fits_memory(r: Reduction) -> bool:
+    """Whether lines of so many rows are not too much."""
+    _, line, block, down = tile(r)
+    lines = sum(each.lines for each in down) + 5 * block + FEW * r.shape.row.step
+    return bool(lines * line <= MOST)
+
+
+def tile(r: Reduction) -> tuple[int, int, int, list[Growth]]:
+    """Columns of a tile, elements of its lines, rows read at a time, and how windows of rows grow."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    wide = max(1, 4 // r.line.itemsize)
+    kept = sum(each.lines for each in growths(row.window, row.step, 1, repeats=r.repeats)) + 2 * row.step
+    halo = columns.span - columns.stride
+    most = max(r.limits.kept * wide // kept // channels - halo, 2 * halo, 64)
+    width = parted(columns.outputs, max(1, min(most, r.limits.long * wide // channels) // columns.stride))
+    line = ((width - 1) * columns.stride + columns.span) * channels
+    block = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
+    return width, line, block, growths(row.window, row.step, block, repeats=r.repeats)
+
+
+def plan(r: Reduction) -> Plan:
+    """How to reduce windows by those of many lengths."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    width, line, block, down = tile(r)
+    along = growths(columns.window, 1, 1, repeats=r.repeats)
+    singles = max(down[0].more - 1, FEW) * row.step + block
+    each = columns.size * channels * row.stride
+    band = min(row.outputs, max(1, BANDS * row.span // row.stride, r.limits.task // each))
+    lines = singles + sum(each.lines for each in down[:-1]) + 5 * block
+    numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=singles)
+    kind = Kind(r.name, grown, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
+    blocks = -(-row.outputs // band), -(-columns.outputs // width)
+    scales = None if r.uniform else scales_in(r, band, width)
+    table = *numbers, len(down), len(along), *chain.from_iterable((*down, *along))
+    memory = ((lines * line + CACHE_LINE, r.line.dtype),)
+    return r.plan(partial(kernel, kind), table, blocks, memory, scales)
+
+
+jit.register(__name__, forceinline=False)
