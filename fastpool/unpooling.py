@@ -68,11 +68,12 @@ def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: st
         raise ValueError(f"shape must have at most 2**62 bytes, got {full} of {values.dtype}")
     plane = [full[axis] for axis in pooled]
     flat = jobs.checked_indices("indices", indices, values.shape, math.prod(plane))
+    result: Array | None
+    read: Callable[[Array], Array]
     if ways.ASKED.get() is not None:
-        empty = arrays.zeros(full, values.dtype, values)
-        ways.note("unpool", "single elements, by index", values, empty, None, lambda: WAY)
-        return empty
-    if not isinstance(values, np.ndarray):
+        result, read = arrays.zeros(full, values.dtype, values), np.asarray
+        ways.note("unpool", "single elements, by index", values, result, None, lambda: WAY)
+    elif not isinstance(values, np.ndarray):
         backend = arrays.backend(values)
         result, read = backend.unpool(values, flat, full, pooled, duplicates)
     else:
