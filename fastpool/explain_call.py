@@ -30,7 +30,8 @@ class CallExplanation:
     reads, writes : int
         Bytes of the input, and of all results. A kernel that reads an element again finds it in cache.
     scratch : int
-        Bytes of memory that each thread works in.
+        Bytes of memory that each thread works in. Where the input's values choose one of two kernels, this,
+        `tasks` and `threads` are those of the first.
     parts : tuple of Way
         Where several kernels make the result: each one's `kernel`, `why`, `tasks`, `cut`, `threads`,
         `scratch` and `parts`.
@@ -77,7 +78,7 @@ def explain_call(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallExp
     ------
     TypeError
         Where `f` is not callable, does not pool, pools an array on a GPU or of a library that makes the call
-        later (dask) or elsewhere (JAX), or sends a gradient back; and as `f`.
+        later (dask, compiled JAX), or sends a gradient back; and as `f`.
     ValueError
         As `f`.
 

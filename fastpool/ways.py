@@ -28,7 +28,7 @@ class Way(NamedTuple):
     scratch : int
         Bytes that each of them works in.
     parts : tuple of Way
-        What it is made of, where it has no kernel of its own.
+        What it is made of, or chooses from, where it has no kernel of its own.
     """
 
     kernel: str

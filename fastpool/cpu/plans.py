@@ -568,7 +568,8 @@ class Ranged(NamedTuple):
     def way(self) -> ways.Way:
         """What it says of itself."""
         why = "the first where the input's exponentials do not overflow, else the second"
-        return ways.of_parts("by range", why, [self.lines.way(), self.other.way()])
+        first = self.lines.way()
+        return first._replace(kernel="by range", why=why, cut="", parts=(first, self.other.way()))
 
 
 Lines = Single | Parts | Turned | Slabs | Twice
