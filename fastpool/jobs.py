@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from . import arrays, checks, reuse, ways, windows
 from .arrays import Array
 from .operators import OPERATORS, TESTING, Operator
+from .ways import ASKED
 from .windows import Axis, Geometry, Integers
 
 Pull = Callable[..., Any]
@@ -266,8 +267,8 @@ def forward(
     job: Job, x: Array, *, return_indices: object = False, out: object = None, dtype: Any = None
 ) -> Any:
     """The job's result, or the pair of result and indices."""
-    usually = return_indices is False and out is None and dtype is None
-    if usually and TAPE.get() is None and ways.ASKED.get() is None:
+    alone = TAPE.get() is None and ASKED.get() is None  # nobody listens
+    if alone and return_indices is False and out is None and dtype is None:
         usual = job.plans.get(x.strides)
         if usual is not None:  # nothing is to be asked again
             make, plan = usual
@@ -287,7 +288,7 @@ def forward(
         kind = np.uint8 if chosen == "taps" else index_dtype(job.geometry)
         indices = arrays.empty(job.shape, kind, x)
     direct = y if out is None else arrays.written(y)
-    if ways.ASKED.get() is not None:
+    if ASKED.get() is not None:
         words = ways.in_words(job.geometry.tables)
         ways.note(row.name, words, x, y, indices, lambda: _plan(job, x, target, chosen).way())
     elif y.size:
