@@ -27,6 +27,7 @@ from .api import (
     sum_pool,
 )
 from .explain import explain
+from .explain_call import explain_call
 from .forms import (
     fractional_pool,
     fractional_pool_backward,
@@ -55,6 +56,7 @@ __all__ = [
     "avg_pool",
     "convert_indices",
     "explain",
+    "explain_call",
     "fractional_pool",
     "fractional_pool_backward",
     "gem_pool",

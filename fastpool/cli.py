@@ -178,18 +178,42 @@ def _dask_progress() -> Iterator[None]:
 @app.command()
 @_plainly("cli")
 def explain(
-    n: Annotated[int, typer.Argument(metavar="LENGTH", help="Length of the axis.")],
-    window: Annotated[int, typer.Option(help="Elements a window covers.")],
-    stride: Annotated[int | None, typer.Option(help="Distance of windows; by default the window.")] = None,
+    n: Annotated[
+        str, typer.Argument(metavar="LENGTH", help="Of the axis; with --kernel a shape: 8,64,56,56.")
+    ],
+    window: Annotated[str, typer.Option(help="Elements a window covers.")],
+    stride: Annotated[str | None, typer.Option(help="Distance of windows; by default the window.")] = None,
     padding: Annotated[
         str, typer.Option(help="Elements on both sides, before,after, valid, same or same_lower.")
     ] = "0",
-    dilation: Annotated[int, typer.Option(help="Distance between the elements of a window.")] = 1,
+    dilation: Annotated[str, typer.Option(help="Distance between the elements of a window.")] = "1",
     ceil: Annotated[bool, typer.Option("--ceil", help="Round the number of windows up.")] = False,
+    kernel: Annotated[
+        str | None, typer.Option(metavar="OP", help=f"Name the kernel instead: {', '.join(OPERATORS)}.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="With --kernel; by default float32.")] = None,
+    axes: Annotated[str | None, typer.Option(help="With --kernel, the pooled axes: 1,2.")] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--param", metavar="NAME=NUMBER", help="With --kernel: q=0.25.")
+    ] = None,
 ) -> None:
-    """Draw the windows along an axis, with what torch, TensorFlow, ONNX and Caffe would give."""
+    """Draw the windows along an axis, with what torch, TensorFlow, ONNX and Caffe would give.
+
+    With --kernel, say which kernel pools an array in C order, and why, without pooling. LENGTH is then a
+    shape, and numbers of the windows may be one an axis: 2,3.
+    """
     around = padding if not padding[:1].isdigit() else _numbers(padding)
-    _say(str(fp.explain(n, window, stride=stride, padding=around, dilation=dilation, ceil_mode=ceil)))
+    rules = {"stride": _numbers(stride), "padding": around, "dilation": _numbers(dilation), "ceil_mode": ceil}
+    if kernel is not None:
+        x = np.empty(_numbers(n), kinds.dtype_named(dtype or "float32"))
+        given = dict(_parameter(text) for text in params or ())
+        _say(
+            str(fp.explain_call(fp.pool, x, kernel, _numbers(window), axes=_numbers(axes), **rules, **given))
+        )
+    elif dtype or axes or params:
+        raise typer.BadParameter("--dtype, --axes and --param go with --kernel")
+    else:
+        _say(str(fp.explain(_numbers(n), _numbers(window), **rules)))
 
 
 def _numbers(text: str | None) -> Any:

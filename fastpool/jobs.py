@@ -17,9 +17,10 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from . import arrays, checks, reuse, windows
+from . import arrays, checks, reuse, ways, windows
 from .arrays import Array
 from .operators import OPERATORS, TESTING, Operator
+from .ways import ASKED
 from .windows import Axis, Geometry, Integers
 
 Pull = Callable[..., Any]
@@ -59,24 +60,10 @@ class Job:
         plan = self.plans.get(key, self)
         if plan is self:
             plan = self.plans[key] = prepare()
-            _Held.bytes += _size(plan)
+            _Held.bytes += ways.size(plan)
             if _Held.bytes > MOST:
                 forget()
         return plan
-
-
-def _size(plan: Any) -> int:
-    """Bytes of all arrays of a plan, those once that are in several of its parts."""
-    found: dict[int, int] = {}
-    left = [plan]
-    while left:
-        each = left.pop()
-        if isinstance(each, ndarray):
-            found[id(each)] = each.nbytes
-        elif isinstance(each, tuple | list) and id(each) not in found:
-            found[id(each)] = 0
-            left += each
-    return sum(found.values())
 
 
 # Jobs are kept: the same call on an array of the same shape, strides and dtype finds its own again ----------
@@ -280,7 +267,8 @@ def forward(
     job: Job, x: Array, *, return_indices: object = False, out: object = None, dtype: Any = None
 ) -> Any:
     """The job's result, or the pair of result and indices."""
-    if return_indices is False and out is None and dtype is None and TAPE.get() is None:
+    alone = TAPE.get() is None and ASKED.get() is None  # nobody listens
+    if alone and return_indices is False and out is None and dtype is None:
         usual = job.plans.get(x.strides)
         if usual is not None:  # nothing is to be asked again
             make, plan = usual
@@ -300,13 +288,16 @@ def forward(
         kind = np.uint8 if chosen == "taps" else index_dtype(job.geometry)
         indices = arrays.empty(job.shape, kind, x)
     direct = y if out is None else arrays.written(y)
-    if y.size:
+    if ASKED.get() is not None:
+        words = ways.in_words(job.geometry.tables)
+        ways.note(row.name, words, x, y, indices, lambda: _plan(job, x, target, chosen).way())
+    elif y.size:
         plan = _plan(job, x, target, chosen)
         plan.run(x, direct, indices)
         if dtype is None and not chosen and type(x) is ndarray:
             job.plans[x.strides] = reuse.maker(job.shape, target), plan
-    if out is not None and not arrays.is_c(y):
-        arrays.assign(y, direct)
+        if out is not None and not arrays.is_c(y):
+            arrays.assign(y, direct)
     if tape is not None:
         own = arrays.copied(indices) if indexed and indices is not None else indices
         tape.append(partial(pull, job, Kept.of(x), own))
@@ -518,6 +509,7 @@ def index_dtype(geometry: Geometry) -> type[np.int32] | type[np.int64]:
 
 def checked_gradient(gy: object, shape: Sequence[int], *, name: str = "gy") -> Array:
     """A gradient of the expected shape and a numeric dtype."""
+    ways.refuse_backward()
     gradient = arrays.take(name, gy)
     if gradient.dtype == np.bool_:
         raise TypeError(f"{name} must be numeric, got bool")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arrays, checks, jobs
+from . import arrays, checks, jobs, ways
 from .arrays import Array
 from .folds import GATHER, Expression, Fold
 from .operators import Operator
@@ -93,11 +93,15 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
         kind = np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64
         indices = arrays.empty(job.shape, kind, x)
     direct = y if out is None else arrays.written(y)
-    if y.size:
+    fold = row.fold(x.dtype, target)
+    if ways.ASKED.get() is not None:
+        words = ways.of_planes_in_words(job.windows.count)
+        ways.note(row.name, words, x, y, indices, lambda: job.plan(row.name, fold, x, target).way())
+    elif y.size:
         planes = job.planes_last(x)
-        job.plan(row.name, row.fold(x.dtype, target), planes, target).run(planes, direct, indices)
-    if out is not None and not arrays.is_c(y):
-        arrays.assign(y, direct)
+        job.plan(row.name, fold, planes, target).run(planes, direct, indices)
+        if not arrays.is_c(y):
+            arrays.assign(y, direct)
     if tape is not None:
         own = arrays.copied(indices) if indexed and indices is not None else indices
         tape.append(partial(_pull, job, jobs.Kept.of(x), own))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arrays, checks, jobs
+from . import arrays, checks, jobs, ways
 from .aligned import Part, Taps, computed
 from .arrays import Array
 from .kinds import any_kind
@@ -186,11 +186,20 @@ class _Align:
         """The result and, where they are to be kept and matter, the winning samples."""
         y = arrays.empty(self.shape, self.x.dtype, self.x)
         winners = arrays.empty(self.shape, np.int64, self.x) if keep and self.op != "avg" else None
-        if y.size:
+        if ways.ASKED.get() is not None:
+            words = "samples between elements, in boxes"
+            ways.note(self.op, words, self.x, y, winners, self.way)
+        elif y.size:
             x, backend = arrays.contiguous(self.x), arrays.backend(self.x)
             for part in self._parts():
                 backend.align_forward("avg" if self.op == "avg" else "max", x, part, y, winners)
         return y, winners
+
+    def way(self) -> ways.Way:
+        """How the result is made."""
+        backend, columns = arrays.backend(self.x), self.output_size[1]
+        parts = [backend.align_way(self.x, part, columns) for part in self._parts()]
+        return parts[0] if len(parts) == 1 else ways.of_parts("in parts", "some boxes at a time", parts)
 
     def backward(self, gy: Array, winners: Array | None) -> Array:
         """The gradient for `x`."""

@@ -192,6 +192,13 @@ def vector_work(size: int, itemsize: int) -> int:
     return -(-size * itemsize // VECTOR)
 
 
+def hands(tasks: int, work: int) -> int:
+    """How many threads `run` would have, the calling one among them."""
+    if work <= SERIAL_WORK or tasks == 1 or _here.alone:
+        return 1
+    return min(_Current.size, tasks, work // WORTHWHILE, MOST)
+
+
 def run(
     kernel: Callable[..., None],
     arguments: tuple[Any, ...],
@@ -213,8 +220,8 @@ def run(
     if work <= SERIAL_WORK or tasks == 1:
         kernel(*arguments, *scratch(), 0, tasks)
         return
-    hands = 1 if _here.alone else min(_Current.size, tasks, work // WORTHWHILE, MOST)
-    ranges = min(tasks, hands * RANGES_PER_THREAD) if hands > 1 else 1
+    wanted = hands(tasks, work)
+    ranges = min(tasks, wanted * RANGES_PER_THREAD) if wanted > 1 else 1
     numbers = count()
     errors: list[BaseException] = []  # where there is one, everybody stops
 
@@ -235,7 +242,7 @@ def run(
 
     crew, parts = _Current.crew, []
     try:
-        for _ in range(crew.grow(min(hands, ranges) - 1)):
+        for _ in range(crew.grow(min(wanted, ranges) - 1)):
             parts.append(crew.submit(take))
         take()
         for part in parts:  # a helper that has not begun by now would find nothing to do

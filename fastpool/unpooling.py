@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, checks, jobs
+from . import arrays, checks, jobs, ways
 from .arrays import Array
 from .kinds import any_kind
 
 RULES = ("last", "sum", "error")
+WAY = ways.Way("indexing", "NumPy writes values to the places of their indices", tasks=1)
 
 
 @any_kind
@@ -67,7 +68,12 @@ def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: st
         raise ValueError(f"shape must have at most 2**62 bytes, got {full} of {values.dtype}")
     plane = [full[axis] for axis in pooled]
     flat = jobs.checked_indices("indices", indices, values.shape, math.prod(plane))
-    if not isinstance(values, np.ndarray):
+    result: Array | None
+    read: Callable[[Array], Array]
+    if ways.ASKED.get() is not None:
+        result, read = arrays.zeros(full, values.dtype, values), np.asarray
+        ways.note("unpool", "single elements, by index", values, result, None, lambda: WAY)
+    elif not isinstance(values, np.ndarray):
         backend = arrays.backend(values)
         result, read = backend.unpool(values, flat, full, pooled, duplicates)
     else:

@@ -6,13 +6,13 @@ a maximum looks at each sample.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import aligned, jit, threads
+from .. import aligned, jit, threads, ways
 from ..aligned import MERGE, Part, computed
 from . import half
 from .memory import ahead, apart, peek, pointer, poke, raw, storage
@@ -32,15 +32,28 @@ def align_forward(op: str, x: Array, part: Part, y: Array, winners: Array | None
     sizes = channels, height, width, rows, columns
     arrays = raw(x).reshape(-1), raw(y).reshape(-1), _flat(winners)
     arguments = arrays, part.rows, part.columns, (part.numbers, part.images), sizes
-    dtype = computed(x.dtype)
+    scratch = partial(_scratch, width, columns, computed(x.dtype))
+    threads.run(_forward(op, storage(x.dtype)), arguments, *_sizes(part, channels), scratch)
 
-    def scratch() -> tuple[Array, ...]:
-        flat = np.zeros(LANES * width, dtype)  # also read where there are fewer channels than lanes
-        block, values, best = (np.empty(n * LANES, dtype) for n in (width, 1, columns))
-        return flat, block, values, best, np.empty(columns * LANES, np.int64)
 
-    tasks = part.numbers.size * -(-channels // LANES)
-    threads.run(_forward(op, storage(x.dtype)), arguments, tasks, _work(part, channels), scratch)
+def align_way(x: Array, part: Part, columns: int) -> ways.Way:
+    """What `align_forward` does for so many bins in a row."""
+    _, channels, _, width = x.shape
+    why = "samples between elements: weighted rows, and then weighted elements of a row"
+    cut = f"boxes of up to {LANES} channels"
+    scratch = _scratch(width, columns, computed(x.dtype))
+    return ways.of_kernel("interpolation", why, *_sizes(part, channels), cut, scratch)
+
+
+def _scratch(width: int, columns: int, dtype: np.dtype[Any]) -> tuple[Array, ...]:
+    flat = np.zeros(LANES * width, dtype)  # also read where there are fewer channels than lanes
+    block, values, best = (np.empty(n * LANES, dtype) for n in (width, 1, columns))
+    return flat, block, values, best, np.empty(columns * LANES, np.int64)
+
+
+def _sizes(part: Part, channels: int) -> tuple[int, int]:
+    """Tasks and work."""
+    return part.numbers.size * -(-channels // LANES), _work(part, channels)
 
 
 def align_backward(gy: Array, part: Part, winners: Array | None, total: Array) -> None:

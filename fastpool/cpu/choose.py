@@ -135,5 +135,5 @@ def plan(reduction: Reduction) -> Plan | None:
     """By the first kernel that fits; None where none does."""
     for choice in CHOICES:
         if choice.fits(reduction):
-            return choice.plan(reduction)._replace(name=choice.name)
+            return choice.plan(reduction)._replace(name=choice.name, why=choice.why)
     return None

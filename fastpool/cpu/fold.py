@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import folds, jit, random, selection, threads
+from .. import folds, jit, random, selection, threads, ways
 from ..folds import GATHER, RANKS, Expression, Fold
 from ..windows import Geometry, Integers, PlaneWindows
 from . import counting as counts
@@ -53,6 +53,7 @@ class Plan(NamedTuple):
     work: int
     window: tuple[int, np.dtype[Any] | None, int] = (0, None, 0)
     wide: Callable[[], Callable[..., Any]] | None = None  # the kernel to take where sums overflow
+    why: str = "any windows of any array"
 
     def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
@@ -102,6 +103,12 @@ class Plan(NamedTuple):
         """The parameters, and memory for one window."""
         size, dtype, places = self.window
         return ((self.params, np.empty(size, dtype), np.empty(places, np.int64)),)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        cut = f"rows of up to {SEGMENT:,} windows"
+        scratch = self.scratch() if self.window[1] else ()
+        return ways.of_kernel("general", self.why, self.tasks, self.work, cut, scratch)
 
 
 def plan(
@@ -377,7 +384,7 @@ def plan_planes(
     layout = _layout(segments, planes, cells, axes, columns, groups)
     largest = math.prod(int(count.max(initial=0)) for count in windows.count)
     work = outer.shape[1] * math.prod(lengths) * largest
-    found = Plan(walk, layout, params, tasks, work, wide=wide)
+    found = Plan(walk, layout, params, tasks, work, wide=wide, why="each plane has windows of its own")
     return found if pull else _ranked(found, name, operator, x.dtype, target, largest)
 
 

@@ -28,7 +28,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .. import jit, threads
+from .. import jit, threads, ways
 from ..windows import Axis, Geometry, Integers, adaptive
 from .memory import ahead, c_strides, flatten, offsets, peek, pointer, poke, raw, wide_registers
 
@@ -313,6 +313,12 @@ class Histograms(NamedTuple):
         sizes = (self.inputs * BINS, self.inputs * BINS * BINS, BINS * (BINS + 1))
         return tuple(np.zeros(size, np.uint16) for size in sizes), np.zeros((BINS + 1, 2), np.int64)
 
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        why = "large windows of 8-bit values that overlap: what they count slides along"
+        cut = "blocks of windows"
+        return ways.of_kernel("histograms", why, self.tasks, self.work, cut, self.scratch())
+
 
 class Words(NamedTuple):
     """As `Histograms`, of 16-bit values."""
@@ -331,6 +337,12 @@ class Words(NamedTuple):
     def scratch(self) -> tuple[Array]:
         """The counters of one window."""
         return (np.zeros(TOP + MIDDLE + WORDS, np.int32),)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        why = "large windows of 16-bit values that overlap: what a window counts moves along a row"
+        cut = "rows of windows"
+        return ways.of_kernel("histograms of 16 bits", why, self.tasks, self.work, cut, self.scratch())
 
 
 def plan(

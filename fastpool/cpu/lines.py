@@ -62,6 +62,16 @@ FAMILIES = (
     frozenset((SCAN, COPY, JOIN, JOIN_DOWN, JOIN_THREE, PUT, PUT_2, PUT_3)),
     frozenset(range(PICK_8 + 1)),
 )
+NAMES = (
+    "pairs",
+    "converted pairs",
+    "pairs with places",
+    "windows along rows",
+    "stacked rows",
+    "lines of which cells are picked",
+    "lines that are copied and joined",
+    "all passes",
+)
 # Passes that pairs of value and place do not have.
 ALONE = frozenset((REDUCE, STACK, JOIN_IN))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import reuse, threads, windows
+from .. import reuse, threads, ways, windows
 from ..folds import RANKS
 from ..merges import Line, add, in_shares, may_overflow, mean_of_parts, sum_of_parts, unlifted
 from ..operators import OPERATORS, LineChoice, Operator
@@ -248,6 +248,14 @@ class Plan(NamedTuple):
         values, zeros = reuse.empty((size,), self.like.dtype), np.zeros(reach, np.int32)
         return (values, reuse.empty((size,), np.int32)) if self.kind.placed else values, zeros
 
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        _, blocks, outer, run = self.program
+        planes, count = outer.shape[1] * int(run[0]), blocks.shape[0]
+        why = f"no other kernel serves: passes over lines ({lines.NAMES[self.kind.family]})"
+        cut = ways.product({"planes": planes, "blocks": count})
+        return ways.of_kernel("program of passes", why, planes * count, self.work, cut, self.scratch())
+
 
 Single = Plan | tasks.Plan  # one kernel
 
@@ -287,11 +295,25 @@ def plan(
                 return Ranged(whole, other, operator.bears, params)
     if chosen == "taps":
         return None
-    if x.size >= RANKED and operator.fold(x.dtype, target).combine in RANKS:
+    ranks = operator.fold(x.dtype, target).combine in RANKS
+    if ranks and x.size >= RANKED:
         ranked = rank.plan(operator.name, x, geometry, params, target)
         if ranked:
             return ranked
-    return _by_elements(operator, x, geometry, divisors, params, target)
+    general = _by_elements(operator, x, geometry, divisors, params, target)
+    return general._replace(why=_why_general(x, geometry, ranks=ranks, lined=bool(line_choices)))
+
+
+def _why_general(x: Array, geometry: Geometry, *, ranks: bool, lined: bool) -> str:
+    """Why no other kernel serves."""
+    least = RANKED if ranks else WORTHWHILE
+    if x.size < least:
+        return f"fewer than {least:,} elements, for which no other kernel is worth compiling"
+    if not ranks and not lined:
+        return "no other kernel has this operator or divisor"
+    if any(table.regular is None for table in geometry.tables):
+        return "windows differ in length or distance"
+    return "no other kernel takes this memory order, dtype or length of windows"
 
 
 class Twice(NamedTuple):
@@ -320,6 +342,12 @@ class Twice(NamedTuple):
         overflowed.append(self.rest.run(between, y, places))
         if self.again and any(overflowed) and not np.isfinite(y).all():
             self.again(x, y)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        why = "a window is a large plane: its parts, and then their results"
+        plans = [plan for plan in (self.parts, self.left, self.rest) if plan]
+        return ways.of_parts("in two", why, [plan.way() for plan in plans])
 
 
 def _parts(x: Array, cut: tuple[int, int, int] | None) -> Array:
@@ -493,6 +521,10 @@ class Turned(NamedTuple):
             if into is not None:
                 turn.copy(into, result.transpose(back))
 
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        return ways.turned(self.plan.way())
+
 
 class Parts(NamedTuple):
     """Several plans whose results are joined."""
@@ -512,6 +544,11 @@ class Parts(NamedTuple):
             piece = slice(start, start + JOINED)
             flat[piece] = self.join([part[piece] for part in parts], self.params)
 
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        why = "several results make the value"
+        return ways.of_parts("joined", why, [plan.way() for plan in self.plans])
+
 
 class Ranged(NamedTuple):
     """Lines for input of a range that they bear, and the general skeleton for all other."""
@@ -527,6 +564,12 @@ class Ranged(NamedTuple):
             lowest, highest = float(x.min()), float(x.max())  # NaN where there is one, which nothing bears
         chosen = self.lines if self.bears(lowest, highest, self.params) else self.other
         chosen.run(x, y, places)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        why = "the first where the input's exponentials do not overflow, else the second"
+        first = self.lines.way()
+        return first._replace(kernel="by range", why=why, cut="", parts=(first, self.other.way()))
 
 
 Lines = Single | Parts | Turned | Slabs | Twice

@@ -23,7 +23,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .. import folds, jit, threads, windows
+from .. import folds, jit, threads, ways, windows
 from ..operators import OPERATORS
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans, turn
@@ -558,6 +558,13 @@ class Networks(NamedTuple):
         skip = -roomy.ctypes.data % ALIGNED // roomy.itemsize
         return roomy[skip:], np.empty((5, places), np.int64)
 
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        why = f"windows of up to {LONGEST} elements: an exchange of two elements serves many of them at once"
+        cut = "lines of windows"
+        own = ways.of_kernel("sorting networks", why, self.tasks, self.work, cut, self.scratch())
+        return ways.turned(own) if self.order else own
+
 
 def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], target: np.dtype[Any]) -> Any:
     """How to find median, quantile or mode of the windows of arrays like `x`; None where no fast way fits.
@@ -600,6 +607,10 @@ class Turned(NamedTuple):
         turned, result = ordered(x, y, self.order, self.geometry)
         self.plan.run(turned if fits(turned, self.geometry) else np.ascontiguousarray(turned), result)
         give_back(y, result, self.order)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        return ways.turned(self.plan.way()) if self.order else self.plan.way()
 
 
 def _strides(x: Array, geometry: Geometry, order: tuple[int, ...]) -> tuple[int, ...]:

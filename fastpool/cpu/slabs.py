@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import reuse, threads, windows
+from .. import reuse, threads, ways, windows
 from ..windows import Geometry
 from . import turn
 from .memory import c_strides
@@ -38,10 +38,25 @@ class Slabs(NamedTuple):
     usual: Slab
     last: Slab
     dtype: np.dtype[Any]
+    work: int
 
     def run(self, x: Array, y: Array, places: Array | None) -> None:  # noqa: ARG002
         """As `plans.Plan.run`; there are no `places`."""
-        threads.run(self.reduce, (x, y), -(-self.shape[self.axis] // self.height), x.size)
+        threads.run(self.reduce, (x, y), self.tasks, self.work)
+
+    @property
+    def tasks(self) -> int:
+        """One a slab."""
+        return -(-self.shape[self.axis] // self.height)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        with threads.alone():
+            part = self.usual.plan.way()
+        why = "in the order of the input's memory; slabs of results are turned in cache"
+        return ways.of_kernel("slabs", why, self.tasks, self.work, "slabs")._replace(
+            scratch=part.scratch, parts=(part,)
+        )
 
     def reduce(self, x: Array, y: Array, first: int, last: int) -> None:
         """Some of the slabs."""
@@ -99,7 +114,7 @@ def plan(x: Array, form: Any, target: np.dtype[Any], planned: Callable[[Array, A
             return None
         slabs.append(Slab(found, shape, turned))
     usual, last = slabs
-    return Slabs(order, whole, axis, stride, height, usual, last, target)
+    return Slabs(order, whole, axis, stride, height, usual, last, target, x.size)
 
 
 def _cell(geometry: Geometry, axis: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jit, reuse, threads
+from .. import jit, reuse, threads, ways
 from ..merges import Line, add, unlifted
 from ..windows import Integers
 from .memory import fields, flatten, raw
@@ -85,8 +85,8 @@ class Plan(NamedTuple):
         As `threads.run` has them.
     again : callable or None
         What to do where sums overflow.
-    name : str
-        The kernel's, in the table that chooses.
+    name, why : str
+        The kernel's, and why it serves, in the table that chooses.
     """
 
     kernel: Callable[..., None]
@@ -98,6 +98,7 @@ class Plan(NamedTuple):
     work: int
     again: Callable[[Array, Array], None] | None = None
     name: str = ""
+    why: str = ""
 
     def run(self, x: Array, y: Array, places: Array | None) -> bool:
         """Reduce every window of `x` into the C-contiguous `y`, and the indices (or taps) into `places`.
@@ -122,6 +123,15 @@ class Plan(NamedTuple):
     def scratch(self) -> tuple[tuple[Array, ...]]:
         """Memory for one thread."""
         return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        outer, _, numbers = self.tables[:3]
+        grid = Grid(*numbers[:GRID].tolist())
+        counts = {"planes": outer.shape[1] * grid.run, "leading outputs": grid.leads}
+        counts |= {"bands of rows": grid.bands, "tiles of columns": grid.tiles}
+        cut = ways.product(counts)
+        return ways.of_kernel(self.name, self.why, self.tasks, self.work, cut, self.scratch())
 
 
 class Tiles(NamedTuple):

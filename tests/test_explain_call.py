@@ -1,0 +1,272 @@
+"""Which kernel a call takes: each is named for a call that reaches it, and nothing is run."""
+
+import numpy as np
+import pytest
+from numba import config, cuda
+from typer.testing import CliRunner
+
+import fastpool as fp
+from fastpool import threads as pool_of_threads
+from fastpool.cli import app
+from fastpool.cpu import choose
+from fastpool.operators import OPERATORS
+
+X = np.zeros((2, 3, 64, 96), np.float32)
+BYTES = np.zeros((200, 200), np.uint8)
+BOXES = np.array([[0, 1, 1, 20, 30], [1, 4, 4, 8, 8]])
+SMALL = {"stride": 1, "padding": "same", "axes": (-2, -1)}
+CHOSEN = {
+    "squares": (fp.max_pool, X, 2, {}),
+    "cubes": (fp.avg_pool, np.zeros((2, 8, 64, 64), np.float32), (2, 2, 2), {}),
+    "squares of channels": (fp.max_pool, np.zeros((64, 64, 16), np.float32), 2, {"axes": (0, 1)}),
+    "planes": (fp.max_pool, np.zeros((8, 20, 20), np.float32), 5, SMALL),
+    "slides by 1": (fp.max_pool, X, 3, SMALL),
+    "slides by 2": (fp.avg_pool, X, 3, {"stride": 2, "count_include_pad": True}),
+    "slides of up to 9x9": (fp.min_pool, np.zeros((64, 256), np.float32), 5, SMALL),
+    "rows of ones": (fp.avg_pool, X, 5, {"stride": 1}),
+    "rows of cells": (fp.max_pool, X, 3, {}),
+    "rows of phases": (fp.avg_pool, X, 5, {"stride": 3}),
+    "rows of channels": (fp.avg_pool, np.zeros((64, 64, 16), np.float32), 5, {"axes": (0, 1)}),
+}
+OTHERS = {
+    "general": lambda: fp.explain_call(fp.max_pool, X[:1, :1, :8, :8], 2),
+    "program of passes": lambda: fp.explain_call(fp.max_pool, X, 3, return_indices=True),
+    "in two": lambda: fp.explain_call(fp.global_avg_pool, np.zeros((1, 1, 1000, 1000), np.float32)),
+    "joined": lambda: fp.explain_call(fp.mixed_pool, X, 3),
+    "by range": lambda: fp.explain_call(fp.lse_pool, X, 3),
+    "turned": lambda: fp.explain_call(fp.avg_pool, X.T, 3, axes=(0, 1)),
+    "slabs": lambda: fp.explain_call(fp.avg_pool, np.zeros((8, 256, 1024, 4)).T, (2, 2), axes=(1, 2)),
+    "sorting networks": lambda: fp.explain_call(fp.median_pool, X, 3),
+    "histograms": lambda: fp.explain_call(fp.median_pool, BYTES, (21, 21), stride=1),
+    "histograms of 16 bits": lambda: fp.explain_call(
+        fp.median_pool, BYTES.astype(np.uint16), (21, 21), stride=1
+    ),
+    "interpolation": lambda: fp.explain_call(fp.roi_align, X, BOXES, 5, op="max"),
+    "indexing": lambda: fp.explain_call(fp.unpool, X, np.zeros(X.shape, int), X.shape),
+    "3 calls": lambda: fp.explain_call(fp.pyramid_pool, X, "max"),
+    "none": lambda: fp.explain_call(fp.max_pool, X[:0], 2),
+}
+
+
+@pytest.mark.parametrize("choice", choose.CHOICES, ids=lambda choice: choice.name)
+def test_kernels_of_the_table_are_named(choice, kernels):
+    f, x, window, options = CHOSEN[choice.name]
+    found = fp.explain_call(f, x, window, **options)
+    assert (found.kernel, found.why, found.parts) == (choice.name, choice.why, ())
+    assert kernels in ([], [choice.name])  # none where the plan is kept already
+    assert found.tasks >= 1
+    assert found.reads == x.nbytes
+    assert f"kernel    {choice.name}: {choice.why}\n" in str(found)
+
+
+@pytest.mark.parametrize("kernel", OTHERS)
+def test_other_kernels_are_named(kernel):
+    found = OTHERS[kernel]()
+    assert found.kernel == kernel
+    assert found.why in str(found)
+    assert found.threads >= 1
+    assert all(part.kernel in str(found) for part in found.parts)
+    assert bool(found.parts) == (kernel in {"in two", "joined", "by range", "turned", "slabs", "3 calls"})
+
+
+ARGUMENTS = {
+    **{f"{op}_pool": (X, 3) for op in OPERATORS if op not in ("quantile", "mode")},
+    "mode_pool": (BYTES, (3, 3)),
+    "pool": (X, "max", 3),
+    "adaptive_pool": (X, "avg", 7),
+    "adaptive_avg_pool": (X, 7),
+    "adaptive_max_pool": (X, 7),
+    "global_pool": (X, "lp"),
+    "global_avg_pool": (X,),
+    "global_max_pool": (X,),
+    "global_sum_pool": (X,),
+    "fractional_pool": (X, "max", 7),
+    "pyramid_pool": (X, "avg"),
+    "roi_pool": (X, "max", BOXES, 3),
+    "roi_align": (X, BOXES, 3),
+    "mosaic": (X, 5),
+    "unpool": (X, np.zeros(X.shape, int), X.shape),
+    "vjp": (fp.max_pool, X, 3),
+}
+OPTIONS = {"quantile_pool": {"q": 0.25}, "fractional_pool": {"window": 3, "rng": 0}}
+ARGUMENTS["quantile_pool"] = ARGUMENTS["max_pool"]
+WITHOUT = {"convert_indices", "explain", "explain_call", "get_num_threads", "set_num_threads"}  # windows
+
+
+def test_every_public_function_is_explained_or_refused():
+    refused = {name for name in fp.__all__ if name.endswith("_backward")}
+    assert set(fp.__all__) == set(ARGUMENTS) | refused | WITHOUT
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_every_function(name):
+    found = fp.explain_call(getattr(fp, name), *ARGUMENTS[name], **OPTIONS.get(name, {}))
+    lines = str(found).splitlines()
+    assert [line[:10].strip() for line in lines if line[0] != " "] == HEADINGS
+    assert max(map(len, lines)) < 150
+    assert found.writes > 0
+    assert found.tasks > 0
+
+
+HEADINGS = ["operator", "windows", "input", "kernel", "tasks", "memory"]
+
+
+def test_the_whole_text():
+    found = fp.explain_call(fp.mixed_pool, X, 3, stride=2, padding=1, dilation=2)
+    assert str(found) == repr(found)
+    assert "windows   3x3, stride 2x2, dilation 2x2, 1x1 of padding before\n" in str(found)
+    found = fp.explain_call(fp.adaptive_pool, X, "max", (7, 96))
+    assert "windows   10 by 1\n" in str(found)
+    assert found.why == "windows differ in length or distance"
+
+
+@pytest.mark.parametrize(
+    ("x", "layout"),
+    [
+        (X, "C order"),
+        (np.asfortranarray(X), "Fortran order"),
+        (X.transpose(0, 2, 3, 1), "axes 0, 3, 1, 2 in memory"),
+        (X[:, :, ::2, ::2], "strides of 73728, 24576, 768, 8 bytes"),
+    ],
+)
+def test_layouts(x, layout):
+    found = fp.explain_call(fp.sum_pool, x, 3)
+    assert found.layout == layout
+    assert f"input     {x.shape} float32, {layout}\n" in str(found)
+
+
+def test_reasons_of_the_general_kernel():
+    reasons = [
+        fp.explain_call(f, x, window, **options).why
+        for f, x, window, options in [
+            (fp.max_pool, X[:1, :1, :8], 2, {}),
+            (fp.median_pool, X[:1, :1], 2, {}),
+            (fp.stochastic_pool, X, 2, {}),
+            (fp.max_pool, X[..., ::2], 2, {}),
+        ]
+    ]
+    assert [reason[:30] for reason in reasons] == [
+        "fewer than 2,000 elements, for",
+        "fewer than 20,000 elements, fo",
+        "no other kernel has this opera",
+        "no other kernel takes this mem",
+    ]
+
+
+def test_what_a_gradient_needs_is_part_of_the_call():
+    alone = fp.explain_call(fp.max_pool, X, 3, stride=2)
+    kept = fp.explain_call(fp.vjp, fp.max_pool, X, 3, stride=2)
+    assert kept.kernel == alone.kernel == "slides by 2"
+    assert kept.writes == alone.writes + alone.writes // 4  # a byte for each value of four
+    indexed = fp.explain_call(fp.max_pool, X, 3, stride=2, return_indices=True)
+    assert indexed.writes == 2 * alone.writes
+
+
+def test_nothing_is_run_and_nothing_written():
+    x, out = np.arange(8192, dtype=np.float32).reshape(64, 128), np.full((32, 64), -1, np.float32)
+    turned = np.full((64, 32), -1, np.float32).T
+    for into in (out, turned):
+        fp.explain_call(fp.max_pool, x, (2, 2), out=into)
+        fp.explain_call(fp.fractional_pool, x, "max", (32, 64), window=2, out=into)
+        assert (into == -1).all()
+    np.testing.assert_array_equal(fp.max_pool(x, (2, 2)), x[1::2, 1::2])
+    fp.explain_call(fp.max_pool, x, (2, 2))  # whose plan is kept by now
+    np.testing.assert_array_equal(fp.max_pool(x, (2, 2), out=turned), x[1::2, 1::2])
+
+
+def test_threads_are_those_that_would_run(threads, monkeypatch):
+    x = np.zeros((8, 512, 512), np.float32)
+    for wanted in (1, 3):
+        threads(wanted)
+        assert fp.explain_call(fp.max_pool, x, (2, 2)).threads == wanted
+        assert fp.explain_call(fp.max_pool, x[:1], (2, 2)).threads == 1  # too little work
+    threads(500)
+    found = fp.explain_call(fp.max_pool, x, (2, 2))
+    assert 1 < found.threads <= found.tasks
+    helpers = []
+    crew = pool_of_threads._Current.crew
+    monkeypatch.setattr(crew, "grow", lambda number: helpers.append(number) or 0)
+    fp.max_pool(x, (2, 2))
+    assert helpers == [found.threads - 1]
+    with pool_of_threads.alone():
+        assert fp.explain_call(fp.max_pool, x, (2, 2)).threads == 1
+
+
+def test_functions_that_call_several():
+    found = fp.explain_call(lambda x: fp.unpool(*fp.max_pool(x, 2, return_indices=True), x.shape), X)
+    assert found.operator == "max; unpool"
+    assert [part.kernel for part in found.parts] == ["program of passes", "indexing"]
+    assert found.reads == X.nbytes + X.nbytes // 4
+
+
+@pytest.mark.parametrize(
+    ("f", "arguments", "message"),
+    [
+        (3, (X,), "f must be a pooling function, got 3"),
+        (np.max, (X,), "f must call a pooling function of fastpool"),
+        (fp.pool_backward, (X, X, "max", 1), "f must be a forward call"),
+        (fp.unpool_backward, (X, X, np.zeros(X.shape, int), X.shape), "f must be a forward call"),
+        (fp.roi_align_backward, (np.zeros((2, 3, 2, 2)), X, BOXES, 2), "f must be a forward call"),
+        (fp.pyramid_pool_backward, (np.zeros((2, 63)), X, "max"), "f must be a forward call"),
+        (lambda x: fp.vjp(fp.max_pool, x, 1)[1](x), (X,), "f must be a forward call"),
+        (fp.max_pool, ([1, 2], 2), "x must be an array"),
+        (fp.max_pool, (X, 2.5), "window must be an integer"),
+    ],
+)
+def test_errors(f, arguments, message):
+    with pytest.raises(TypeError, match=message):
+        fp.explain_call(f, *arguments)
+    assert fp.max_pool(X[:1, :1, :4, :4], 2).shape == (1, 1, 2, 2)  # calls run again
+
+
+def test_arrays_of_libraries():
+    xarray = pytest.importorskip("xarray")
+    assert fp.explain_call(fp.max_pool, xarray.DataArray(X), 3).kernel == "rows of cells"
+    dask = pytest.importorskip("dask.array")
+    with pytest.raises(TypeError, match="on an array in memory"):
+        fp.explain_call(fp.max_pool, dask.from_array(X), 3)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not config.ENABLE_CUDASIM, reason="no device is needed to say that")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")
+def test_an_array_on_a_gpu():
+    with pytest.raises(TypeError, match="x must be on the CPU to be explained, got one on CUDA device 0"):
+        fp.explain_call(fp.max_pool, cuda.to_device(X), 3)
+
+
+# The command ---------------------------------------------------------------------------------------------
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["explain", *words])
+
+
+def test_the_command():
+    result = run("2,3,64,96", "--kernel", "max", "--window", "3,2", "--padding", "1,0", "--dtype", "uint8")
+    assert result.exit_code == 0, result.output
+    x = X.astype(np.uint8)
+    assert result.stdout == f"{fp.explain_call(fp.pool, x, 'max', (3, 2), padding=(1, 0))}\n"
+    words = ("--axes", "0,1", "--param", "q=0.25", "--stride", "1", "--dilation", "2", "--ceil")
+    result = run("300,300,3", "--kernel", "quantile", "--window", "3", *words)
+    assert "windows   3x3, stride 1x1, dilation 2x2\n" in result.stdout
+    assert "(300, 300, 3) float32" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("64,64", "--kernel", "mean", "--window", "3"), 1, "op must be one of max, min"),
+        (("64,x", "--kernel", "max", "--window", "3"), 1, "expected an integer or integers"),
+        (("64,-1", "--kernel", "max", "--window", "3"), 1, "negative dimensions"),
+        (("64,64", "--kernel", "max", "--window", "65,65"), 1, "does not fit length 64"),
+        (("64,64", "--kernel", "max", "--window", "3,3", "--dtype", "float31"), 1, "float31"),
+        (("64,64", "--window", "3"), 1, "n must be an integer, got (64, 64)"),
+        (("64", "--window", "3", "--dtype", "uint8"), 2, "go with --kernel"),
+    ],
+)
+def test_errors_of_the_command(words, code, message):
+    result = run(*words)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert "Traceback" not in result.output
