@@ -1,7 +1,8 @@
 """Speeds beside other libraries: networks' and images' poolings, timed in one process, interleaved.
 
-Each engine is one small function that takes a row of the table and its input, and gives its library's fastest
-call for them, or None where it has none. Libraries are optional, and imported by name where they are used.
+Each engine says which rows of the table its library has, and makes of a row and its input the library's
+fastest call. Libraries are optional, and imported by name where they are used. `bench_alone` runs the same
+engines in processes of their own, `bench_random` gives them other rows.
 """
 
 import json
@@ -10,10 +11,13 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from .arrays import Array
 Call = Callable[[], Any]
 Sizes = tuple[int, ...]
 
+LARGE = 10_000_000  # bytes of input, which most caches do not hold
 SMALLER = 16  # what a small row's channels, or an image's sides, are divided by
 PEERS = (
     "numba-cuda",
@@ -211,19 +216,40 @@ def _fastpool(row: Row, x: Array) -> Call:
     return train
 
 
-def _torch(row: Row, x: Array) -> Call | None:
-    if row.image or row.last or row.dtype != "float32":
-        return None
+def _in_torch(row: Row) -> bool:
+    """Channels first: floats, and maxima of bytes along two axes and three."""
+    bytes_too = row.op == "max" and len(row.window) > 1
+    return not (row.image or row.last) and (_float(row) or (row.dtype == "uint8" and bytes_too))
+
+
+def _torch(row: Row, x: Array) -> Call:
     torch = import_module("torch")
     return _torch_call(row, torch.from_numpy(x), torch.contiguous_format)
 
 
-def _torch_last(row: Row, x: Array) -> Call | None:
-    if not (row.last or row.train) or row.dtype != "float32":
-        return None
+def _in_torch_last(row: Row) -> bool:
+    return (row.last or row.train) and _float(row)
+
+
+def _torch_last(row: Row, x: Array) -> Call:
     torch = import_module("torch")
-    tensor = torch.from_numpy(x)
-    return _torch_call(row, tensor.permute(0, 3, 1, 2) if row.last else tensor, torch.channels_last)
+    plane = _plane(row)
+    tensor = torch.from_numpy(x).reshape(plane.shape)
+    layout = torch.channels_last if len(plane.window) == 2 else torch.channels_last_3d
+    return _torch_call(plane, tensor.movedim(-1, 1) if row.last else tensor, layout)
+
+
+def _plane(row: Row) -> Row:
+    """One axis before the channels as two, the second of length 1: torch has a layout for two and three."""
+    if not row.last or len(row.window) > 1:
+        return row
+    *front, channels = row.shape
+    window, stride, padding = (*row.window, 1), (*row.stride, 1), (*row.padding, 0)
+    return replace(row, shape=(*front, 1, channels), window=window, stride=stride, padding=padding)
+
+
+def _float(row: Row) -> bool:
+    return row.dtype in {"float32", "float64"}
 
 
 def _torch_call(row: Row, x: Any, layout: Any) -> Call:
@@ -240,27 +266,34 @@ def _torch_call(row: Row, x: Any, layout: Any) -> Call:
     return lambda: torch.autograd.grad(forward(), x, gy)[0]
 
 
-def _onnx_model(row: Row) -> bytes | None:
-    """A network of the one pooling; None where the standard has none."""
-    if row.image or row.last or row.train or row.dtype != "float32":
-        return None
+def _in_onnxruntime(row: Row) -> bool:
+    """Means of float32 alone, maxima of others too."""
+    wide = row.op == "max" and row.dtype in {"float64", "uint8"}
+    return not (row.image or row.last or row.train) and (row.dtype == "float32" or wide)
+
+
+def _in_openvino(row: Row) -> bool:
+    return row.dtype == "float32" and _in_onnxruntime(row)
+
+
+def _onnx_model(row: Row) -> bytes:
+    """A network of the one pooling."""
     onnx = import_module("onnx")
     options: dict[str, Any] = {"kernel_shape": row.window, "strides": row.stride, "pads": row.padding * 2}
     if row.op == "avg":
         options["count_include_pad"] = 1
     node = onnx.helper.make_node({"max": "MaxPool", "avg": "AveragePool"}[row.op], ["x"], ["y"], **options)
     ends = zip("xy", (row.shape, row.output), strict=True)
-    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in ends)
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(row.dtype))
+    x, y = (onnx.helper.make_tensor_value_info(name, kind, shape) for name, shape in ends)
     graph = onnx.helper.make_graph([node], "pooling", [x], [y])
     opset = onnx.helper.make_opsetid("", 17)
     model: bytes = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
     return model
 
 
-def _onnxruntime(row: Row, x: Array) -> Call | None:
+def _onnxruntime(row: Row, x: Array) -> Call:
     model = _onnx_model(row)
-    if model is None:
-        return None
     ort = import_module("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = fp.get_num_threads()
@@ -272,10 +305,8 @@ def _onnxruntime(row: Row, x: Array) -> Call | None:
     return partial(_bound, partial(session.run_with_iobinding, binding), x, y)
 
 
-def _openvino(row: Row, x: Array) -> Call | None:
+def _openvino(row: Row, x: Array) -> Call:
     model = _onnx_model(row)
-    if model is None:
-        return None
     openvino = import_module("openvino")
     core = openvino.Core()
     options = {
@@ -296,24 +327,27 @@ def _bound(call: Call, x: Array, y: Array) -> Array:
     return y
 
 
-def _opencv(row: Row, x: Array) -> Call | None:
-    if not row.image:
-        return None
+def _cells(row: Row) -> bool:
+    """Means of cells of an image that lie side by side."""
+    return row.image and row.op == "avg" and row.stride == row.window
+
+
+def _in_opencv(row: Row) -> bool:
+    return _cells(row) or _filter(row)
+
+
+def _opencv(row: Row, x: Array) -> Call:
     cv2 = import_module("cv2")
     cv2.setNumThreads(fp.get_num_threads())
     y = np.empty(row.output, row.dtype)
-    if row.op == "avg" and row.stride == row.window:
+    if _cells(row):
         return partial(cv2.resize, x, y.shape[::-1], dst=y, interpolation=cv2.INTER_AREA)
-    if not _filter(row):
-        return None
     if row.op == "max":
         return partial(cv2.dilate, x, np.ones(row.window, np.uint8), dst=y)
     return partial(cv2.blur, x, row.window[::-1], dst=y, borderType=cv2.BORDER_CONSTANT)
 
 
-def _scipy(row: Row, x: Array) -> Call | None:
-    if not _filter(row):
-        return None
+def _scipy(row: Row, x: Array) -> Call:
     ndimage = import_module("scipy.ndimage")
     y = np.empty(row.output, row.dtype)
     run, border = (ndimage.maximum_filter, -np.inf) if row.op == "max" else (ndimage.uniform_filter, 0)
@@ -325,61 +359,18 @@ def _filter(row: Row) -> bool:
     return row.image and row.output == row.shape
 
 
-def _tinybrain(row: Row, x: Array) -> Call | None:
-    if not (row.image and row.dtype == "uint8" and row.window == row.stride == (2, 2)):
-        return None
+def _in_tinybrain(row: Row) -> bool:
+    return _cells(row) and row.dtype == "uint8" and row.window == (2, 2)
+
+
+def _tinybrain(row: Row, x: Array) -> Call:
     tinybrain = import_module("tinybrain")
     volume = np.asfortranarray(x)[..., None, None]  # the layout that its compiled path takes
     return lambda: tinybrain.downsample_with_averaging(volume, (2, 2, 1))[0][..., 0, 0]
 
 
-ENGINES: dict[str, Callable[[Row, Array], Call | None]] = {
-    "fastpool": _fastpool,
-    "torch": _torch,
-    "torch channels-last": _torch_last,
-    "onnxruntime": _onnxruntime,
-    "openvino": _openvino,
-    "opencv": _opencv,
-    "scipy": _scipy,
-    "tinybrain": _tinybrain,
-}
-
-
-def engines(row: Row, names: Iterable[str] = ENGINES) -> dict[str, Call]:
-    """Calls of a workload on one input: of each library that is installed and has it, and of a copy.
-
-    Parameters
-    ----------
-    row : Row
-    names : iterable of str
-        The libraries, of `ENGINES`.
-
-    Returns
-    -------
-    dict of str to callable
-        ``"copy"``, a copy of the input, among them. All use as many threads as fastpool does now, those of
-        scipy and tinybrain excepted, which have one.
-
-    Examples
-    --------
-    >>> from fastpool import bench
-    >>> list(bench.engines(next(bench.rows(small=True)), ["fastpool"]))
-    ['fastpool', 'copy']
-    """
-    x = filled(row.shape, row.dtype)
-    calls = {}
-    for name in names:
-        try:
-            call = ENGINES[name](row, x)
-        except ImportError:
-            continue
-        if call is not None:
-            calls[name] = call
-    calls["copy"] = _copy(x)
-    return calls
-
-
-def _copy(x: Array) -> Call:
+def _copy(_: Row, x: Array) -> Call:
+    """As many threads as fastpool has share it."""
     source, target = x.reshape(-1), np.empty(x.size, x.dtype)
 
     def part(first: int, last: int) -> None:
@@ -388,15 +379,94 @@ def _copy(x: Array) -> Call:
     return partial(threads.run, part, (), x.size, x.size)
 
 
+def _always(_: Row) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A library, or a copy of the input.
+
+    Attributes
+    ----------
+    has : callable
+        Whether it has the pooling of a row.
+    call : callable
+        Its fastest call of a row that it has, on an input.
+    needs : tuple of str
+        Modules that must be there.
+    """
+
+    has: Callable[[Row], bool]
+    call: Callable[[Row, Array], Call]
+    needs: tuple[str, ...] = ()
+
+    def serves(self, rows: Iterable[Row]) -> bool:
+        """It is installed, by what can be found without an import, and has one of the rows."""
+        return all(_found(name) for name in self.needs) and any(self.has(row) for row in rows)
+
+
+def _found(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
+
+
+ENGINES = {
+    "fastpool": Engine(_always, _fastpool),
+    "torch": Engine(_in_torch, _torch, ("torch",)),
+    "torch channels-last": Engine(_in_torch_last, _torch_last, ("torch",)),
+    "onnxruntime": Engine(_in_onnxruntime, _onnxruntime, ("onnx", "onnxruntime")),
+    "openvino": Engine(_in_openvino, _openvino, ("onnx", "openvino")),
+    "opencv": Engine(_in_opencv, _opencv, ("cv2",)),
+    "scipy": Engine(_filter, _scipy, ("scipy.ndimage",)),
+    "tinybrain": Engine(_in_tinybrain, _tinybrain, ("tinybrain",)),
+    "copy": Engine(_always, _copy),
+}
+
+
+def engines(row: Row, names: Iterable[str] = ENGINES) -> dict[str, Call]:
+    """Calls of a workload on one input, of each engine that is installed and has it.
+
+    Parameters
+    ----------
+    row : Row
+    names : iterable of str
+        The engines, of `ENGINES`.
+
+    Returns
+    -------
+    dict of str to callable
+        All use as many threads as fastpool does now, those of scipy and tinybrain excepted, which have one.
+
+    Examples
+    --------
+    >>> from fastpool import bench
+    >>> list(bench.engines(next(bench.rows(small=True)), ["fastpool", "scipy", "copy"]))
+    ['fastpool', 'copy']
+    """
+    x = filled(row.shape, row.dtype)
+    calls = {}
+    for name in names:
+        if ENGINES[name].has(row):
+            try:
+                calls[name] = ENGINES[name].call(row, x)
+            except ImportError:
+                continue
+    return calls
+
+
 # Timing --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Result:
-    """Best seconds of each engine, and of a copy of the input, on one workload."""
+    """Best seconds of each engine, and of a copy of the input, on one workload; of so many threads."""
 
     row: Row
     seconds: dict[str, float]
+    threads: int | None = None
 
     @property
     def peer(self) -> str | None:
@@ -474,7 +544,7 @@ def measure(calls: dict[str, Call], repeat: int, idle: float = 0.0) -> dict[str,
     return best
 
 
-def race(row: Row, repeat: int, idle: float = 0.0) -> Result:
+def race(row: Row, repeat: int, idle: float = 0.0, names: Iterable[str] = ENGINES) -> Result:
     """Time a workload by every library that has it, once their results agree.
 
     Parameters
@@ -482,6 +552,8 @@ def race(row: Row, repeat: int, idle: float = 0.0) -> Result:
     row : Row
     repeat, idle
         As in `measure`.
+    names : iterable of str
+        The engines, of `ENGINES`.
 
     Returns
     -------
@@ -492,25 +564,152 @@ def race(row: Row, repeat: int, idle: float = 0.0) -> Result:
     AssertionError
         Where a library's result is not fastpool's.
     """
-    calls = engines(row)
-    _compare(row, calls)
-    return Result(row, measure(calls, repeat, idle))
-
-
-def _compare(row: Row, calls: dict[str, Call]) -> None:
-    """Every library's result with fastpool's; libraries round means of integers either way."""
-    expected = calls["fastpool"]()
+    calls = engines(row, names)
+    expected = outcome(row, "fastpool", calls["fastpool"])
     for name, call in calls.items():
-        if name in {"fastpool", "copy"}:
-            continue
-        found = np.asarray(call())
-        if row.last:  # torch keeps its axes' order in every layout
-            found = np.moveaxis(found, 1, -1)
-        atol = 1e-5 if row.dtype == "float32" else 1
-        np.testing.assert_allclose(found, expected, 1e-4, atol, err_msg=f"{name} on {row.name}")
+        if name != "fastpool":
+            agree(row, name, outcome(row, name, call), expected)
+    return Result(row, measure(calls, repeat, idle), fp.get_num_threads())
+
+
+def races(row: Row, repeat: int, idle: float, names: Iterable[str], counts: Iterable[int]) -> list[Result]:
+    """Time a workload as `race` does, with each number of threads.
+
+    Parameters
+    ----------
+    row, repeat, idle, names
+        As in `race`.
+    counts : iterable of int
+        Numbers of threads of every library.
+
+    Returns
+    -------
+    list of Result
+        One for each number.
+    """
+    results = []
+    for count in counts:
+        with _using(count):
+            results.append(race(row, repeat, idle, names))
+    return results
+
+
+@contextmanager
+def _using(count: int) -> Iterator[None]:
+    before = fp.get_num_threads()
+    fp.set_num_threads(count)
+    try:
+        yield
+    finally:
+        fp.set_num_threads(before)
+
+
+def outcome(row: Row, name: str, call: Call) -> Array | None:
+    """What an engine's call gives, its axes in the order of the row's; None of a copy.
+
+    Parameters
+    ----------
+    row : Row
+    name : str
+        The engine.
+    call : callable
+    """
+    found = call()
+    if found is None:
+        return None
+    array = np.asarray(found)
+    # torch keeps its axes' order in every layout
+    return np.moveaxis(array, 1, -1) if row.last and name != "fastpool" else array
+
+
+def agree(row: Row, name: str, found: Array | None, expected: Array | None) -> None:
+    """Compare a library's result with fastpool's; libraries round means of integers either way.
+
+    Parameters
+    ----------
+    row : Row
+    name : str
+        The library.
+    found, expected : ndarray or None
+        The library's, and fastpool's. Where a library has no result, as a copy, there is nothing to compare.
+
+    Raises
+    ------
+    AssertionError
+        Where they differ.
+    """
+    if found is not None and expected is not None:
+        atol = 1e-5 if _float(row) else 1
+        np.testing.assert_allclose(
+            found.reshape(expected.shape), expected, 1e-4, atol, err_msg=f"{name} on {row.name}"
+        )
 
 
 # Reports -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How many times as fast a workload is with more threads than with the fewest, and a copy of its input.
+
+    Attributes
+    ----------
+    row : Row
+    threads : tuple of int
+        The fewest, and those compared with them.
+    own, copy : float
+        Of fastpool, and of the copy.
+    """
+
+    row: Row
+    threads: tuple[int, int]
+    own: float
+    copy: float
+
+    @property
+    def large(self) -> bool:
+        """The input is above `LARGE` bytes."""
+        return self.row.input_bytes > LARGE
+
+    @property
+    def share(self) -> float:
+        """The part of a copy's gain that fastpool has."""
+        return self.own / self.copy
+
+
+def gains(results: Iterable[Result]) -> list[Gain]:
+    """What more threads gain on each workload that was timed with several numbers of them.
+
+    Parameters
+    ----------
+    results : iterable of Result
+
+    Returns
+    -------
+    list of Gain
+
+    Examples
+    --------
+    >>> from fastpool import bench
+    >>> row = next(bench.rows())
+    >>> times = {1: {"fastpool": 4.0, "copy": 6.0}, 2: {"fastpool": 2.0, "copy": 4.0}}
+    >>> [gain] = bench.gains(bench.Result(row, seconds, count) for count, seconds in times.items())
+    >>> gain.threads, gain.own, gain.copy
+    ((1, 2), 2.0, 1.5)
+    """
+    runs: dict[Row, list[Result]] = {}
+    for result in results:
+        runs.setdefault(result.row, []).append(result)
+    return [_gain(*sorted((run[0], other), key=_threads)) for run in runs.values() for other in run[1:]]
+
+
+def _threads(result: Result) -> int:
+    return result.threads or 0
+
+
+def _gain(fewer: Result, more: Result) -> Gain:
+    own, copy = (fewer.seconds[name] / more.seconds[name] for name in ("fastpool", "copy"))
+    return Gain(fewer.row, (_threads(fewer), _threads(more)), own, copy)
 
 
 def mean_ratio(results: Iterable[Result]) -> float | None:
@@ -534,6 +733,30 @@ def mean_ratio(results: Iterable[Result]) -> float | None:
     """
     ratios = [result.ratio for result in results if result.ratio is not None]
     return statistics.geometric_mean(ratios) if ratios else None
+
+
+def worst(results: Iterable[Result], number: int = 5) -> list[Result]:
+    """Those with the smallest ratios, the worst first.
+
+    Parameters
+    ----------
+    results : iterable of Result
+    number : int
+
+    Returns
+    -------
+    list of Result
+
+    Examples
+    --------
+    >>> from fastpool import bench
+    >>> row = next(bench.rows())
+    >>> results = [bench.Result(row, {"fastpool": 1.0, "torch": torch}) for torch in (2.0, 0.5, 1.0)]
+    >>> [result.ratio for result in bench.worst(results, 2)]
+    [0.5, 1.0]
+    """
+    ranked = [(result.ratio, result) for result in results if result.ratio is not None]
+    return [result for _, result in sorted(ranked, key=itemgetter(0))[:number]]
 
 
 def write_json(
@@ -566,6 +789,10 @@ def write_json(
         },
         "mean_ratio": mean_ratio(results),
         "rows": [record(result) for result in results],
+        "gains": [
+            {"name": gain.row.name, "threads": gain.threads, "fastpool": gain.own, "copy": gain.copy}
+            for gain in gains(results)
+        ],
     }
     path.write_text(json.dumps(table, indent=1) + "\n")
 
@@ -580,9 +807,8 @@ def _version(name: str) -> str | None:
 def record(result: Result) -> dict[str, Any]:
     """What is kept of a result."""
     return {
-        "name": result.row.name,
-        "shape": result.row.shape,
-        "dtype": result.row.dtype,
+        **asdict(result.row),
+        "threads": result.threads,
         "seconds": result.seconds,
         "peer": result.peer,
         "ratio": result.ratio,
@@ -607,7 +833,16 @@ def draw(path: Path, results: Collection[Result], title: str) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    bars = [(result.row.name, result.ratio, result.peer) for result in results if result.ratio is not None]
+    several = len({result.threads for result in results}) > 1
+    bars = [
+        (
+            f"{result.row.name}, threads: {result.threads}" if several else result.row.name,
+            result.ratio,
+            result.peer,
+        )
+        for result in results
+        if result.ratio is not None
+    ]
     figure, axes = plt.subplots(figsize=(9, 1.5 + 0.25 * len(bars)), layout="constrained")
     drawn = axes.barh([name for name, _, _ in bars], [ratio - 1 for _, ratio, _ in bars], left=1)
     axes.bar_label(drawn, [f"{ratio:.2f} x {peer}" for _, ratio, peer in bars], padding=3, fontsize=8)

@@ -1,16 +1,28 @@
-"""The benchmarks run: each class and method on its smallest parameters, so that none of them rots."""
+"""The benchmarks run: each class and method on its smallest parameters, so that none of them rots.
+
+And `fastpool bench` with each library alone, and on random geometries; `test_cli` runs its table.
+"""
 
 import importlib.util
 import itertools
+import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import fastpool as fp
+from fastpool import bench as speeds
+from fastpool import bench_alone, bench_random
+from fastpool.cli import app
 
 FOLDER = Path(__file__).parents[1] / "asv_bench" / "benchmarks"
 PREFIXES = ("time_", "track_", "timeraw_", "peakmem_")
@@ -239,3 +251,160 @@ def test_counts_are_equal_and_rise(tmp_path):
     # Within a process Python's own share depends on addresses, by up to some 100 instructions.
     assert counts["again"] == pytest.approx(counts["once"], rel=0.005)
     assert counts["double"] == pytest.approx(2 * counts["once"], rel=0.02)
+
+
+# Speeds beside other libraries, each alone, and of random geometries ----------------------------------------
+
+PEERS = ("torch", "torch channels-last", "onnxruntime")
+ROW = next(speeds.rows("resnet one", small=True))
+HERE = ("fastpool", "copy")
+
+
+def command(*words):
+    """In a process of its own: other libraries' threads and warnings stay out of the tests'."""
+    line = [sys.executable, "-m", "fastpool", "bench", *map(str, words)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def installed(*names):
+    return {name for name in names if speeds.ENGINES[name].serves([ROW, replace(ROW, last=True)])}
+
+
+def test_each_library_alone(tmp_path):
+    path = tmp_path / "times.json"
+    words = ("--alone", "--small", "--only", "audio", "--threads", "2,1", "--repeat", 4, "--json", path)
+    output = command(*words)
+    record = json.loads(path.read_text())
+    assert record["settings"] == {"threads": [2, 1], "repeat": 4, "idle": 0, "small": True, "alone": True}
+    assert [(row["name"], row["threads"]) for row in record["rows"]] == [
+        ("audio max 4 s4", n) for n in (2, 1)
+    ]
+    everyone = {*HERE, *installed("torch", "onnxruntime", "openvino")}
+    two, one = (row["seconds"] for row in record["rows"])
+    assert two.keys() == one.keys() == everyone
+    [gain] = record["gains"]
+    assert (gain["name"], gain["threads"]) == ("audio max 4 s4", [1, 2])
+    assert gain["fastpool"] == pytest.approx(one["fastpool"] / two["fastpool"])
+    assert gain["copy"] == pytest.approx(one["copy"] / two["copy"])
+    assert "least gain of all workloads" in output
+
+
+def test_processes_are_as_many_as_are_needed_and_end():
+    rows = [ROW, next(speeds.rows("uint8", small=True))]
+    with bench_alone.crew(rows, HERE, (1, 2)) as crew:
+        ids = {process.process.pid for process in crew.processes.values()}
+        assert crew.processes.keys() == set(itertools.product(HERE, (1, 2)))
+        results = [result for row in rows for result in crew.race(row, 2)]
+    assert len(ids - {os.getpid()}) == 4
+    assert [(result.row, result.threads) for result in results] == list(itertools.product(rows, (1, 2)))
+    assert all(result.seconds.keys() == set(HERE) for result in results)
+    for process in ids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+    with bench_alone.crew([ROW], ["opencv", "scipy", "tinybrain"], (1,)) as crew:
+        assert not crew.processes
+
+
+def test_a_process_that_fails_is_named():
+    with bench_alone.crew([ROW], ["fastpool"], (1,)) as crew:
+        with pytest.raises(
+            ChildProcessError, match=r"fastpool \(1 threads\).*: ValueError: .*no such pooling"
+        ):
+            crew.race(replace(ROW, op="no such pooling"), 1)
+        assert crew.race(ROW, 1)[0].ratio is None
+        crew.processes["fastpool", 1].process.kill()
+        with pytest.raises(ChildProcessError, match="ended with exit code -9"):
+            crew.race(ROW, 1)
+
+
+@pytest.mark.parametrize("repeat", [1, 2, 3, 7, 15])
+def test_turns_are_all_calls(repeat):
+    turns = bench_alone._turns(repeat)
+    assert sum(turns) == repeat
+    assert min(turns) > 0
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not installed(*PEERS), reason="neither torch nor onnxruntime is here")
+def test_libraries_agree_on_random_geometries():
+    """And where no side tells which axis the channels are."""
+    equal = speeds.Row("equal sides", "avg", (8, 8, 8, 8), (3, 2), (2, 1), (1, 0), last=True)
+    rows = [equal, replace(equal, shape=(8, 8, 8), window=(3,), stride=(2,), padding=(1,))]
+    rows += bench_random.rows(10, 1, small=True)
+    with bench_alone.crew(rows, bench_random.ENGINES, (1,)) as crew:
+        found = set().union(*(crew.race(row, 1)[0].seconds for row in rows))
+    assert found == {*HERE, *installed(*PEERS)}
+
+
+def test_results_that_differ_are_told():
+    expected = np.zeros((2, 3), np.float32)
+    speeds.agree(ROW, "copy", None, expected)
+    with pytest.raises(AssertionError, match=f"torch on {ROW.name}"):
+        speeds.agree(ROW, "torch", expected + 1, expected)
+
+
+def test_random_rows_are_drawn_from_a_seed_and_had_by_peers():
+    rows = list(bench_random.rows(300, 5))
+    assert rows[:20] == list(bench_random.rows(20, 5))
+    assert rows[:20] != list(bench_random.rows(20, 6))
+    for row in rows:
+        assert 2 <= min(row.window) <= max(row.window) <= 9
+        assert 1 <= min(row.stride) <= max(row.stride) <= 5
+        assert all(0 <= p <= k // 2 for k, p in zip(row.window, row.padding, strict=True))
+        assert min(row.output) > 0
+        assert any(speeds.ENGINES[name].has(row) for name in PEERS)
+    assert {(len(row.window), row.dtype, row.last) for row in rows} >= set(
+        itertools.product((1, 2, 3), ("float32", "float64"), (False, True))
+    )
+    assert {row.op for row in rows} == {"max", "avg"}
+    assert {(row.op, row.last) for row in rows if row.dtype == "uint8"} == {("max", False)}
+    assert max(row.input_bytes for row in bench_random.rows(100, 5, small=True)) < 1 << 20
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(installed(*PEERS) != set(PEERS), reason="torch or onnxruntime is not here")
+def test_random_geometries_beside_peers(tmp_path):
+    path = tmp_path / "times.json"
+    words = ("--random", 6, "--seed", 2, "--small", "--threads", 1, "--repeat", 1, "--json", path)
+    output = command(*words)
+    record = json.loads(path.read_text())
+    assert record["settings"]["random"] == 6
+    assert record["settings"]["seed"] == 2
+    rows = list(bench_random.rows(6, 2, small=True))
+    assert [(row["name"], tuple(row["shape"])) for row in record["rows"]] == [(r.name, r.shape) for r in rows]
+    assert all(row["peer"] in PEERS for row in record["rows"])
+    worst = min(record["rows"], key=lambda row: row["ratio"])
+    assert f"among the worst: {worst['ratio']:.2f}, {worst['name']}" in output
+    assert f"geometric mean of the ratios: {record['mean_ratio']:.2f}" in output
+
+
+def test_random_geometries_without_peers(monkeypatch):
+    for name in ("torch", "onnx", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    words = ["bench", "--random", "2", "--small", "--repeat", "1", "--threads", "1,2"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert "no other library takes part" in result.output
+    assert "random 2, seed 0" in result.output
+    assert "among the worst" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--threads", "0"), "must be at least 1, got 0"),
+        (("--threads", "1,two"), "got '1,two'"),
+        (("--random", "0"), "greater than or equal to 1"),
+        (("--seed", "3"), "goes with --random"),
+        (("--random", "3", "--seed", "-1"), "greater than or equal to 0"),
+        (("--alone", "--device", "cuda"), "--alone: is for --device cpu"),
+        (("--random", "3", "--device", "cuda"), "--random: is for --device cpu"),
+        (("--random", "3", "--only", "absent"), "no workload has 'absent'"),
+    ],
+)
+def test_wrong_options_are_refused(words, message):
+    result = CliRunner().invoke(app, ["bench", *words])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
