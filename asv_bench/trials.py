@@ -47,7 +47,7 @@ numba.config.LOOP_VECTORIZE = numba.config.SLP_VECTORIZE = 0
 PLANTS = {  # what it is; a file, and what is planted before which of its lines
     "none": ("README.md", {}),
     "repeat": ("fastpool/jobs.py", REPEAT),
-    "split": ("fastpool/jobs.py", {"    if return_indices is False and out is None": SPLIT}),
+    "split": ("fastpool/jobs.py", {"    if alone and return_indices is False": SPLIT}),
     "scalar": ("fastpool/jit.py", {"import numba\n": SCALAR}),
 }
 SLOW = "Backward.time_backward.'lse"  # ten calls are a sample: too few to repeat each twentieth of them

@@ -28,6 +28,7 @@ CHOSEN = {
     "rows of phases": (fp.avg_pool, X, 5, {"stride": 3}),
     "rows of channels": (fp.avg_pool, np.zeros((64, 64, 16), np.float32), 5, {"axes": (0, 1)}),
     "doubling": (fp.avg_pool, X, 9, {"stride": 1}),
+    "rows of places": (fp.max_pool, X, 6, {"return_indices": True}),
 }
 OTHERS = {
     "general": lambda: fp.explain_call(fp.max_pool, X[:1, :1, :8, :8], 2),

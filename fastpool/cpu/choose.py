@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import NamedTuple
 
-from . import cells, doubling, planes, rows, slides
+from . import cells, chosen, doubling, planes, rows, slides
 from .tasks import Plan, Reduction
 
 
@@ -27,6 +27,7 @@ class Limits(NamedTuple):
     kept: int = 100_000  # lines that long windows keep, and stay in the second-level cache
     down: int = 40  # rows of the longest windows that grow, and ...
     swept: int = 12  # ... where sweeping is better than it is else
+    merged: int = 5  # rows of windows, from which on they merge before columns do where places are wanted
     slid: int = 150  # shortest row over which larger windows slide
 
 
@@ -121,6 +122,12 @@ CHOICES = (
         rows.are_channels,
         partial(rows.plan, rows.channels),
         "channels at a stride: rows merge, then cells of channels",
+    ),
+    Choice(
+        "rows of places",
+        chosen.merge_many_rows,
+        chosen.plan,
+        "chosen elements of windows of many rows: these merge in their order, and then neighbours",
     ),
     Choice(
         "doubling",

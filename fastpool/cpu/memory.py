@@ -370,6 +370,17 @@ def apart(typing_context):
     return types.void(), generate
 
 
+@intrinsic
+def once(typing_context):
+    """Let a function that is called from several places be compiled for all of them once."""
+
+    def generate(context, builder, signature, arguments):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 # Lines: pointers, or for elements that are pairs of value and place, pairs of pointers. A tuple of the first
 # alone is a bare line, whose places are 0. Each is an intrinsic, since numba compiles overloads one by one --
 

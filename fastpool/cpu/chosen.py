@@ -1,0 +1,365 @@
+"""The row engine with places: the extreme of each window, and which of its elements that is.
+
+As in `rows`, the rows of input that windows cover merge into a line, and then the elements of the line. Each
+value has a place beside it: how far its element is from the window's first, in the order of the plane. Of
+equal elements the one of the lowest place is chosen: rows merge in their order, and along a row the places
+are compared.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import jit, merges
+from . import half, passes
+from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
+from .rows import CACHE_LINE, LONGEST, Rows, columns_of, elements_of, look, numbers_of, read_rows, rows_of
+from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
+
+NOBODY = 1 << 30  # the place of padding, which no element comes behind
+
+
+class Units(NamedTuple):
+    """What places are counted in."""
+
+    row: int  # from a row of a window to its next, and from a column
+    column: int
+    down: int  # from a row of windows to the next, and from a column; 0 where places are those in the window
+    across: int
+    above: int  # of the first window, how far it begins in the padding
+    before: int
+    high: int  # rows of output of a plane; planes of cells are taken as one
+
+
+read_units = fields(Units)
+FIRST = GRID + len(Rows._fields)  # where the units are
+
+
+# Passes ----------------------------------------------------------------------------------------------------
+
+
+def merge_down(expression, merge, take, to, a, b, c, shifts, count, repeat, pitches):
+    """Rows of input that merge in their order."""
+    apart()
+    once()
+    (values, places), (out_pitch, pitch) = to, pitches
+    near, middle, far = np.int32(shifts[0]), np.int32(shifts[1]), np.int32(shifts[2])
+    for r in range(repeat):
+        for j in range(count):
+            o, i = r * out_pitch + j, r * pitch + j
+            three = (take(a, i), near), (take(b, i), middle), (take(c, i), far)
+            found = expression(merge, (peek(values, o), peek(places, o)), three)
+            poke(values, o, found[0])
+            poke(places, o, found[1])
+
+
+def three_rows(merge, there, three):
+    """Three, of which the last may be one again."""
+    return merge(merge(three[0], three[1]), three[2])
+
+
+def two_more_rows(merge, there, three):
+    """The first two, behind those that are there."""
+    return merge(merge(there, three[0]), three[1])
+
+
+def merge_along(expression, put, merge, write, to, there, taps, shifts, corner, count, repeat, pitches):
+    """Neighbours in lines, in any order."""
+    apart()
+    once()
+    (values, places), (a, b, c), (out_pitch, there_pitch, pitch) = to, taps, pitches
+    near, middle, far = np.int32(shifts[0]), np.int32(shifts[1]), np.int32(shifts[2])
+    (first, further, columns) = corner
+    for r in range(repeat):
+        origin = np.int32(first + r * further)
+        for j in range(count):
+            o, i = r * out_pitch + j, r * pitch + j
+            three = of_line(a, i, near), of_line(b, i, middle), of_line(c, i, far)
+            found = expression(merge, of_line(there, r * there_pitch + j, np.int32(0)), three)
+            put(write, values, places, o, found, origin, columns, j)
+
+
+def of_line(line, i, shift):
+    """An element of a line, and its place so much further on."""
+    return peek(line[0], i), peek(line[1], i) + shift
+
+
+def three_neighbours(merge, there, three):
+    """All three."""
+    return earlier(merge, earlier(merge, three[0], three[1]), three[2])
+
+
+def two_more_neighbours(merge, there, three):
+    """The first two, and what is there."""
+    return earlier(merge, earlier(merge, there, three[0]), three[1])
+
+
+def earlier(merge, a, b):
+    """Two elements merged, of which that of the lower place comes first."""
+    swap = b[1] < a[1]
+    first = (b[0] if swap else a[0]), (b[1] if swap else a[1])
+    return merge(first, ((a[0] if swap else b[0]), (a[1] if swap else b[1])))
+
+
+def put_in_line(write, values, places, o, found, origin, columns, j):
+    """What is not finished."""
+    poke(values, o, found[0])
+    poke(places, o, found[1])
+
+
+def put_tap(write, values, places, o, found, origin, columns, j):
+    """A value, and which element of its window it is."""
+    poke(values, o, write(found[0]))
+    poke(places, o, np.uint8(found[1]))
+
+
+def put_place(write, values, places, o, found, origin, columns, j):
+    """A value, and where in the plane it is."""
+    poke(values, o, write(found[0]))
+    poke(places, o, found[1] + origin + peek(columns, j))
+
+
+PUT = {"taps": put_tap, "places": put_place}
+
+
+# Rows and columns of windows -------------------------------------------------------------------------------
+
+
+def three_of(numbers, first, end):
+    """The next three of some numbers, the last again where there are fewer."""
+    a, b, c = first, min(first + 1, end - 1), min(first + 2, end - 1)
+    return peek(numbers, a), peek(numbers, b), peek(numbers, c)
+
+
+def merge_rows(merge, take, to, x, rows_at, shifts, high, count, repeat, pitches):
+    """The rows of input at `rows_at`, first to last; `shifts` are their places."""
+    for done in range(1, max(2, high), 2):  # three rows, and then twos
+        first = done if done > 1 else 0
+        some, own = three_of(rows_at, first, high), three_of(shifts, first, high)
+        a, b, c = ahead(x, some[0]), ahead(x, some[1]), ahead(x, some[2])
+        if first == 0:
+            merge_down(three_rows, merge, take, to, a, b, c, own, count, repeat, pitches)
+        else:
+            merge_down(two_more_rows, merge, take, to, a, b, c, own, count, repeat, pitches)
+
+
+def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner, count, repeat, pitches):
+    """The elements of windows along lines; two of `spare` are for what is not finished."""
+    (some, other), (out_pitch, pitch), last = spare, pitches, g.across
+    if last <= 3:
+        taps, shifts = taps_of(line, elements, 0, last, step)
+        own = out_pitch, count, pitch
+        merge_along(three_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
+        return
+    for done in range(1, last, 2):
+        taps, shifts = taps_of(line, elements, done if done > 1 else 0, last, step)
+        if done == 1:
+            own = count, count, pitch
+            merge_along(
+                three_neighbours,
+                put_in_line,
+                merge,
+                write,
+                some,
+                other,
+                taps,
+                shifts,
+                corner,
+                count,
+                repeat,
+                own,
+            )
+        elif done + 2 < last:
+            own = count, count, pitch
+            merge_along(
+                two_more_neighbours,
+                put_in_line,
+                merge,
+                write,
+                other,
+                some,
+                taps,
+                shifts,
+                corner,
+                count,
+                repeat,
+                own,
+            )
+            some, other = other, some
+        else:
+            own = out_pitch, count, pitch
+            merge_along(
+                two_more_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own
+            )
+
+
+def taps_of(line, elements, first, end, step):
+    """Lines from the next three elements of windows on, and their places."""
+    a, b, c = three_of(elements, first, end)
+    shifts = first * step, min(first + 1, end - 1) * step, min(first + 2, end - 1) * step
+    return (from_element(line, a), from_element(line, b), from_element(line, c)), shifts
+
+
+def from_element(line, n):
+    """Values and places of a line from an element on."""
+    return ahead(line[0], n), ahead(line[1], n)
+
+
+def split(to, line, jump, length, far, repeat):
+    """Values and places of a line, each phase of a stride as a line of its own, `far` from the next one."""
+    if jump == 2:
+        passes.split_2(to[0], far, line[0], length * repeat)
+        passes.split_2(to[1], far, line[1], length * repeat)
+        return
+    for phase in range(jump):
+        passes.every(ahead(to[0], phase * far), ahead(line[0], phase), jump, length * repeat)
+        passes.every(ahead(to[1], phase * far), ahead(line[1], phase), jump, length * repeat)
+
+
+def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat):
+    """Windows along lines, to rows of output."""
+    line, spare, phases = lines
+    runs, count, high, out_pitch, pitch, across = 1, n * g.channels, repeat, g.out_pitch, g.line, units.down
+    if g.channels == 1 and g.jump > 1:
+        pitch = g.line // g.jump
+        split(phases, line, g.jump, pitch, pitch * g.block, repeat)
+        line = phases
+    elif g.jump > 1:  # each row for itself, its windows one after the other
+        runs, count, high, across = repeat, g.channels, n, units.across
+        out_pitch, pitch = g.channels, g.jump * g.channels
+    for r in range(runs):
+        source, out = from_element(line, r * g.line), from_element(to, r * g.out_pitch)
+        own = (corner + r * units.down, across, columns), count, high, (out_pitch, pitch)
+        merge_columns(put, merge, write, out, spare, source, elements, g, units.column, *own)
+
+
+def rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom):
+    """Where the rows of a window begin in the input, and their places; how many there are."""
+    high = bottom - top
+    for s in range(deep):
+        for t in range(high):
+            poke(rows_at, s * high + t, peek(slabs, s) + (row + (top + t) * g.step) * g.pitch)
+            poke(shifts, s * high + t, peek(further, s) + (top + t) * units.row)
+    return deep * high
+
+
+@cache
+def kernel(
+    r_name: str, line: merges.Line, chosen: str, source: str, target: str, *, careful: bool
+) -> Callable[..., None]:
+    """All windows of some tasks."""
+    put, digest = PUT[chosen], jit.source_digest()
+    merge = line.careful if careful else line.merge
+    odd, take, write = (
+        half.IS_NAN[source] if line.careful else passes.never,
+        passes.TAKE[source],
+        half.WRITE[target],
+    )
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        x_all, y_all, places_all, like, met = arrays
+        outer, leads, numbers, _, places, slabs_of_all = tables
+        grid, g, units = read_grid(numbers, 0), read_rows(numbers, GRID), read_units(numbers, FIRST)
+        block, spans = g.line * g.block, g.width * g.channels * g.block
+        pair = pointer(memory[0]), pointer(memory[1])
+        spare = from_element(pair, 2 * block), from_element(pair, 2 * block + spans)
+        lines = pair, spare, from_element(pair, block)
+        columns, rows_at = ahead(pair[1], 2 * block + 2 * spans), pointer(memory[2])
+        most = memory[2].size - g.across
+        shifts, elements = (
+            ahead(rows_at, most // 2),
+            elements_of(ahead(rows_at, most), g, g.channels == 1 and g.jump > 1),
+        )
+        for j in range(g.width * g.channels):
+            poke(columns, j, np.int32(j // g.channels * units.across))
+        place, tile_before, found = begin(grid, first), -1, False
+        for _ in range(first, last):
+            (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
+            left, n, start, low, count = columns_of(g, tile)
+            if tile != tile_before:
+                passes.fill(pair[0], like[0], block)
+                passes.fill(pair[1], np.int32(NOBODY), block)
+            x = ahead(pointer(x_all), x_at + low * g.channels)
+            inner = from_element(pair, (low - start) * g.channels)
+            y_all_at = y_at + left * g.channels
+            y = ahead(pointer(y_all), y_all_at), ahead(pointer(places_all), y_all_at)
+            slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
+            further = ahead(pointer(places), grid.leads + leads[2, lead])
+            output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
+            while output < end:
+                row, top, bottom, repeat = rows_of(g, output, end)
+                repeat = min(repeat, units.high - output % units.high)
+                high = rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom)
+                pitches = g.line, g.stride * g.pitch
+                merge_rows(merge, take, inner, x, rows_at, shifts, high, count, repeat, pitches)
+                met_one, seen = look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count)
+                found = bool(found | met_one)
+                corner = (
+                    places[lead]
+                    + output % units.high * units.down
+                    - units.above
+                    + left * units.across
+                    - units.before
+                )
+                to = from_element(y, output * g.out_pitch)
+                give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat)
+                output += repeat
+            place, tile_before = following(grid, place), tile
+        if found:
+            met[0] = 1
+
+    how = f"{chosen}_{r_name}{'_careful' if careful else ''}"
+    return jit.kernel(walk, f"rows_{how}_{source}_{line.dtype}_{target}")
+
+
+# Which windows ---------------------------------------------------------------------------------------------
+
+
+SHARED = 3  # times as many rows as the stride has, up to which windows of one slab share too little to matter
+THIRDS = 3  # a stride whose phases are slow to tell apart
+
+
+def merge_many_rows(r: Reduction) -> bool:
+    """Whether chosen elements are wanted, of windows of many rows or slabs, over long rows."""
+    row, columns, deep = r.shape.row, r.shape.columns, max(len(lead.slabs) for lead in r.leads)
+    fits = r.shape.channels == 1 and columns.size >= r.limits.row and columns.stride != THIRDS
+    few = max(row.window, columns.window) <= LONGEST and (deep > 1 or row.window <= SHARED * row.stride)
+    return r.placed and fits and few and deep * row.window >= r.limits.merged
+
+
+def plan(r: Reduction) -> Plan:
+    """How to find values and chosen elements of windows."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    width = parted(columns.outputs, max(1, r.limits.long // channels // columns.stride))
+    line = ((width - 1) * columns.stride + columns.span) * channels
+    line += -line % columns.stride
+    each = columns.size * channels * row.stride
+    block = max(1, min(row.outputs, r.limits.near // max(line, each)))
+    band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
+    wide, high = r.shape.plane[-1], len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
+    if r.chosen == "taps":
+        units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
+    else:
+        down, across = row.stride * wide, columns.stride
+        units = Units(row.step * wide, columns.step, down, across, row.before * wide, columns.before, high)
+    deep = max(len(lead.slabs) for lead in r.leads)
+    spans = width * channels * block
+    size = 2 * block * line + 2 * spans + CACHE_LINE
+    memory = (
+        (size, r.line.dtype),
+        (size + width * channels, np.int32),
+        (2 * deep * row.window + columns.window, np.int64),
+    )
+    firsts = [lead.place if r.chosen == "places" else 0 for lead in r.leads]
+    further = [place for lead in r.leads for _, place in lead.slabs]
+    numbers = *numbers_of(r, width=width, band=band, block=block, line=line), *units
+    blocks = -(-row.outputs // band), -(-columns.outputs // width)
+    made = partial(kernel, r.name, r.line, r.chosen, r.source, r.target)
+    return r.plan(made, numbers, blocks, memory, (r.scale, np.array([*firsts, *further], np.int64)))
+
+
+jit.register(__name__, forceinline=False)
