@@ -76,7 +76,7 @@ def run(
     finally:
         numba.set_num_threads(before)
     if state[FAILED]:
-        raise MemoryError("a kernel had no memory")  # there is nothing else that kernels raise
+        raise RuntimeError(f"{kernel.__name__} failed")  # as no kernel does, but for want of memory
     return bool(state[FOUND])
 
 
