@@ -2,9 +2,9 @@
 
     python examples/layers_speed.py [--threads 2 4 8] [--repeat 3] [--milliseconds 0.5]
 
-A call of 512 tasks, which takes so many milliseconds on one thread. Each layer and number of threads has a process of
-its own, which come again for each repetition; shown is the median of a process in microseconds, the best of
-them. Layers of numba that are not installed are left out (`pip install tbb`).
+A call of 512 tasks, which takes so many milliseconds on one thread. Each layer and number of threads has
+processes of its own, one a repetition; shown is the median of a process in microseconds, the best of them.
+Layers of numba that are not installed are left out (`pip install tbb`).
 """
 
 import argparse

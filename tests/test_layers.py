@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import fastpool as fp
-from fastpool import jit, parallel, threads as own
+from fastpool import jit, parallel
+from fastpool import threads as own
 
 UNIX = pytest.mark.skipif(sys.platform == "win32", reason="neither forks nor such signals on Windows")
 
@@ -62,13 +63,14 @@ def layer():
     fp.set_threading_layer(before)
 
 
-# In one of numba's layers -------------------------------------------------------------------------------------
+# In one of numba's layers --------------------------------------------------------------------------------
 
 CALLS = """
 import sys, threading, numpy as np, fastpool as fp
 from fastpool import parallel
 rng = np.random.default_rng(5)
-small, large = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 5, 130, 150), (3, 8, 260, 300)))
+small = rng.standard_normal((2, 5, 130, 150)).astype(np.float32)
+large = rng.standard_normal((3, 8, 260, 300)).astype(np.float32)
 grey, labels = rng.integers(0, 255, (2, 300, 300), np.uint8), rng.integers(0, 4, (40, 80, 90), np.uint32)
 boxes = np.array([[0, 3, 4, 140, 100], [1, 0, 9, 77, 120], [0, 50, 50, 90, 99]] * 20, np.float32)
 def both(f, *args, **options):
@@ -188,7 +190,7 @@ def test_an_interrupt_ends_a_long_call(layer, name):
     assert float(*in_layer(INTERRUPT, layer, name)) < 3
 
 
-# Ranges --------------------------------------------------------------------------------------------------------
+# Ranges --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +282,7 @@ def test_numbas_own_number_of_threads_stays(count, layer, threads):
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
 
-# Which layer ----------------------------------------------------------------------------------------------------
+# Which layer ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
