@@ -72,7 +72,7 @@ def run(
     before = numba.get_num_threads()
     try:
         numba.set_num_threads(len(scratch))
-        start(_entry(region, (0, 0, 0))[0], len(scratch), job)
+        start(region, len(scratch), job)
     finally:
         numba.set_num_threads(before)
     if state[FAILED]:
@@ -219,6 +219,7 @@ def _start(region, hands, job):
 
 
 @cache
-def _compiled() -> tuple[Callable[..., None], Callable[..., None]]:
-    """The one parallel region, and what starts it."""
-    return jit.kernel(_region, "parallel_region", parallel=True), jit.kernel(_start, "parallel_start")
+def _compiled() -> tuple[int, Callable[..., None]]:
+    """The address of the one parallel region, and what starts it."""
+    region, _ = _entry(jit.kernel(_region, "parallel_region", parallel=True), (0, 0, 0))
+    return region, jit.kernel(_start, "parallel_start")
