@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+import timeit
 
 import numpy as np
 
@@ -46,10 +47,9 @@ def median(call, count, idle):
 def measure(milliseconds):
     """Hot and idle, of the layer and the number of threads that the environment names."""
     out, kernel = np.zeros(TASKS), jit.kernel(spin, "spin")
-    kernel(out, 1000, 0, TASKS)
-    begun = time.perf_counter()
-    kernel(out, 1000, 0, TASKS)
-    turns = max(1, int(milliseconds / (time.perf_counter() - begun)))
+    kernel(out, 1, 0, TASKS)
+    best = min(timeit.repeat(lambda: kernel(out, 100, 0, TASKS), number=1, repeat=200))
+    turns = max(1, round(milliseconds / best / 10))
 
     def call():
         threads.run(kernel, (out, turns), TASKS, 10**7)
