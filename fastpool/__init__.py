@@ -41,7 +41,7 @@ from .forms import (
 from .gradients import adaptive_pool_backward, global_pool_backward, pool_backward, vjp
 from .indices import convert_indices
 from .regions import roi_align, roi_align_backward
-from .threads import get_num_threads, set_num_threads
+from .threads import get_num_threads, get_threading_layer, set_num_threads, set_threading_layer
 from .unpooling import unpool, unpool_backward
 
 __version__ = "0.1.0"
@@ -61,6 +61,7 @@ __all__ = [
     "fractional_pool_backward",
     "gem_pool",
     "get_num_threads",
+    "get_threading_layer",
     "global_avg_pool",
     "global_max_pool",
     "global_pool",
@@ -85,6 +86,7 @@ __all__ = [
     "roi_pool",
     "roi_pool_backward",
     "set_num_threads",
+    "set_threading_layer",
     "soft_pool",
     "stochastic_pool",
     "sum_pool",

@@ -52,6 +52,16 @@ def number(name: str, value: object, allowed: Range) -> float:
     return result
 
 
+def choice(name: str, value: object, allowed: Sequence[str]) -> str:
+    """A string that must be one of a few."""
+    words = f"{name} must be one of {', '.join(allowed)}"
+    if not isinstance(value, str):
+        raise TypeError(f"{words}, got {_show(value)}")
+    if value not in allowed:
+        raise ValueError(f"{words}, got {value!r}")
+    return value
+
+
 def is_sequence(value: object) -> bool:
     """Whether `value` lists entries: a tuple, a list, or an array with an axis (else it is a number)."""
     if isinstance(value, np.ndarray):

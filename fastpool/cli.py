@@ -19,7 +19,7 @@ from rich.table import Table
 
 import fastpool as fp
 
-from . import bench, bench_alone, bench_random, checks, files, jit, kinds, pyramid
+from . import bench, bench_alone, bench_random, checks, files, jit, kinds, pyramid, threads
 from .operators import OPERATORS
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg")  # that matplotlib writes by itself
@@ -76,7 +76,7 @@ def info() -> None:
         table.add_row(name, version(name))
     table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
     table.add_row("threads", str(fp.get_num_threads()))
-    table.add_row("threading layer", "fastpool's own threads over kernels that release the GIL")
+    table.add_row("threading layer", threads.layer_in_use())
     table.add_row("CUDA devices", _cuda_devices())
     table.add_row("cache folder", jit.cache_folder() or "none can be written; kernels are compiled each time")
     console.print(table)

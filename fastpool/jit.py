@@ -63,10 +63,10 @@ def expression(function: Any) -> None:
     register_jitable(forceinline=True)(function)
 
 
-def kernel(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any], name: str, **options: bool) -> Callable[..., Any]:
     """Compile lazily under `name`, with the on-disk cache where some folder can be written."""
     function.__name__ = function.__qualname__ = name
-    compiled: Any = njit(**OPTIONS)(function)
+    compiled: Any = njit(**OPTIONS, **options)(function)
     try:
         compiled._cache = Cache(function)
     except RuntimeError:  # numba: "no locator available", as on a read-only installation

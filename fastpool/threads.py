@@ -1,28 +1,31 @@
-"""Threads: ranges of a kernel's tasks run side by side, on threads of our own.
+"""Threads: ranges of a kernel's tasks run side by side, on threads of our own or on those of numba's layer.
 
-Kernels are serial and release the GIL; a call cuts its tasks into ranges that the calling thread and the
-pool's threads take one after the other. numba's own parallel layers were measured and left aside: GNU
-OpenMP stalls for 1 to 8 ms after 20 ms of idleness on two cores and kills forked children, the workqueue
-layer aborts the process when two Python threads enter it, and a parallel kernel takes longer
-to compile (docs/architecture.md).
+Kernels are serial and release the GIL; a call cuts its tasks into ranges that the calling thread and others
+take one after the other. Our own threads wait at a queue. numba's layer is entered by one call at a time, and
+never in a forked child: GNU OpenMP kills such a child, the work queue aborts the process when two Python
+threads enter it (docs/architecture.md).
 """
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
-from . import checks
+from . import checks, parallel
 
 SERIAL_WORK = 100_000  # elements read, up to which waking a thread (20 to 100 us) costs more than it saves
 VECTOR = 32  # bytes that passes over contiguous memory have done when other code has read an element
 WORTHWHILE = 10_000  # elements that a thread reads, at least
 RANGES_PER_THREAD = 4  # so that a thread that was held up does not hold up the call
 MOST = max(256, os.cpu_count() or 1)  # threads of a call
+LAYERS = ("auto", "numba", "python")
+MANY = 8  # threads of a call from which on "auto" takes OpenMP, which then has one fewer than there are CPUs
 
 # An interrupt, or an error, ends a call when the kernels under way return. They get as many tasks as read so
 # many elements, and twice as many after each run of less than so many seconds.
@@ -34,6 +37,18 @@ def _default_threads() -> int:
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _default_layer() -> str:
+    wanted = os.environ.get("FASTPOOL_THREADING_LAYER") or "auto"
+    if wanted in LAYERS:
+        return wanted
+    warnings.warn(
+        f"FASTPOOL_THREADING_LAYER must be one of {', '.join(LAYERS)}, got {wanted!r}; auto is taken",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return "auto"
 
 
 class _Part:
@@ -108,19 +123,23 @@ class _Crew:
 
 
 class _Current:
-    """The number of threads, and the helpers."""
+    """The number of threads, the layer, and the helpers."""
 
     size = _default_threads()
+    layer = _default_layer()
     crew = _Crew()
+    entering = threading.Lock()  # held by the call that is in numba's layer
+    forked = False
 
 
-def _new_crew() -> None:
-    """In a forked child: the parent's threads do not exist here, the next call starts new ones."""
+def _after_fork() -> None:
+    """In a forked child: the parent's threads do not exist here, the next call starts new ones of our own."""
     _Current.crew = _Crew()
+    _Current.forked = True
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_crew)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def get_num_threads() -> int:
@@ -168,6 +187,65 @@ def set_num_threads(n: int) -> None:
     _Current.size = checks.integer("n", n, minimum=1)
 
 
+def get_threading_layer() -> str:
+    """Whose threads calls take, as last set.
+
+    Returns
+    -------
+    {"auto", "numba", "python"}
+        At first the environment variable ``FASTPOOL_THREADING_LAYER``, else "auto".
+
+    Examples
+    --------
+    >>> import fastpool as fp
+    >>> fp.get_threading_layer() in ("auto", "numba", "python")
+    True
+    """
+    return _Current.layer
+
+
+def set_threading_layer(layer: str) -> None:
+    """Set whose threads calls take, for the whole process.
+
+    Results do not depend on it, bit for bit.
+
+    Parameters
+    ----------
+    layer : {"auto", "numba", "python"}
+        "python" is threads of our own. "numba" is the layer that numba has loaded, or loads now: TBB, OpenMP
+        or its work queue, as ``NUMBA_THREADING_LAYER`` says; with at most ``numba.config.NUMBA_NUM_THREADS``
+        threads. Only one call at a time enters it, and none in a forked child: others take our own threads.
+        While it is the work queue, no other parallel function of numba may run in another thread.
+        "auto" is numba's layer where that is faster and safe: TBB wherever it is installed, OpenMP for calls
+        of eight threads and more, and else our own threads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where `layer` is not one of these strings, or numba can load no layer.
+
+    Notes
+    -----
+    The first call of a kernel in numba's layer compiles up to half a second more.
+
+    Examples
+    --------
+    >>> import fastpool as fp
+    >>> before = fp.get_threading_layer()
+    >>> fp.set_threading_layer("python")
+    >>> fp.get_threading_layer()
+    'python'
+    >>> fp.set_threading_layer(before)
+    """
+    wanted = checks.choice("layer", layer, LAYERS)
+    if wanted == "numba":
+        try:
+            parallel.layer()
+        except ValueError as error:
+            raise ValueError(f"layer must be auto or python here, got 'numba': {error}") from error
+    _Current.layer = wanted
+
+
 class _Here(threading.local):
     """Whether the calls of this thread leave the other threads alone."""
 
@@ -199,14 +277,48 @@ def hands(tasks: int, work: int) -> int:
     return min(_Current.size, tasks, work // WORTHWHILE, MOST)
 
 
+def layer_in_use() -> str:
+    """The layer as set, and what it is here and now for a call with work for all threads."""
+    own = _Current.forked or _team(_Current.size) == 1
+    return f"{_Current.layer}: {'own threads' if own else 'numba, ' + _loaded()}"
+
+
+@cache
+def _loaded() -> str:
+    """Numba's layer, which is loaded: "tbb", "omp" or "workqueue"; "" where none can be."""
+    try:
+        return parallel.layer()
+    except ValueError as error:
+        if _Current.layer == "numba":  # of the environment's wish
+            warnings.warn(f"fastpool takes its own threads: {error}", RuntimeWarning, stacklevel=2)
+        return ""
+
+
+def _team(hands: int) -> int:
+    """How many threads of numba's layer a call takes; 1 where it is one for our own."""
+    if _Current.layer == "python":
+        return 1
+    if _Current.layer == "numba":
+        return min(hands, parallel.most()) if _loaded() else 1
+    if hands < MANY and not parallel.has_tbb():
+        return 1
+    if _loaded() == "tbb":
+        return min(hands, parallel.most())
+    if _loaded() == "omp" and hands >= MANY:
+        return min(hands, max(1, parallel.most() - 1))  # as many as there are CPUs would wait for each other
+    return 1
+
+
 def run(
-    kernel: Callable[..., None],
+    kernel: Callable[..., bool | None],
     arguments: tuple[Any, ...],
     tasks: int,
     work: int,
     scratch: Callable[[], tuple[Any, ...]] = tuple,
-) -> None:
+) -> bool:
     """Call ``kernel(*arguments, *scratch(), first, last)`` so that every task is in exactly one range.
+
+    Returns whether any of these calls returned True.
 
     Parameters
     ----------
@@ -218,25 +330,65 @@ def run(
         Makes the memory that a thread works in.
     """
     if work <= SERIAL_WORK or tasks == 1:
-        kernel(*arguments, *scratch(), 0, tasks)
-        return
+        return bool(kernel(*arguments, *scratch(), 0, tasks))
     wanted = hands(tasks, work)
+    pace = max(1, tasks * BRIEF // work)
+    if wanted > 1 and not _Current.forked and parallel.takes(kernel):
+        team = _team(wanted)
+        if team > 1 and _Current.entering.acquire(blocking=False):
+            try:
+                return _run_in_numba(kernel, arguments, tasks, pace, [scratch() for _ in range(team)])
+            finally:
+                _Current.entering.release()
+    return _run_here(kernel, arguments, tasks, pace, scratch, wanted)
+
+
+def _run_in_numba(
+    kernel: Callable[..., bool | None],
+    arguments: tuple[Any, ...],
+    tasks: int,
+    pace: int,
+    scratch: list[tuple[Any, ...]],
+) -> bool:
+    """On threads of numba's layer, one for each scratch; an interrupt is seen between two batches."""
+    first, batch, found = 0, pace * len(scratch), False
+    while first < tasks:
+        begun, stop = perf_counter(), min(tasks, first + batch)
+        ranges = min(stop - first, RANGES_PER_THREAD * len(scratch))
+        found |= parallel.run(kernel, arguments, range(first, stop), scratch, ranges)
+        first = stop
+        if perf_counter() - begun < SECONDS:
+            batch *= 2
+    return found
+
+
+def _run_here(
+    kernel: Callable[..., bool | None],
+    arguments: tuple[Any, ...],
+    tasks: int,
+    pace: int,
+    scratch: Callable[[], tuple[Any, ...]],
+    wanted: int,
+) -> bool:
+    """On the calling thread and our own."""
     ranges = min(tasks, wanted * RANGES_PER_THREAD) if wanted > 1 else 1
     numbers = count()
+    found: list[bool] = []
     errors: list[BaseException] = []  # where there is one, everybody stops
 
     def take() -> None:
-        pace, own = max(1, tasks * BRIEF // work), None
+        own, size = None, pace
         try:
             while (number := next(numbers)) < ranges:
                 own = scratch() if own is None else own
                 first, last = number * tasks // ranges, (number + 1) * tasks // ranges
                 while first < last and not errors:
-                    begun, stop = perf_counter(), min(last, first + pace)
-                    kernel(*arguments, *own, first, stop)
+                    begun, stop = perf_counter(), min(last, first + size)
+                    if kernel(*arguments, *own, first, stop):
+                        found.append(True)
                     first = stop
                     if perf_counter() - begun < SECONDS:
-                        pace *= 2
+                        size *= 2
         except BaseException as error:
             errors.append(error)
 
@@ -253,3 +405,4 @@ def run(
             part.wait()
     if errors:
         raise errors.pop(0)  # which would else refer to itself
+    return bool(found)

@@ -78,26 +78,12 @@ class Plan(NamedTuple):
 
     def _start(self, *arguments: Any) -> bool:
         """Whether sums overflowed, of a fold that knows what to do then."""
-        if self.window[1] is None:
-            if self.work <= threads.SERIAL_WORK:  # a tiny call takes a tenth less
-                overflowed: bool = self.walk(*arguments, self.params, 0, self.tasks)
-                return overflowed
-            if self.wide:
-                return self._watch(*arguments, self.params)
-            threads.run(self.walk, (*arguments, self.params), self.tasks, self.work)
-        else:
-            threads.run(self.walk, arguments, self.tasks, self.work, self.scratch)
-        return False
-
-    def _watch(self, *arguments: Any) -> bool:
-        met = []
-
-        def walk(*given: Any) -> None:
-            if self.walk(*given):
-                met.append(True)
-
-        threads.run(walk, arguments, self.tasks, self.work)
-        return bool(met)
+        if self.window[1] is not None:
+            return threads.run(self.walk, arguments, self.tasks, self.work, self.scratch)
+        if self.work <= threads.SERIAL_WORK:  # a tiny call takes a tenth less
+            overflowed: bool = self.walk(*arguments, self.params, 0, self.tasks)
+            return overflowed
+        return threads.run(self.walk, (*arguments, self.params), self.tasks, self.work)
 
     def scratch(self) -> tuple[Any, ...]:
         """The parameters, and memory for one window."""
