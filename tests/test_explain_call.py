@@ -92,7 +92,8 @@ ARGUMENTS = {
 }
 OPTIONS = {"quantile_pool": {"q": 0.25}, "fractional_pool": {"window": 3, "rng": 0}}
 ARGUMENTS["quantile_pool"] = ARGUMENTS["max_pool"]
-WITHOUT = {"convert_indices", "explain", "explain_call", "get_num_threads", "set_num_threads"}  # windows
+SETTINGS = {f"{what}_{name}" for what in ("get", "set") for name in ("num_threads", "threading_layer")}
+WITHOUT = {"convert_indices", "explain", "explain_call"} | SETTINGS  # windows
 
 
 def test_every_public_function_is_explained_or_refused():

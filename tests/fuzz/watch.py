@@ -58,7 +58,9 @@ def kernel_name(name):
 
 
 def known():
-    """The kernels of lines that there may be: of every family, with places and without, careful or not."""
+    """The kernels of the table, and those of lines: each family, with places or not, careful or not."""
+    for choice in ROOM["choose"].CHOICES:
+        yield f"choice {choice.name}"
     lines = ROOM["lines"]
     for number, passes in enumerate(lines.FAMILIES):
         for how in ("", " careful", " placed", " placed careful"):
@@ -77,6 +79,15 @@ def start():
         return run(kernel, *arguments, **options)
 
     threads.run = running
+    plan = ROOM["tasks"].Plan
+    run_plan = plan.run
+
+    @functools.wraps(run_plan)
+    def chosen(self, *arguments):
+        watch.see(f"choice {self.name}")
+        return run_plan(self, *arguments)
+
+    plan.run = chosen
     for short, room in ROOM.items():
         for name, cls in vars(room).items():
             own = inspect.isclass(cls) and cls.__module__ == room.__name__
