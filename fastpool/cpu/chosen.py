@@ -15,10 +15,21 @@ import numpy as np
 from .. import jit, merges
 from . import half, passes
 from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
-from .rows import CACHE_LINE, LONGEST, Rows, columns_of, elements_of, look, numbers_of, read_rows, rows_of
+from .rows import (
+    CACHE_LINE,
+    FARTHEST,
+    LONGEST,
+    Rows,
+    columns_of,
+    elements_of,
+    look,
+    numbers_of,
+    read_rows,
+    rows_of,
+)
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
-NOBODY = 1 << 30  # the place of padding, which no element comes behind
+NOBODY = 1 << 30  # the place of padding, behind that of every element
 
 
 class Units(NamedTuple):
@@ -77,6 +88,7 @@ def merge_along(expression, put, merge, write, to, there, taps, shifts, corner, 
         for j in range(count):
             o, i = r * out_pitch + j, r * pitch + j
             three = of_line(a, i, near), of_line(b, i, middle), of_line(c, i, far)
+            # what is `there` is read, and not used, by the first pass, which is compiled without the read
             found = expression(merge, of_line(there, r * there_pitch + j, np.int32(0)), three)
             put(write, values, places, o, found, origin, columns, j)
 
@@ -221,18 +233,12 @@ def split(to, line, jump, length, far, repeat):
 def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat):
     """Windows along lines, to rows of output."""
     line, spare, phases = lines
-    runs, count, high, out_pitch, pitch, across = 1, n * g.channels, repeat, g.out_pitch, g.line, units.down
-    if g.channels == 1 and g.jump > 1:
-        pitch = g.line // g.jump
+    pitch = g.line // g.jump
+    if g.jump > 1:
         split(phases, line, g.jump, pitch, pitch * g.block, repeat)
         line = phases
-    elif g.jump > 1:  # each row for itself, its windows one after the other
-        runs, count, high, across = repeat, g.channels, n, units.across
-        out_pitch, pitch = g.channels, g.jump * g.channels
-    for r in range(runs):
-        source, out = from_element(line, r * g.line), from_element(to, r * g.out_pitch)
-        own = (corner + r * units.down, across, columns), count, high, (out_pitch, pitch)
-        merge_columns(put, merge, write, out, spare, source, elements, g, units.column, *own)
+    rest = (corner, units.down, columns), n, repeat, (g.out_pitch, pitch)
+    merge_columns(put, merge, write, to, spare, line, elements, g, units.column, *rest)
 
 
 def rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom):
@@ -264,7 +270,7 @@ def kernel(
         x_all, y_all, places_all, like, met = arrays
         outer, leads, numbers, _, places, slabs_of_all = tables
         grid, g, units = read_grid(numbers, 0), read_rows(numbers, GRID), read_units(numbers, FIRST)
-        block, spans = g.line * g.block, g.width * g.channels * g.block
+        block, spans = g.line * g.block, g.width * g.block
         pair = pointer(memory[0]), pointer(memory[1])
         spare = from_element(pair, 2 * block), from_element(pair, 2 * block + spans)
         lines = pair, spare, from_element(pair, block)
@@ -272,10 +278,10 @@ def kernel(
         most = memory[2].size - g.across
         shifts, elements = (
             ahead(rows_at, most // 2),
-            elements_of(ahead(rows_at, most), g, g.channels == 1 and g.jump > 1),
+            elements_of(ahead(rows_at, most), g, g.jump > 1),
         )
-        for j in range(g.width * g.channels):
-            poke(columns, j, np.int32(j // g.channels * units.across))
+        for j in range(g.width):
+            poke(columns, j, np.int32(j * units.across))
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
@@ -283,9 +289,9 @@ def kernel(
             if tile != tile_before:
                 passes.fill(pair[0], like[0], block)
                 passes.fill(pair[1], np.int32(NOBODY), block)
-            x = ahead(pointer(x_all), x_at + low * g.channels)
-            inner = from_element(pair, (low - start) * g.channels)
-            y_all_at = y_at + left * g.channels
+            x = ahead(pointer(x_all), x_at + low)
+            inner = from_element(pair, low - start)
+            y_all_at = y_at + left
             y = ahead(pointer(y_all), y_all_at), ahead(pointer(places_all), y_all_at)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
             further = ahead(pointer(places), grid.leads + leads[2, lead])
@@ -328,16 +334,18 @@ def merge_many_rows(r: Reduction) -> bool:
     row, columns, deep = r.shape.row, r.shape.columns, max(len(lead.slabs) for lead in r.leads)
     fits = r.shape.channels == 1 and columns.size >= r.limits.row and columns.stride != THIRDS
     few = max(row.window, columns.window) <= LONGEST and (deep > 1 or row.window <= SHARED * row.stride)
-    return r.placed and fits and few and deep * row.window >= r.limits.merged
+    farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * r.shape.plane[-1] + columns.span
+    near = columns.span <= FARTHEST and farthest < NOBODY
+    return r.placed and fits and few and near and deep * row.window >= r.limits.merged
 
 
 def plan(r: Reduction) -> Plan:
     """How to find values and chosen elements of windows."""
-    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
-    width = parted(columns.outputs, max(1, r.limits.long // channels // columns.stride))
-    line = ((width - 1) * columns.stride + columns.span) * channels
+    row, columns = r.shape.row, r.shape.columns
+    width = parted(columns.outputs, max(1, r.limits.long // columns.stride))
+    line = (width - 1) * columns.stride + columns.span
     line += -line % columns.stride
-    each = columns.size * channels * row.stride
+    each = columns.size * row.stride
     block = max(1, min(row.outputs, r.limits.near // max(line, each)))
     band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
     wide, high = r.shape.plane[-1], len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
@@ -347,15 +355,17 @@ def plan(r: Reduction) -> Plan:
         down, across = row.stride * wide, columns.stride
         units = Units(row.step * wide, columns.step, down, across, row.before * wide, columns.before, high)
     deep = max(len(lead.slabs) for lead in r.leads)
-    spans = width * channels * block
+    spans = width * block
     size = 2 * block * line + 2 * spans + CACHE_LINE
     memory = (
         (size, r.line.dtype),
-        (size + width * channels, np.int32),
+        (size + width, np.int32),
         (2 * deep * row.window + columns.window, np.int64),
     )
     firsts = [lead.place if r.chosen == "places" else 0 for lead in r.leads]
-    further = [place for lead in r.leads for _, place in lead.slabs]
+    further = [
+        place for lead in r.leads for _, place in lead.slabs
+    ]  # 0 of taps, which are of two axes at most
     numbers = *numbers_of(r, width=width, band=band, block=block, line=line), *units
     blocks = -(-row.outputs // band), -(-columns.outputs // width)
     made = partial(kernel, r.name, r.line, r.chosen, r.source, r.target)

@@ -35,7 +35,7 @@ from .rows import (
 )
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
-MOST = 1_000_000  # elements of memory of a thread
+MOST = 250_000  # elements of memory of a thread
 MOST_PICKED = 3  # stride of columns; beyond it too many elements are merged for nothing
 NARROW = 4  # bytes of elements below which sweeping down the rows is faster
 FEW = 4  # windows that merge in one pass
@@ -43,11 +43,11 @@ BANDS = 6  # times as many rows of output as windows have, at least, since each 
 
 
 class Growth(NamedTuple):
-    """How windows of `more` elements are merged from shorter ones, and from single elements."""
+    """How windows of some length are merged from shorter ones, and from single elements."""
 
-    more: int
-    taps: int  # of both
-    shorter: int  # how many of them are windows
+    length: int
+    taps: int  # windows and single elements that merge, four at most
+    windows: int  # how many of them are windows; they come first
     b: int  # where the second to the fourth begin
     c: int
     d: int
@@ -75,7 +75,7 @@ def grown(give, uses, out, spare, lines, lengths, g, n, repeat, out_pitch, pitch
     size, step, last = repeat * pitch, g.gap * g.channels, number - 1
     for i in range(number if g.jump > 1 else last):
         w = read_growth(numbers, first + i * GROWTH)
-        rows, count = taps_of(w, source, lines, step), size - (w.more - 1) * step
+        rows, count = taps_of(w, source, lines, step), size - (w.length - 1) * step
         passes.merge_few(passes.as_line, passes.unfinished, uses, other, rows, w.taps, count, 1, (0, 0, 0))
         source, other = other, ahead(spare, size) if i == 0 else source
     if g.jump > 1:
@@ -88,9 +88,9 @@ def grown(give, uses, out, spare, lines, lengths, g, n, repeat, out_pitch, pitch
 
 def taps_of(w, source, singles, step):
     """What merges to windows of a length along a line."""
-    b = ahead(source if w.shorter > 1 else singles, w.b * step)
-    c = ahead(source if w.shorter > 2 else singles, w.c * step)
-    return source, b, c, ahead(source if w.shorter > 3 else singles, w.d * step)
+    b = ahead(source if w.windows > 1 else singles, w.b * step)
+    c = ahead(source if w.windows > 2 else singles, w.c * step)
+    return source, b, c, ahead(source if w.windows > 3 else singles, w.d * step)
 
 
 def pick(give, uses, out, line, g, n, repeat, out_pitch, pitch):
@@ -127,11 +127,11 @@ def load(reads, ring, spare, x, g, slabs, deep, row, place, n, count, margin):
 def rows_of(w, source, size, singles, g, at):
     """What merges to a window of rows that begins at one, and how many rows are left to the end of a ring."""
     a, b, c, d = at % size, at + w.b * g.step, at + w.c * g.step, at + w.d * g.step
-    b, first = (b % size, source) if w.shorter > 1 else (b % g.ring, singles)
-    c, second = (c % size, source) if w.shorter > 2 else (c % g.ring, singles)
-    d, third = (d % size, source) if w.shorter > 3 else (d % g.ring, singles)
-    left = min(size - a, (size if w.shorter > 1 else g.ring) - b)
-    left = min(left, (size if w.shorter > 2 else g.ring) - c, (size if w.shorter > 3 else g.ring) - d)
+    b, first = (b % size, source) if w.windows > 1 else (b % g.ring, singles)
+    c, second = (c % size, source) if w.windows > 2 else (c % g.ring, singles)
+    d, third = (d % size, source) if w.windows > 3 else (d % g.ring, singles)
+    left = min(size - a, (size if w.windows > 1 else g.ring) - b)
+    left = min(left, (size if w.windows > 2 else g.ring) - c, (size if w.windows > 3 else g.ring) - d)
     rows = (
         ahead(source, a * g.line),
         ahead(first, b * g.line),
@@ -146,7 +146,7 @@ def grow(uses, rings, lengths, g, place, n):
     (numbers, first, number), source, size = lengths, rings, g.ring
     for i in range(number - 1):
         w, to = read_growth(numbers, first + i * GROWTH), ahead(source, size * g.line)
-        at, end = max(0, place - (w.more - 1) * g.step), place + n - (w.more - 1) * g.step
+        at, end = max(0, place - (w.length - 1) * g.step), place + n - (w.length - 1) * g.step
         while at < end:
             rows, left = rows_of(w, source, size, rings, g, at)
             run, out = min(left, end - at, w.lines - at % w.lines), ahead(to, at % w.lines * g.line)
@@ -247,6 +247,17 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 # Which windows ---------------------------------------------------------------------------------------------
 
 
+class Block(NamedTuple):
+    """How much is merged at a time."""
+
+    width: int  # columns of output, and elements of a line that holds their windows
+    line: int
+    rows: int  # of input that are read
+    lines: int  # in the memory of a thread, ...
+    ring: int  # ... of which these hold single rows
+    down: list[Growth]
+
+
 def overlap_much(r: Reduction) -> bool:
     """Whether values alone are wanted, of windows that are long and overlap."""
     row, columns = r.shape.row, r.shape.columns
@@ -254,9 +265,14 @@ def overlap_much(r: Reduction) -> bool:
         axis.outputs > 1 and axis.window > max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns)
     )
     wide = columns.size * r.shape.channels >= r.limits.row and columns.stride <= MOST_PICKED
-    narrow = columns.window == 1 or r.line.itemsize < NARROW
-    short = row.window <= (r.limits.swept if r.repeats and narrow else r.limits.down)
-    return far and wide and short and not r.placed and fits_memory(r)
+    swept = r.repeats and (columns.window == 1 or r.line.itemsize < NARROW)
+    short = row.window <= (r.limits.swept if swept else r.limits.down)
+    return far and wide and short and not r.placed and in_cache(block_of(r))
+
+
+def in_cache(own: Block) -> bool:
+    """Whether the lines of windows of so many rows are not too much memory."""
+    return own.lines * own.line <= MOST
 
 
 @cache
@@ -285,45 +301,38 @@ def growths(window: int, step: int, block: int, *, repeats: bool) -> list[Growth
         begins += range(number * shorter, more)
         b, c, d = (begins[1:] + [0] * 3)[:3]
         found.append(Growth(more, len(begins), number, b, c, d, 0))
-    further = [longer.more - each.more for each, longer in pairwise(found)]
+    further = [longer.length - each.length for each, longer in pairwise(found)]
     return [each._replace(lines=far * step + block) for each, far in zip(found, [*further, 0], strict=True)]
 
 
-def fits_memory(r: Reduction) -> bool:
-    """Whether lines of so many rows are not too much."""
-    _, line, block, down = tile(r)
-    lines = sum(each.lines for each in down) + 5 * block + FEW * r.shape.row.step
-    return bool(lines * line <= MOST)
-
-
-def tile(r: Reduction) -> tuple[int, int, int, list[Growth]]:
-    """Columns of a tile, elements of its lines, rows read at a time, and how windows of rows grow."""
+def block_of(r: Reduction) -> Block:
+    """What stays in cache."""
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
     wide = max(1, 4 // r.line.itemsize)
     kept = sum(each.lines for each in growths(row.window, row.step, 1, repeats=r.repeats)) + 2 * row.step
     halo = columns.span - columns.stride
     most = max(r.limits.kept * wide // kept // channels - halo, 2 * halo, 64)
-    width = parted(columns.outputs, max(1, min(most, r.limits.long * wide // channels) // columns.stride))
+    most = min(most, max(r.limits.long * wide // channels, 2 * halo))
+    width = parted(columns.outputs, max(1, most // columns.stride))
     line = ((width - 1) * columns.stride + columns.span) * channels
-    block = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
-    return width, line, block, growths(row.window, row.step, block, repeats=r.repeats)
+    rows = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
+    down, ring = growths(row.window, row.step, rows, repeats=r.repeats), FEW * row.step + rows
+    lines = ring + sum(each.lines for each in down[:-1]) + 4 * rows
+    return Block(width, line, rows, lines, ring, down)
 
 
 def plan(r: Reduction) -> Plan:
     """How to reduce windows by those of many lengths."""
-    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
-    width, line, block, down = tile(r)
-    along = growths(columns.window, 1, 1, repeats=r.repeats)
-    singles = max(down[0].more - 1, FEW) * row.step + block
-    each = columns.size * channels * row.stride
+    row, columns, own = r.shape.row, r.shape.columns, block_of(r)
+    each = columns.size * r.shape.channels * row.stride
     band = min(row.outputs, max(1, BANDS * row.span // row.stride, r.limits.task // each))
-    lines = singles + sum(each.lines for each in down[:-1]) + 5 * block
-    numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=singles)
+    numbers = numbers_of(r, width=own.width, band=band, block=own.rows, line=own.line, ring=own.ring)
+    along = growths(columns.window, 1, 1, repeats=r.repeats)
+    table = *numbers, len(own.down), len(along), *chain.from_iterable((*own.down, *along))
     kind = Kind(r.name, grown, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
-    blocks = -(-row.outputs // band), -(-columns.outputs // width)
-    scales = None if r.uniform else scales_in(r, band, width)
-    table = *numbers, len(down), len(along), *chain.from_iterable((*down, *along))
-    memory = ((lines * line + CACHE_LINE, r.line.dtype),)
+    blocks = -(-row.outputs // band), -(-columns.outputs // own.width)
+    memory = ((own.lines * own.line + CACHE_LINE, r.line.dtype),)
+    scales = None if r.uniform else scales_in(r, band, own.width)
     return r.plan(partial(kernel, kind), table, blocks, memory, scales)
 
 

@@ -155,7 +155,8 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     """Whether there is a NaN in the rows of some windows, of those from `seen` on where windows overlap."""
     low, high = row + top * g.step, row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride
     overlaps, found = g.stride <= (g.window - 1) * g.step + 1, False
-    low = max(low, seen) if overlaps else low
+    # A window that is partly in the padding may begin behind the first row of the next one.
+    low = max(row, 0, seen) if overlaps else low
     for s in range(deep):
         slab = ahead(x, peek(slabs, s) + low * g.pitch)
         if overlaps and count == g.pitch:
@@ -189,7 +190,7 @@ def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
     (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
     for s in range(deep):
-        for r in range(max(row + top * g.step, seen), end):
+        for r in range(max(row, 0, seen), end):
             line, source = (
                 ahead(ring, (s * g.ring + r % g.ring) * g.line),
                 ahead(x, peek(slabs, s) + r * g.pitch),
@@ -305,6 +306,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 SHORT, OVERLAPS = 5, 4
 MOST_CONVERTED = 4  # stride of the columns
 LONGEST = 16  # rows, or elements along them, of windows that merge one by one
+FARTHEST = 4_096  # elements from the first to the last of their columns, and so in a line
+DEEPEST = 256  # rows of windows of which each is converted once, and kept
 AHEAD = 8_192  # bytes by which the input is asked for ahead
 CACHED = 1 << 19  # bytes of input up to which it is not: it may be in the second-level cache
 CACHE_LINE = 64
@@ -317,7 +320,8 @@ def merge_one_by_one(r: Reduction) -> bool:
     few = all(axis.window <= max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns))
     if r.converts:  # halves are converted for each window, and bytes at long strides fill no registers
         few = few and not r.line.careful and columns.stride <= MOST_CONVERTED
-    return long and few and not r.placed and max(row.window, columns.window) <= LONGEST
+    near = columns.span * r.shape.channels <= FARTHEST and (row.span <= DEEPEST or not r.lifted)
+    return long and few and near and not r.placed and max(row.window, columns.window) <= LONGEST
 
 
 def are_ones(r: Reduction) -> bool:
