@@ -376,7 +376,10 @@ def _copy(_: Row, x: Array) -> Call:
     def part(first: int, last: int) -> None:
         np.copyto(target[first:last], source[first:last])
 
-    return partial(threads.run, part, (), x.size, x.size)
+    def run() -> None:
+        threads.run(part, (), x.size, x.size)
+
+    return run
 
 
 def _always(_: Row) -> bool:
@@ -700,7 +703,8 @@ def gains(results: Iterable[Result]) -> list[Gain]:
     runs: dict[Row, list[Result]] = {}
     for result in results:
         runs.setdefault(result.row, []).append(result)
-    return [_gain(*sorted((run[0], other), key=_threads)) for run in runs.values() for other in run[1:]]
+    each = [sorted(run, key=_threads) for run in runs.values()]
+    return [_gain(fewest, other) for fewest, *others in each for other in others]
 
 
 def _threads(result: Result) -> int:

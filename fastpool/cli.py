@@ -116,11 +116,19 @@ def pool_file(
     given: dict[str, Any] = dict(_parameter(text) for text in params or ())
     files.check_output("OUT", target, files.SUFFIXES, source)
     picture = files.read(source, labels=op == "mode")
-    x, named = picture.array, _numbers(axes)
+    x, named = picture.array, _numbers(axes, "--axes")
     if named is None:
         named = picture.plane()
-    words = padding if not padding[:1].isdigit() else _numbers(padding)
-    y = fp.pool(x, op, _numbers(window), stride=_numbers(stride), padding=words, axes=named, **given)
+    words = padding if not padding[:1].isdigit() else _numbers(padding, "--padding")
+    y = fp.pool(
+        x,
+        op,
+        _numbers(window, "--window"),
+        stride=_numbers(stride, "--stride"),
+        padding=words,
+        axes=named,
+        **given,
+    )
     files.write(target, picture.holding(y))
     pooled = f", axes {named} of {picture.axes}" if picture.axes else ""
     _say(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}{pooled}, written to {target}")
@@ -149,7 +157,11 @@ def write_pyramid(
     the result is called OUT.partial; a run that was cut off is started anew by the same command. Only what
     fastpool wrote is ever removed.
     """
-    given = {"factor": _numbers(factor), "chunk": _numbers(chunk), "scale": _floats(scale)}
+    given = {
+        "factor": _numbers(factor, "--factor"),
+        "chunk": _numbers(chunk, "--chunk"),
+        "scale": _floats(scale),
+    }
     with closing(pyramid.read(source, axes)) as image, _dask_progress():
         shapes = pyramid.write(image, target, op=op, levels=levels, overwrite=overwrite, **given)
     for number, shape in enumerate(shapes):
@@ -203,28 +215,45 @@ def explain(
     With --kernel, say which kernel pools an array in C order, and why, without pooling. LENGTH is then a
     shape, and numbers of the windows may be one an axis: 2,3.
     """
-    around = padding if not padding[:1].isdigit() else _numbers(padding)
-    rules = {"stride": _numbers(stride), "padding": around, "dilation": _numbers(dilation), "ceil_mode": ceil}
+    around = padding if not padding[:1].isdigit() else _numbers(padding, "--padding")
+    rules = {
+        "stride": _numbers(stride, "--stride"),
+        "padding": around,
+        "dilation": _numbers(dilation, "--dilation"),
+        "ceil_mode": ceil,
+    }
     if kernel is not None:
-        x = np.empty(_numbers(n), kinds.dtype_named(dtype or "float32"))
+        x = np.empty(_numbers(n, "LENGTH"), kinds.dtype_named(dtype or "float32"))
         given = dict(_parameter(text) for text in params or ())
         _say(
-            str(fp.explain_call(fp.pool, x, kernel, _numbers(window), axes=_numbers(axes), **rules, **given))
+            str(
+                fp.explain_call(
+                    fp.pool,
+                    x,
+                    kernel,
+                    _numbers(window, "--window"),
+                    axes=_numbers(axes, "--axes"),
+                    **rules,
+                    **given,
+                )
+            )
         )
     elif dtype or axes or params:
         raise typer.BadParameter("--dtype, --axes and --param go with --kernel")
     else:
-        _say(str(fp.explain(_numbers(n), _numbers(window), **rules)))
+        _say(str(fp.explain(_numbers(n, "LENGTH"), _numbers(window, "--window"), **rules)))
 
 
-def _numbers(text: str | None) -> Any:
+def _numbers(text: str | None, name: str) -> Any:
     """``"2"`` as 2, ``"2,3"`` as (2, 3)."""
     if text is None:
         return None
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"expected an integer or integers with commas between them, got {text!r}") from None
+        raise ValueError(
+            f"{name} must be an integer, or integers with commas between them, got {text!r}"
+        ) from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 
@@ -443,7 +472,7 @@ def run_bench(
 def _thread_counts(text: str | None) -> tuple[int, ...]:
     """Checked numbers, each once."""
     try:
-        numbers = fp.get_num_threads() if text is None else _numbers(text)
+        numbers = fp.get_num_threads() if text is None else _numbers(text, "--threads")
         counts = dict.fromkeys(numbers if isinstance(numbers, tuple) else (numbers,))
         return tuple(checks.integer("a number of threads", count, minimum=1) for count in counts)
     except ValueError as error:

@@ -19,6 +19,7 @@ from numba._dispatcher import compute_fingerprint
 from numba.core import cgutils
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
+from numba.np.ufunc.parallel import NUM_THREADS
 from numpy.typing import NDArray
 
 from . import jit
@@ -36,8 +37,9 @@ def layer() -> str:
 
 
 def most() -> int:
-    """The threads of numba's layer."""
-    return int(numba.config.NUMBA_NUM_THREADS)
+    """The threads of numba's layer, which were started when it was loaded; the setting may change later."""
+    layer()
+    return min(int(NUM_THREADS), int(numba.config.NUMBA_NUM_THREADS))
 
 
 @cache
@@ -75,8 +77,8 @@ def run(
         start(region, len(scratch), job)
     finally:
         numba.set_num_threads(before)
-    if state[FAILED]:
-        raise RuntimeError(f"{kernel.__name__} failed")  # as no kernel does, but for want of memory
+    if state[FAILED] or state[TAKEN] < ranges:
+        raise RuntimeError(f"{kernel.__name__} failed, as kernels do where there is no memory left")
     return bool(state[FOUND])
 
 

@@ -2,15 +2,15 @@
 
 Kernels are serial and release the GIL; a call cuts its tasks into ranges that the calling thread and others
 take one after the other. Our own threads wait at a queue. numba's layer is entered by one call at a time, and
-never in a forked child: GNU OpenMP kills such a child, the work queue aborts the process when two Python
-threads enter it (docs/architecture.md).
+never in a forked child: numba ends a child that enters GNU OpenMP, and the work queue aborts the process when
+two Python threads enter it (docs/architecture.md).
 """
 
 import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import count
 from queue import SimpleQueue
@@ -25,7 +25,7 @@ WORTHWHILE = 10_000  # elements that a thread reads, at least
 RANGES_PER_THREAD = 4  # so that a thread that was held up does not hold up the call
 MOST = max(256, os.cpu_count() or 1)  # threads of a call
 LAYERS = ("auto", "numba", "python")
-MANY = 8  # threads of a call from which on "auto" takes OpenMP, which then has one fewer than there are CPUs
+FORKED = 0x40  # Linux's flag of a process that was forked and runs the same program
 
 # An interrupt, or an error, ends a call when the kernels under way return. They get as many tasks as read so
 # many elements, and twice as many after each run of less than so many seconds.
@@ -78,8 +78,12 @@ class _Part:
 
     def wait(self) -> None:
         """Until it is done, or nobody will do it."""
-        if self.taken():
-            self.done.release()
+        taken = False
+        try:
+            taken = self.taken() is not None
+        finally:  # an interrupt may come between the two
+            if taken:
+                self.done.release()
         with self.done:
             pass
 
@@ -102,17 +106,17 @@ class _Crew:
 
     def grow(self, wanted: int) -> int:
         """Have so many helpers, or fewer where no thread starts any more, as when the interpreter ends."""
-        if self.helpers < wanted:
-            with self.starting:
-                try:
+        if self.helpers < wanted and self.starting.acquire(blocking=False):  # who waits may be who starts
+            try:
+                with suppress(RuntimeError):
                     while self.helpers < wanted:
                         # They do not keep the interpreter from ending.
                         threading.Thread(
                             target=_help, args=(self.parts,), name="fastpool", daemon=True
                         ).start()
                         self.helpers += 1
-                except RuntimeError:
-                    pass
+            finally:
+                self.starting.release()
         return min(self.helpers, wanted)
 
     def submit(self, work: Callable[[], None]) -> _Part:
@@ -122,6 +126,16 @@ class _Crew:
         return part
 
 
+def _is_forked() -> bool:
+    """Whether this process was forked before fastpool was imported, where the system tells."""
+    try:
+        with open("/proc/self/stat") as file:
+            flags = int(file.read().rsplit(")", 1)[1].split()[6])
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(flags & FORKED)
+
+
 class _Current:
     """The number of threads, the layer, and the helpers."""
 
@@ -129,7 +143,7 @@ class _Current:
     layer = _default_layer()
     crew = _Crew()
     entering = threading.Lock()  # held by the call that is in numba's layer
-    forked = False
+    forked = _is_forked()
 
 
 def _after_fork() -> None:
@@ -216,8 +230,8 @@ def set_threading_layer(layer: str) -> None:
         or its work queue, as ``NUMBA_THREADING_LAYER`` says; with at most ``numba.config.NUMBA_NUM_THREADS``
         threads. Only one call at a time enters it, and none in a forked child: others take our own threads.
         While it is the work queue, no other parallel function of numba may run in another thread.
-        "auto" is numba's layer where that is faster and safe: TBB wherever it is installed, OpenMP for calls
-        of eight threads and more, and else our own threads.
+        "auto" is numba's layer where that is faster and safe, which is TBB wherever it is installed, and else
+        our own threads.
 
     Raises
     ------
@@ -271,10 +285,17 @@ def vector_work(size: int, itemsize: int) -> int:
 
 
 def hands(tasks: int, work: int) -> int:
-    """How many threads `run` would have, the calling one among them."""
+    """How many threads `run` wishes for, the calling one among them."""
     if work <= SERIAL_WORK or tasks == 1 or _here.alone:
         return 1
     return min(_Current.size, tasks, work // WORTHWHILE, MOST)
+
+
+def would_run(tasks: int, work: int) -> int:
+    """How many threads a call has, in the layer that it takes."""
+    wanted = hands(tasks, work)
+    team = 1 if wanted == 1 or _Current.forked else _team(wanted)
+    return team if team > 1 else wanted
 
 
 def layer_in_use() -> str:
@@ -300,12 +321,8 @@ def _team(hands: int) -> int:
         return 1
     if _Current.layer == "numba":
         return min(hands, parallel.most()) if _loaded() else 1
-    if hands < MANY and not parallel.has_tbb():
-        return 1
-    if _loaded() == "tbb":
+    if parallel.has_tbb() and _loaded() == "tbb":
         return min(hands, parallel.most())
-    if _loaded() == "omp" and hands >= MANY:
-        return min(hands, max(1, parallel.most() - 1))  # as many as there are CPUs would wait for each other
     return 1
 
 
@@ -334,11 +351,13 @@ def run(
     wanted = hands(tasks, work)
     pace = max(1, tasks * BRIEF // work)
     if wanted > 1 and not _Current.forked and parallel.takes(kernel):
-        team = _team(wanted)
-        if team > 1 and _Current.entering.acquire(blocking=False):
-            try:
+        team, entered = _team(wanted), False
+        try:
+            entered = team > 1 and _Current.entering.acquire(blocking=False)
+            if entered:
                 return _run_in_numba(kernel, arguments, tasks, pace, [scratch() for _ in range(team)])
-            finally:
+        finally:
+            if entered:
                 _Current.entering.release()
     return _run_here(kernel, arguments, tasks, pace, scratch, wanted)
 

@@ -45,7 +45,7 @@ NOTHING = Way("none", "the result has no elements")
 
 def of_kernel(kernel: str, why: str, tasks: int, work: int, cut: str = "", scratch: object = ()) -> Way:
     """The way of a kernel that `threads.run` gets; `scratch` is what a thread would get."""
-    return Way(kernel, why, tasks, cut, threads.hands(tasks, work), size(scratch))
+    return Way(kernel, why, tasks, cut, threads.would_run(tasks, work), size(scratch))
 
 
 def of_parts(kernel: str, why: str, parts: Sequence[Way]) -> Way:
@@ -102,6 +102,16 @@ def asking() -> Iterator[list[Call]]:
     token = ASKED.set(asked)
     try:
         yield asked
+    finally:
+        ASKED.reset(token)
+
+
+@contextmanager
+def unasked() -> Iterator[None]:
+    """Run the calls inside, whoever asks."""
+    token = ASKED.set(None)
+    try:
+        yield
     finally:
         ASKED.reset(token)
 

@@ -78,7 +78,7 @@ def test_pool_images(tmp_path, suffix):
     [
         ("x.npy", "y.npy", ("--window", 9), "does not fit length 4"),
         ("x.npy", "y.npy", ("--op", "mean"), "op must be one of max, min, avg"),
-        ("x.npy", "y.npy", ("--window", "two"), "expected an integer"),
+        ("x.npy", "y.npy", ("--window", "two"), "--window must be an integer"),
         ("x.npy", "y.npy", ("--padding", "smae"), "padding must be"),
         (
             "x.npy",

@@ -48,7 +48,7 @@ def test_the_command():
         (["2", "--window", "3"], "does not fit length 2"),
         (["9", "--window", "3", "--padding", "3"], "padding must be less than the dilated window"),
         (["9", "--window", "3", "--padding", "full"], "padding must be an integer, pairs, or one of"),
-        (["9", "--window", "3", "--padding", "1,x"], "expected an integer or integers"),
+        (["9", "--window", "3", "--padding", "1,x"], "--padding must be an integer"),
     ],
 )
 def test_errors_of_the_command_are_one_line(words, message):

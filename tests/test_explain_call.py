@@ -224,7 +224,10 @@ def test_errors(f, arguments, message):
 
 def test_arrays_of_libraries():
     xarray = pytest.importorskip("xarray")
-    assert fp.explain_call(fp.max_pool, xarray.DataArray(X), 3).kernel == "rows of cells"
+    names = {"y": [f"row {n}" for n in range(64)], "x": np.arange(96.0)}
+    for coords in ({}, names):
+        x = xarray.DataArray(X, dims=("image", "band", "y", "x"), coords=coords)
+        assert fp.explain_call(fp.max_pool, x, 3).kernel == "rows of cells"
     dask = pytest.importorskip("dask.array")
     with pytest.raises(TypeError, match="on an array in memory"):
         fp.explain_call(fp.max_pool, dask.from_array(X), 3)
@@ -260,7 +263,7 @@ def test_the_command():
     ("words", "code", "message"),
     [
         (("64,64", "--kernel", "mean", "--window", "3"), 1, "op must be one of max, min"),
-        (("64,x", "--kernel", "max", "--window", "3"), 1, "expected an integer or integers"),
+        (("64,x", "--kernel", "max", "--window", "3"), 1, "LENGTH must be an integer"),
         (("64,-1", "--kernel", "max", "--window", "3"), 1, "negative dimensions"),
         (("64,64", "--kernel", "max", "--window", "65,65"), 1, "does not fit length 64"),
         (("64,64", "--kernel", "max", "--window", "3,3", "--dtype", "float31"), 1, "float31"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks, jobs, kinds
+from .. import checks, jobs, kinds, ways
 
 FUNCTIONS = {  # and the argument that says which axes are pooled
     "pool": "window",
@@ -148,7 +148,7 @@ def _coordinates(function: Callable[..., Any], x: Any, words: dict[str, Any]) ->
         return coords.drop_vars(touched).coords
     averaged = {name: each for name, each in touched.items() if _has_mean(x, name)}
     picked = {dim for name, each in touched.items() if name not in averaged for dim in each.dims}
-    with jobs.recording():  # what `vjp` records is not these
+    with jobs.recording(), ways.unasked():  # what `vjp` records, and `explain_call` notes, is not these
         means = {
             name: (each.dims, _mean(partial(_along, function, x, each.dims, words), each.data), each.attrs)
             for name, each in averaged.items()
