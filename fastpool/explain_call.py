@@ -56,7 +56,7 @@ class CallExplanation:
         return "\n".join(f"{name:<10}{text}" for name, text in _lines(self))
 
 
-def explain_call(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> CallExplanation:
+def explain_call(f: Callable[..., Any], *args: Any, **kwargs: Any) -> CallExplanation:
     """Tell which kernel a call takes and why, without running it.
 
     Arguments are checked and memory for the result is allocated, but nothing is written to it, nor to `out`.

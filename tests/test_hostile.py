@@ -84,6 +84,7 @@ GIVEN = {  # of each argument without a default, what is right
     "shape": X.shape,
     "f": fp.max_pool,
     "n": 4,
+    "layer": "auto",
     "gy": {
         "mosaic_backward": X,
         "pyramid_pool_backward": np.ones((1, 21), np.float32),
@@ -99,6 +100,7 @@ ALSO = {  # what else a call needs
     "mosaic": {"op": "max"},
     "stochastic_pool": {"rng": 0},
     "vjp": {"window": 2},
+    "explain_call": {"x": X, "window": 2},
 }
 WHOLE = {"mode_pool": X.astype(np.uint8), "median_pool": X}
 FUNCTIONS = [name for name in fp.__all__ if name not in ("set_num_threads", "get_num_threads")]

@@ -468,7 +468,7 @@ def test_windows_that_slide_row_by_row(seed, monkeypatch, limits, kernels):
     doubled: list[int] = []
     original = program.doubled_down
     monkeypatch.setattr(program, "doubled_down", lambda *a: (doubled.append(1), original(*a)))
-    limits(plane=0, slid=16, low=10, long=plans.LONG)  # 16 are a register
+    limits(plane=0, slid=16, low=10, long=plans.LONG, down=0, swept=0)  # 16 are a register
     rng = np.random.default_rng(seed)
     high, wide = rng.integers(3, 10, 2) if seed % 2 else (15, 4)
     shape, geometry = [2], []
