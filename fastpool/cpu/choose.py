@@ -26,7 +26,7 @@ class Limits(NamedTuple):
     registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
     kept: int = 100_000  # lines that long windows keep, and stay in the second-level cache
     down: int = 40  # rows of the longest windows that grow, and ...
-    swept: int = 12  # ... of bytes and of single columns, where the program's sweep is faster
+    swept: int = 12  # ... of maxima and of integers, where the program's sweep is faster
     merged: int = 5  # rows of windows, from which on they merge before columns do where places are wanted
     slid: int = 150  # shortest row over which larger windows slide
 

@@ -37,7 +37,6 @@ from .tasks import GRID, Plan, Reduction, begin, following, located, parted, rea
 
 MOST = 250_000  # elements of memory of a thread
 MOST_PICKED = 3  # stride of columns; beyond it too many elements are merged for nothing
-NARROW = 4  # bytes of elements below which sweeping down the rows is faster
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
 
@@ -265,8 +264,10 @@ def overlap_much(r: Reduction) -> bool:
         axis.outputs > 1 and axis.window > max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns)
     )
     wide = columns.size * r.shape.channels >= r.limits.row and columns.stride <= MOST_PICKED
-    swept = r.repeats and (columns.window == 1 or r.line.itemsize < NARROW)
-    short = row.window <= (r.limits.swept if swept else r.limits.down)
+    exact = r.repeats or r.line.dtype.startswith(
+        ("int", "uint")
+    )  # which the program sweeps down long windows
+    short = 1 < row.window <= r.limits.swept if exact else row.window <= r.limits.down
     return far and wide and short and not r.placed and in_cache(block_of(r))
 
 
