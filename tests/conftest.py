@@ -5,7 +5,8 @@ import pytest
 from hypothesis import settings
 
 import fastpool as fp
-from fastpool.cpu import choose
+from fastpool import jobs
+from fastpool.cpu import choose, plans
 
 settings.register_profile("fastpool", deadline=None, derandomize=True, database=None)
 settings.load_profile("fastpool")
@@ -37,3 +38,10 @@ def kernels(monkeypatch):
 
     monkeypatch.setattr(choose, "plan", plan)
     return names
+
+
+@pytest.fixture
+def kernels_for_small_inputs(monkeypatch):
+    """Kernels even for small inputs, and none that was kept."""
+    monkeypatch.setattr(plans, "WORTHWHILE", 0)
+    monkeypatch.setattr(jobs, "_jobs", {})

@@ -5,17 +5,10 @@ import pytest
 import reference
 
 import fastpool as fp
-from fastpool import jobs
-from fastpool.cpu import choose, doubling, plans
+from fastpool.cpu import choose, doubling
 
+pytestmark = pytest.mark.usefixtures("kernels_for_small_inputs")
 SEEDS = range(12)
-
-
-@pytest.fixture(autouse=True)
-def always(monkeypatch):
-    """Kernels even for small inputs, and none that was kept."""
-    monkeypatch.setattr(plans, "WORTHWHILE", 0)
-    monkeypatch.setattr(jobs, "_jobs", {})
 
 
 def geometry(rng):

@@ -5,18 +5,11 @@ import pytest
 import reference
 
 import fastpool as fp
-from fastpool import jobs
-from fastpool.cpu import choose, plans
+from fastpool.cpu import choose
 
+pytestmark = pytest.mark.usefixtures("kernels_for_small_inputs")
 SEEDS = range(25)
 LIMITS = {"plane": 0, "row_of_cells": 10**6, "registers": 10**6, "slid": 10**6, "row": 1}
-
-
-@pytest.fixture(autouse=True)
-def always(monkeypatch):
-    """Kernels even for small inputs, and none that was kept."""
-    monkeypatch.setattr(plans, "WORTHWHILE", 0)
-    monkeypatch.setattr(jobs, "_jobs", {})
 
 
 def geometry(rng, along):

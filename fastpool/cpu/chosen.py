@@ -253,16 +253,13 @@ def rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom):
 
 @cache
 def kernel(
-    r_name: str, line: merges.Line, chosen: str, source: str, target: str, *, careful: bool
+    name: str, line: merges.Line, chosen: str, source: str, target: str, *, careful: bool
 ) -> Callable[..., None]:
     """All windows of some tasks."""
     put, digest = PUT[chosen], jit.source_digest()
     merge = line.careful if careful else line.merge
-    odd, take, write = (
-        half.IS_NAN[source] if line.careful else passes.never,
-        passes.TAKE[source],
-        half.WRITE[target],
-    )
+    odd = half.IS_NAN[source] if line.careful else passes.never
+    take, write = passes.TAKE[source], half.WRITE[target]
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -276,10 +273,8 @@ def kernel(
         lines = pair, spare, from_element(pair, block)
         columns, rows_at = ahead(pair[1], 2 * block + 2 * spans), pointer(memory[2])
         most = memory[2].size - g.across
-        shifts, elements = (
-            ahead(rows_at, most // 2),
-            elements_of(ahead(rows_at, most), g, g.jump > 1),
-        )
+        shifts = ahead(rows_at, most // 2)
+        elements = elements_of(ahead(rows_at, most), g, g.jump > 1)
         for j in range(g.width):
             poke(columns, j, np.int32(j * units.across))
         place, tile_before, found = begin(grid, first), -1, False
@@ -318,12 +313,11 @@ def kernel(
         if found:
             met[0] = 1
 
-    how = f"{chosen}_{r_name}{'_careful' if careful else ''}"
+    how = f"{chosen}_{name}{'_careful' if careful else ''}"
     return jit.kernel(walk, f"rows_{how}_{source}_{line.dtype}_{target}")
 
 
 # Which windows ---------------------------------------------------------------------------------------------
-
 
 SHARED = 3  # times as many rows as the stride has, up to which windows of one slab share too little to matter
 THIRDS = 3  # a stride whose phases are slow to tell apart
@@ -363,9 +357,8 @@ def plan(r: Reduction) -> Plan:
         (2 * deep * row.window + columns.window, np.int64),
     )
     firsts = [lead.place if r.chosen == "places" else 0 for lead in r.leads]
-    further = [
-        place for lead in r.leads for _, place in lead.slabs
-    ]  # 0 of taps, which are of two axes at most
+    # taps are of two axes at most, and their only slab is at 0
+    further = [place for lead in r.leads for _, place in lead.slabs]
     numbers = *numbers_of(r, width=width, band=band, block=block, line=line), *units
     blocks = -(-row.outputs // band), -(-columns.outputs // width)
     made = partial(kernel, r.name, r.line, r.chosen, r.source, r.target)

@@ -209,11 +209,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
                 passes.fill(rings, like[0], g.ring * g.line)
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
-            slabs, deep, margin = (
-                ahead(pointer(slabs_of_all), leads[2, lead]),
-                leads[3, lead],
-                (low - start) * g.channels,
-            )
+            slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
+            margin = (low - start) * g.channels
             output, outputs = band * g.band, min(g.band, g.high - band * g.band)
             column, row_scale = scales_of(begins, grid, tile, band, lead)
             row, span, done, place = output * g.stride - g.above, (g.window - 1) * g.step + 1, 0, 0
@@ -264,9 +261,8 @@ def overlap_much(r: Reduction) -> bool:
         axis.outputs > 1 and axis.window > max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns)
     )
     wide = columns.size * r.shape.channels >= r.limits.row and columns.stride <= MOST_PICKED
-    exact = r.repeats or r.line.dtype.startswith(
-        ("int", "uint")
-    )  # which the program sweeps down long windows
+    # the program sweeps down long windows of what has no rounding
+    exact = r.repeats or r.line.dtype.startswith(("int", "uint"))
     short = 1 < row.window <= r.limits.swept if exact else row.window <= r.limits.down
     return far and wide and short and not r.placed and in_cache(block_of(r))
 
