@@ -63,6 +63,11 @@ def expression(function: Any) -> None:
     register_jitable(forceinline=True)(function)
 
 
+def outlined(function: Any) -> None:
+    """As `expression`, of a function that the compiler may keep apart."""
+    register_jitable(forceinline=False)(function)
+
+
 def kernel(function: Callable[..., Any], name: str, **options: bool) -> Callable[..., Any]:
     """Compile lazily under `name`, with the on-disk cache where some folder can be written."""
     function.__name__ = function.__qualname__ = name

@@ -1,4 +1,4 @@
-"""Windows side by side in one pass: 2x2, 2x2x2, and 2x2 of channels.
+"""Windows side by side in one pass: 2x2, 2x2x2, 2x2 of channels, and small ones with the chosen elements.
 
 Each element is read once and each result is written at once, so nothing is kept. A look at the same rows for
 NaNs goes before, which brings them into the first-level cache in the order of their addresses.
@@ -6,10 +6,12 @@ NaNs goes before, which brings them into the first-level cache in the order of t
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from .. import jit, merges
-from . import half, passes
+from . import half, passes, places
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, fields, peek, pointer, poke, wide_registers
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
@@ -24,6 +26,8 @@ class Cells(NamedTuple):
     band: int  # rows and columns of output of a task, of which so many rows are taken at a time
     width: int
     height: int
+    window: int  # rows and columns of a window
+    across: int
     stride: int  # of the rows
     step: int  # of the columns
     pitch: int  # of the rows of input, and of output
@@ -86,14 +90,77 @@ def two(merge, read, lift, knobs, x, first, second):
 
 def look(odd, x, g, rows, count):
     """Whether there is a NaN in the windows of some rows and columns of output."""
-    length = ((count - 1) * g.step + 2) * g.channels
-    if g.stride > 2:  # what is between the windows is nobody's, and may be no memory
-        upper = passes.scan(odd, x, length, rows, g.stride * g.pitch)
-        return bool(upper | passes.scan(odd, ahead(x, g.pitch), length, rows, g.stride * g.pitch))
-    high = (rows - 1) * g.stride + 2
+    length, found = ((count - 1) * g.step + g.across) * g.channels, False
+    if g.stride > g.window:  # what is between the windows is nobody's, and may be no memory
+        for t in range(g.window):
+            found = bool(found | passes.scan(odd, ahead(x, t * g.pitch), length, rows, g.stride * g.pitch))
+        return found
+    high = (rows - 1) * g.stride + g.window
     if length == g.pitch:
         return passes.scan(odd, x, high * length, 1, 0)
     return passes.scan(odd, x, length, high, g.pitch)
+
+
+# Passes with the chosen elements ---------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """A size that is compiled in, and how cells are found: their elements lie in a row, or are of channels."""
+
+    height: int
+    width: int
+    of_channels: bool
+
+
+@cache
+def chosen(height: int, width: int, count: int) -> Callable[..., Any]:
+    """The value and the tap of the first `count` elements of a cell."""
+    row, column = divmod(count - 1, width)
+    tap = np.float32(count - 1)
+
+    def element(merge, read, x, at, pitch, step):
+        return read(peek(x, at + row * pitch + column * step)), tap
+
+    jit.expression(element)
+    if count == 1:
+        return element
+    earlier = chosen(height, width, count - 1)
+
+    def merged(merge, read, x, at, pitch, step):
+        return merge(earlier(merge, read, x, at, pitch, step), element(merge, read, x, at, pitch, step))
+
+    jit.expression(merged)
+    return merged
+
+
+@cache
+def with_taps(cell: Cell) -> Callable[..., None]:
+    """What finds the value and the tap of each cell of some rows."""
+    found_in, width = chosen(cell.height, cell.width, cell.height * cell.width), cell.width
+
+    def in_a_row(uses, out, taps, x, g, rows, count):
+        apart()
+        merge, read, write = uses
+        for r in range(rows):
+            for j in range(count):
+                found = found_in(merge, read, x, r * g.stride * g.pitch + width * j, g.pitch, 1)
+                poke(out, r * g.out_pitch + j, write(found[0]))
+                poke(taps, r * g.out_pitch + j, np.int32(found[1]))
+
+    def of_channels(uses, out, taps, x, g, rows, count):
+        apart()
+        merge, read, write = uses
+        for r in range(rows):
+            for i in range(count):
+                for j in range(g.channels):
+                    at = r * g.stride * g.pitch + i * g.step * g.channels + j
+                    found = found_in(merge, read, x, at, g.pitch, g.channels)
+                    poke(out, r * g.out_pitch + i * g.channels + j, write(found[0]))
+                    poke(taps, r * g.out_pitch + i * g.channels + j, np.int32(found[1]))
+
+    one_pass = of_channels if cell.of_channels else in_a_row
+    jit.outlined(one_pass)
+    return one_pass
 
 
 # Kernels -------------------------------------------------------------------------------------------------
@@ -151,6 +218,67 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
 
 
+FIRST = GRID + len(Cells._fields)  # where the numbers of places are
+
+
+class ChosenKind(NamedTuple):
+    """What a kernel of chosen elements is compiled for."""
+
+    cell: Cell
+    name: str
+    line: merges.Line
+    told: str
+    source: str
+    target: str
+
+
+@cache
+def chosen_kernel(kind: ChosenKind, *, careful: bool) -> Callable[..., None]:
+    """All cells of some tasks, with their chosen elements."""
+    line, one_pass, tell, digest = (
+        kind.line,
+        with_taps(kind.cell),
+        places.TOLD[kind.told],
+        jit.source_digest(),
+    )
+    merge, read, write = (
+        line.careful if careful else line.merge,
+        half.READ[kind.source],
+        half.WRITE[kind.target],
+    )
+    odd = half.IS_NAN[kind.source] if line.careful else passes.never
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        x_all, y_all, taps_all, _, met = arrays
+        outer, leads, numbers, _, _, _ = tables
+        grid, g = read_grid(numbers, 0), read_cells(numbers, GRID)
+        uses, found, place = (merge, read, write), False, begin(grid, first)
+        for _ in range(first, last):
+            x_at, y_at = located(grid, outer, leads, place)
+            tile, band, _, _, _ = place
+            left, end = tile * g.width, min((band + 1) * g.band, g.rows)
+            count = min(g.width, g.columns - left)
+            for top in range(band * g.band, end, g.height):
+                rows, at = min(g.height, end - top), y_at + top * g.out_pitch + left * g.channels
+                x = ahead(pointer(x_all), x_at + top * g.stride * g.pitch + left * g.step * g.channels)
+                taps = ahead(pointer(taps_all), at)
+                found = bool(found | look(odd, x, g, rows, count))
+                one_pass(uses, ahead(pointer(y_all), at), taps, x, g, rows, count)
+                tell(numbers, FIRST, taps, top, rows, left, count, g.channels, g.out_pitch)
+            place = following(grid, place)
+        if found:
+            met[0] = 1
+
+    cell = kind.cell
+    form = f"cells_{cell.height}x{cell.width}_{kind.told}_{kind.name}" + (
+        "_of_channels" if cell.of_channels else ""
+    )
+    form += "_careful" if careful else ""
+    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
+
+
 # Which windows -------------------------------------------------------------------------------------------
 
 
@@ -190,8 +318,35 @@ def are_squares_of_channels(r: Reduction) -> bool:
     return pairs_of_rows(r) and fits and len(r.leads[0].slabs) == 1
 
 
+SIZES = frozenset(((2, 2), (3, 3), (4, 4), (1, 2), (1, 3), (1, 4)))  # that are compiled in
+
+
+def are_chosen(r: Reduction) -> bool:
+    """Small cells whose chosen elements are wanted, side by side in a row, or of channels."""
+    row, columns = r.shape.row, r.shape.columns
+    single = r.placed and len(r.leads) == 1 and not r.shape.leading and row.step == columns.step == 1
+    inside = not row.padded() and not columns.padded() and (row.window, columns.window) in SIZES
+    beside = columns.window == columns.stride and columns.outputs >= r.limits.row_of_cells
+    return single and inside and (beside if r.shape.channels == 1 else r.shape.channels >= r.limits.channels)
+
+
+def plan_chosen(r: Reduction) -> Plan:
+    """How to find values and chosen elements of cells."""
+    numbers, blocks = numbers_of(r)
+    cell = Cell(r.shape.row.window, r.shape.columns.window, r.shape.channels > 1)
+    kind = ChosenKind(cell, r.name, r.line, r.chosen, r.source, r.target)
+    return r.plan(partial(chosen_kernel, kind), (*numbers, *places.places_of(r.shape)), blocks)
+
+
 def plan(one_pass: Callable[..., None], r: Reduction) -> Plan:
     """How to reduce cells by one of the passes."""
+    numbers, blocks = numbers_of(r)
+    kind = Kind(one_pass, r.name, r.line, r.source, r.target)
+    return r.plan(partial(kernel, kind), numbers, blocks)
+
+
+def numbers_of(r: Reduction) -> tuple[Cells, tuple[int, int]]:
+    """The numbers of a call, and how many blocks a plane has."""
     shape, slabs = r.shape, r.leads[0].slabs
     row, columns, channels = shape.row, shape.columns, shape.channels
     size = row.stride * columns.size * channels * len(slabs)
@@ -205,15 +360,15 @@ def plan(one_pass: Callable[..., None], r: Reduction) -> Plan:
         band,
         width,
         height,
+        row.window,
+        columns.window,
         row.stride,
         columns.stride,
         row.pitch,
         row.out_pitch,
         slabs[-1][0] - slabs[0][0],
     )
-    bands, tiles = -(-row.outputs // band), -(-columns.outputs // width)
-    kind = Kind(one_pass, r.name, r.line, r.source, r.target)
-    return r.plan(partial(kernel, kind), numbers, (bands, tiles))
+    return numbers, (-(-row.outputs // band), -(-columns.outputs // width))
 
 
 jit.register(__name__, forceinline=False)

@@ -79,6 +79,12 @@ CHOICES = (
         "2x2 windows of channels: read, merged and written in one pass",
     ),
     Choice(
+        "chosen cells",
+        cells.are_chosen,
+        cells.plan_chosen,
+        "small cells whose chosen elements are wanted: read, compared and written in one pass",
+    ),
+    Choice(
         "planes",
         planes.are_small,
         planes.plan,

@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from .. import jit, merges
-from . import half, passes
+from . import half, passes, places
 from .flags import clear_overflow, overflowed
 from .memory import (
     ahead,
@@ -42,15 +42,17 @@ class Planes(NamedTuple):
     step: int
     across: int  # elements that a window reaches to both sides, and rows
     down: int
+    channels: int
 
 
 read_planes = fields(Planes)
+FIRST = GRID + len(Planes._fields)  # where the numbers of places are
 
 
 # Passes --------------------------------------------------------------------------------------------------
 
 
-def plane(uses, grown, blank, out, places, kept, x, scale, sizes, reach, fresh):
+def plane(uses, grown, blank, out, taps, kept, x, scale, sizes, reach, fresh):
     """All windows of a plane as one line: three along its rows, `grown` ones, and three rows of these.
 
     Each element's column is kept, and blanks around two lines; they are written where memory is `fresh`.
@@ -73,7 +75,7 @@ def plane(uses, grown, blank, out, places, kept, x, scale, sizes, reach, fresh):
             for k in range(0, piece, lanes(out)):
                 prefetch(x, size + j + k)
                 prefetch(out, size + j + k)
-        y, chosen, count = ahead(out, j), ahead(places, j), min(piece, size - j)
+        y, chosen, count = ahead(out, j), ahead(taps, j), min(piece, size - j)
         down_rows(uses, y, chosen, ahead(line, j), scale, count, apart_by)
     return found
 
@@ -156,13 +158,13 @@ def taller(merge, out, line, size, width):
         store(out, j, merge(above, load(line, j + width, 0)))
 
 
-def down_rows(uses, out, places, line, scale, size, width):
+def down_rows(uses, out, taps, line, scale, size, width):
     """Three rows of windows, as results."""
     apart()
     merge, give, finish, knobs, write = uses[1], uses[4], uses[5], uses[6], uses[7]
     for j in range(size):
         above = merge(load(line, j - width, 0), load(line, j, 3))
-        give(finish, knobs, write, out, places, j, merge(above, load(line, j + width, 6)), scale)
+        give(finish, knobs, write, out, taps, j, merge(above, load(line, j + width, 6)), scale)
 
 
 # Kernels -------------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class Kind(NamedTuple):
     name: str
     larger: bool
     line: merges.Line
-    placed: bool
+    chosen: str
     source: str
     target: str
 
@@ -182,7 +184,7 @@ class Kind(NamedTuple):
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some planes."""
-    line, placed, digest = kind.line, kind.placed, jit.source_digest()
+    line, placed, digest = kind.line, bool(kind.chosen), jit.source_digest()
     merge = line.careful if careful else line.merge
     element, finish, write, watches = (
         line.element,
@@ -197,12 +199,14 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         grown if kind.larger else as_they_are,
     )
 
+    tell = places.TOLD[kind.chosen]
+
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
         if watches:
             clear_overflow()
-        x_all, y_all, places_all, like, met = arrays
+        x_all, y_all, taps_all, like, met = arrays
         outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_planes(numbers, GRID)
         uses = odd, merge, element, further, to, finish, (like[1], like[2], like[3]), write
@@ -211,15 +215,16 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         for _ in range(first, last):
             x_at, at = located(grid, outer, leads, place)
             x, out = ahead(pointer(x_all), x_at), ahead(pointer(y_all), at)
-            places = ahead(pointer(places_all), at if placed else 0)
+            taps = ahead(pointer(taps_all), at if placed else 0)
             rest = kept, x, scales[0], sizes, reach, fresh
-            met_one = plane(uses, growing, like[0], out, places, *rest)
+            met_one = plane(uses, growing, like[0], out, taps, *rest)
+            tell(numbers, FIRST, taps, 0, g.size // g.width, 0, g.width // g.channels, g.channels, g.width)
             found, fresh = bool(found | met_one), False
             place = following(grid, place)
         if overflowed() if watches else found:
             met[0] = 1
 
-    form = f"planes_{kind.name}" + ("" if kind.larger else "_3x3") + ("_placed" if placed else "")
+    form = f"planes_{kind.name}" + ("" if kind.larger else "_3x3") + (f"_{kind.chosen}" if placed else "")
     form += "_careful" if careful else ""
     return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
 
@@ -237,16 +242,7 @@ def are_small(r: Reduction) -> bool:
     fits = length < lanes_of(r.line.itemsize) * r.limits.registers if three else r.repeats and not r.placed
     around = all(axis.centred() and 2 * axis.step <= axis.size for axis in (row, columns))
     single = len(r.leads) == 1 and not r.shape.leading
-    return (
-        single
-        and r.uniform
-        and r.chosen != "places"
-        and not r.converts
-        and runs_on
-        and small
-        and fits
-        and around
-    )
+    return single and r.uniform and not r.converts and runs_on and small and fits and around
 
 
 def plan(r: Reduction) -> Plan:
@@ -256,9 +252,9 @@ def plan(r: Reduction) -> Plan:
     across, down = columns.window // 2, row.window // 2
     size, margin = row.size * width, max((across + 1) // 2 * step, (down + 1) // 2 * width)
     kept = 3 * size + 4 * margin + 2 + lanes_of(r.line.itemsize)
-    numbers = Planes(size, width, step, across, down)
-    kind = Kind(r.name, max(across, down) > 1, r.line, r.placed, r.source, r.target)
-    return r.plan(partial(kernel, kind), numbers, (1, 1), r.lines(kept))
+    numbers = Planes(size, width, step, across, down, channels)
+    kind = Kind(r.name, max(across, down) > 1, r.line, r.chosen, r.source, r.target)
+    return r.plan(partial(kernel, kind), (*numbers, *places.places_of(r.shape)), (1, 1), r.lines(kept))
 
 
 jit.register(__name__, forceinline=False)

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from .. import jit, merges
-from . import half, passes
+from . import half, passes, places
 from .flags import clear_overflow, overflowed
 from .memory import (
     ahead,
@@ -54,11 +54,12 @@ class Slides(NamedTuple):
 
 
 read_slides = fields(Slides)
+FIRST = GRID + len(Slides._fields)  # where the numbers of places are
 
 # Windows of 3x3 ------------------------------------------------------------------------------------------
 
 
-def slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid, stride):
+def slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid, stride):
     """Windows of 3x3 over a block, of whose last rows of input windows of three are `kept`.
 
     The rows of input are read in the order of addresses, a register of windows at a time, the last of them
@@ -80,7 +81,7 @@ def slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid, str
         to = max(0, (row + top - 3 + stride) >> (stride - 1)) * out_pitch
         for j in range(0, count, together):
             at = min(j, count - together)
-            y, chosen, own = ahead(out, to + at), ahead(places, to + at), ahead(c, j)
+            y, chosen, own = ahead(out, to + at), ahead(taps, to + at), ahead(c, j)
             sources = ahead(a, j), ahead(b, j), ahead(line, start + stride * at)
             rest = scale, step, first - at, last - at, 3 * max(0, -row)
             found = bool(found | slid(uses, blank, y, chosen, own, *sources, *rest))
@@ -127,7 +128,7 @@ def ends(odd, x, low, high, size, rows, pitch):
     return found
 
 
-def slid_by_1(uses, blank, out, places, kept, a, b, x, scale, step, first, last, shift):
+def slid_by_1(uses, blank, out, taps, kept, a, b, x, scale, step, first, last, shift):
     """Windows along a row at stride 1, merged with those of two rows before."""
     apart()
     odd, merge, element, moved, give, finish, knobs, write = uses
@@ -136,12 +137,12 @@ def slid_by_1(uses, blank, out, places, kept, a, b, x, scale, step, first, last,
         found = bool(found | odd(peek(x, j + step)))
         row = three(merge, element, blank, x, j, step, precedes(first, j + 1), precedes(j + 1, last + 1))
         above = merge(load(a, j, 0), load(b, j, 3))
-        give(finish, knobs, write, out, places, j, merge(above, moved(row, 6)), scale)
+        give(finish, knobs, write, out, taps, j, merge(above, moved(row, 6)), scale)
         store(kept, j, moved(row, shift))
     return found
 
 
-def slid_by_2(uses, blank, out, places, kept, a, b, x, scale, step, first, last, shift):
+def slid_by_2(uses, blank, out, taps, kept, a, b, x, scale, step, first, last, shift):
     """As `slid_by_1`, at stride 2."""
     apart()
     odd, merge, element, moved, give, finish, knobs, write = uses
@@ -154,7 +155,7 @@ def slid_by_2(uses, blank, out, places, kept, a, b, x, scale, step, first, last,
             found = bool(found | odd(peek(x, at + tap)))
         row = three(merge, element, blank, x, at, 1, precedes(first, j + 1), precedes(j + 1, last + 1))
         above = merge(load(a, j, 0), load(b, j, 3))
-        give(finish, knobs, write, out, places, j, merge(above, moved(row, 6)), scale)
+        give(finish, knobs, write, out, taps, j, merge(above, moved(row, 6)), scale)
         store(kept, j, moved(row, shift))
     return found
 
@@ -169,7 +170,7 @@ def three(merge, element, blank, x, at, step, first, last):
 # Windows of up to 9x9 at stride 1, of what may merge more than once ----------------------------------------
 
 
-def by_up_to_9(uses, blank, out, places, kept, g, x, scale, across, down):
+def by_up_to_9(uses, blank, out, taps, kept, g, x, scale, across, down):
     """Two rows of output at a time, whose windows have most rows in common, from two new rows of input.
 
     Along a row a window is three windows of three, which may overlap; down the rows it is `half` pairs of
@@ -287,19 +288,19 @@ class Kind(NamedTuple):
     name: str
     slides: Callable[..., bool]
     line: merges.Line
-    placed: bool
+    chosen: str
     source: str
     target: str
 
 
-def by_1(uses, blank, out, places, kept, g, x, scale, across, down):
+def by_1(uses, blank, out, taps, kept, g, x, scale, across, down):
     """Windows of 3x3 at stride 1."""
-    return slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid_by_1, 1)
+    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid_by_1, 1)
 
 
-def by_2(uses, blank, out, places, kept, g, x, scale, across, down):
+def by_2(uses, blank, out, taps, kept, g, x, scale, across, down):
     """Windows of 3x3 at stride 2."""
-    return slide_3(uses, blank, out, places, kept, g, x, scale, across, down, slid_by_2, 2)
+    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid_by_2, 2)
 
 
 def block(g, place):
@@ -321,7 +322,7 @@ def block(g, place):
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks."""
-    line, slide, placed, digest = kind.line, kind.slides, kind.placed, jit.source_digest()
+    line, slide, placed, digest = kind.line, kind.slides, bool(kind.chosen), jit.source_digest()
     merge = line.careful if careful else line.merge
     element, finish, write, watches = (
         line.element,
@@ -332,13 +333,14 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     odd = half.IS_NAN[kind.source] if line.careful or slide is by_2 else passes.never
     further, to = (moved, give_placed) if placed else (merges.value_alone, give)
     lines_of = passes.line_of_pairs if placed else passes.line_of
+    tell = places.TOLD[kind.chosen]
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
         if watches:
             clear_overflow()
-        x_all, y_all, places_all, like, met = arrays
+        x_all, y_all, taps_all, like, met = arrays
         outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_slides(numbers, GRID)
         uses = odd, merge, element, further, to, finish, (like[1], like[2], like[3]), write
@@ -349,15 +351,16 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             (above, rows, row, top, high), (before, columns, column, left, wide) = block(g, place)
             x = ahead(pointer(x_all), x_at + above * g.pitch + before * g.channels)
             at = y_at + top * g.out_pitch + left * g.channels
-            out, places = ahead(pointer(y_all), at), ahead(pointer(places_all), at if placed else 0)
+            out, taps = ahead(pointer(y_all), at), ahead(pointer(taps_all), at if placed else 0)
             across = columns, column, wide
             down = rows, -row, g.pitch, high, g.out_pitch
-            found = bool(found | slide(uses, like[0], out, places, kept, g, x, scale, across, down))
+            found = bool(found | slide(uses, like[0], out, taps, kept, g, x, scale, across, down))
+            tell(numbers, FIRST, taps, top, high, left, wide, g.channels, g.out_pitch)
             place = following(grid, place)
         if overflowed() if watches else found:
             met[0] = 1
 
-    form = f"slides_{slide.__name__}_{kind.name}" + ("_placed" if placed else "")
+    form = f"slides_{slide.__name__}_{kind.name}" + (f"_{kind.chosen}" if placed else "")
     form += "_careful" if careful else ""
     return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
 
@@ -373,7 +376,7 @@ def in_rows(r: Reduction) -> bool:
     row, columns = r.shape.row, r.shape.columns
     near = row.pitch >= max(columns.size, 2 * columns.step) * r.shape.channels
     single = len(r.leads) == 1 and not r.shape.leading
-    return single and near and r.uniform and r.chosen != "places" and not r.converts and row.step == 1
+    return single and near and r.uniform and not r.converts and row.step == 1
 
 
 def are_3x3(stride: int, r: Reduction) -> bool:
@@ -431,9 +434,9 @@ def plan(slide: Callable[..., bool], r: Reduction) -> Plan:
         second=second,
         third=third,
     )
-    kind = Kind(r.name, slide, r.line, r.placed, r.source, r.target)
+    kind = Kind(r.name, slide, r.line, r.chosen, r.source, r.target)
     blocks = -(-row.outputs // height), -(-columns.outputs // width)
-    return r.plan(partial(kernel, kind), numbers, blocks, r.lines(kept))
+    return r.plan(partial(kernel, kind), (*numbers, *places.places_of(r.shape)), blocks, r.lines(kept))
 
 
 def tile(r: Reduction) -> tuple[int, int]:
