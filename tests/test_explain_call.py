@@ -22,6 +22,13 @@ CHOSEN = {
     "planes": (fp.max_pool, np.zeros((8, 20, 20), np.float32), 5, SMALL),
     "slides by 1": (fp.max_pool, X, 3, SMALL),
     "slides by 2": (fp.avg_pool, X, 3, {"stride": 2, "count_include_pad": True}),
+    "chosen cells": (fp.max_pool, X, 3, {"return_indices": True}),
+    "slides over channels": (
+        fp.max_pool,
+        np.zeros((64, 64, 16), np.float32),
+        3,
+        {"axes": (0, 1), "stride": 2, "return_indices": True},
+    ),
     "slides of up to 9x9": (fp.min_pool, np.zeros((64, 256), np.float32), 5, SMALL),
     "rows of ones": (fp.avg_pool, X, 5, {"stride": 1}),
     "rows of cells": (fp.max_pool, X, 3, {}),
@@ -32,7 +39,7 @@ CHOSEN = {
 }
 OTHERS = {
     "general": lambda: fp.explain_call(fp.max_pool, X[:1, :1, :8, :8], 2),
-    "program of passes": lambda: fp.explain_call(fp.max_pool, X, 3, return_indices=True),
+    "program of passes": lambda: fp.explain_call(fp.max_pool, X[:, :, :, :20], 3, return_indices=True),
     "in two": lambda: fp.explain_call(fp.global_avg_pool, np.zeros((1, 1, 1000, 1000), np.float32)),
     "joined": lambda: fp.explain_call(fp.mixed_pool, X, 3),
     "by range": lambda: fp.explain_call(fp.lse_pool, X, 3),

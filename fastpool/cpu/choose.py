@@ -92,15 +92,21 @@ CHOICES = (
     ),
     Choice(
         "slides by 1",
-        partial(slides.are_3x3, 1),
+        slides.are_3x3_by_1,
         partial(slides.plan, slides.by_1),
         "3x3 windows at stride 1: each row is read once, where a row is written",
     ),
     Choice(
         "slides by 2",
-        partial(slides.are_3x3, 2),
+        slides.are_3x3_by_2,
         partial(slides.plan, slides.by_2),
         "3x3 windows at stride 2: each row is read once, where a row is written",
+    ),
+    Choice(
+        "slides over channels",
+        slides.are_3x3_over_channels,
+        partial(slides.plan, slides.by_2_over_channels),
+        "chosen elements of 3x3 windows of channels at stride 2: each row is read once, where a row is written",
     ),
     Choice(
         "slides of up to 9x9",

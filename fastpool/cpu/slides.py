@@ -59,11 +59,12 @@ FIRST = GRID + len(Slides._fields)  # where the numbers of places are
 # Windows of 3x3 ------------------------------------------------------------------------------------------
 
 
-def slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid, stride):
+def slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid, stride, length_of):
     """Windows of 3x3 over a block, of whose last rows of input windows of three are `kept`.
 
-    The rows of input are read in the order of addresses, a register of windows at a time, the last of them
-    twice rather than few alone. Windows at the ends read on, and what is outside they take for blank.
+    The rows of input are read in the order of addresses, a register of windows at a time, of a row or of the
+    channels of a place, the last of them twice rather than few alone. Windows at the ends read on, and what
+    is outside they take for blank.
     """
     (columns, column, wide), (rows, top, pitch, outputs, out_pitch) = across, down
     size, step, start = columns * g.channels, g.step * g.channels, column * g.channels
@@ -74,19 +75,33 @@ def slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid, strid
     begin, end, empty = borders(blank, ahead(values(kept), 3 * length), x, size, step, rows, pitch)
     a, b, c = kept, ahead(kept, length), ahead(kept, 2 * length)
     low, high, together = start + step, start + step + stride * count, lanes(kept)
+    piece, further = length_of(g, count, stride)
     found = ends(uses[0], x, low, high, size, rows, pitch)
     for row in range(-top, stride * outputs + 3 - stride - top):
         line = row_at(x, begin, end, empty, row, rows, pitch)
         # A row of output is written until it is right. The stride is 1 or 2: to divide takes as long as a row
         to = max(0, (row + top - 3 + stride) >> (stride - 1)) * out_pitch
-        for j in range(0, count, together):
-            at = min(j, count - together)
-            y, chosen, own = ahead(out, to + at), ahead(taps, to + at), ahead(c, j)
-            sources = ahead(a, j), ahead(b, j), ahead(line, start + stride * at)
-            rest = scale, step, first - at, last - at, 3 * max(0, -row)
-            found = bool(found | slid(uses, blank, y, chosen, own, *sources, *rest))
+        own = -together
+        for i in range(0, count, piece):
+            for j in range(0, piece, together):
+                at, own = i + min(j, piece - together), own + together
+                y, chosen, keep = ahead(out, to + at), ahead(taps, to + at), ahead(c, own)
+                source = start + stride * i + further * (at - i)
+                sources = ahead(a, own), ahead(b, own), ahead(line, source)
+                rest = scale, step, first - at, last - at, 3 * max(0, -row)
+                found = bool(found | slid(uses, blank, y, chosen, keep, *sources, *rest))
         a, b, c = b, c, a
     return found
+
+
+def rows_of_windows(g, count, stride):
+    """How many windows follow each other, and how far apart these are in the input."""
+    return count, stride
+
+
+def channels_of_windows(g, count, stride):
+    """The same of channels."""
+    return g.channels, 1
 
 
 def borders(blank, to, x, size, step, rows, pitch):
@@ -154,6 +169,20 @@ def slid_by_2(uses, blank, out, taps, kept, a, b, x, scale, step, first, last, s
         ):  # whole pairs of elements are read at once, and what is between others is not
             found = bool(found | odd(peek(x, at + tap)))
         row = three(merge, element, blank, x, at, 1, precedes(first, j + 1), precedes(j + 1, last + 1))
+        above = merge(load(a, j, 0), load(b, j, 3))
+        give(finish, knobs, write, out, taps, j, merge(above, moved(row, 6)), scale)
+        store(kept, j, moved(row, shift))
+    return found
+
+
+def slid_over_channels(uses, blank, out, taps, kept, a, b, x, scale, step, first, last, shift):
+    """As `slid_by_1`, of channels at a stride of 2, so that no window has the elements that follow."""
+    apart()
+    odd, merge, element, moved, give, finish, knobs, write = uses
+    found = False
+    for j in range(lanes(kept)):
+        found = bool(found | odd(peek(x, j)) | odd(peek(x, j + step)) | odd(peek(x, j + 2 * step)))
+        row = three(merge, element, blank, x, j, step, precedes(first, j + 1), precedes(j + 1, last + 1))
         above = merge(load(a, j, 0), load(b, j, 3))
         give(finish, knobs, write, out, taps, j, merge(above, moved(row, 6)), scale)
         store(kept, j, moved(row, shift))
@@ -295,12 +324,18 @@ class Kind(NamedTuple):
 
 def by_1(uses, blank, out, taps, kept, g, x, scale, across, down):
     """Windows of 3x3 at stride 1."""
-    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid_by_1, 1)
+    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid_by_1, 1, rows_of_windows)
 
 
 def by_2(uses, blank, out, taps, kept, g, x, scale, across, down):
     """Windows of 3x3 at stride 2."""
-    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid_by_2, 2)
+    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, slid_by_2, 2, rows_of_windows)
+
+
+def by_2_over_channels(uses, blank, out, taps, kept, g, x, scale, across, down):
+    """Windows of 3x3 of channels at stride 2."""
+    way = slid_over_channels, 2, channels_of_windows
+    return slide_3(uses, blank, out, taps, kept, g, x, scale, across, down, *way)
 
 
 def block(g, place):
@@ -379,17 +414,30 @@ def in_rows(r: Reduction) -> bool:
     return single and near and r.uniform and not r.converts and row.step == 1
 
 
-def are_3x3(stride: int, r: Reduction) -> bool:
+def of_3x3(stride: int, r: Reduction) -> bool:
     """3x3 at a stride; of windows along a row those at the ends have but one element outside."""
     row, columns = r.shape.row, r.shape.columns
     behind = (columns.outputs - 1) * columns.stride - columns.before + columns.step
     few = columns.before <= columns.step and behind < columns.size
-    least = lanes_of(r.line.itemsize) * (1 if r.placed or stride == 2 else r.limits.registers)
     fits = row.window == columns.window == 3 and row.stride == columns.stride == stride and few
-    fits = fits and r.line.itemsize >= 4  # masks of fewer bytes do not fill registers
-    if stride == 2:
-        fits = fits and columns.step == r.shape.channels == 1 and r.floats
-    return in_rows(r) and fits and columns.outputs * r.shape.channels >= least
+    return in_rows(r) and fits and r.line.itemsize >= 4  # masks of fewer bytes do not fill registers
+
+
+def are_3x3_by_1(r: Reduction) -> bool:
+    """3x3 at stride 1."""
+    least = lanes_of(r.line.itemsize) * (1 if r.placed else r.limits.registers)
+    return of_3x3(1, r) and r.shape.columns.outputs * r.shape.channels >= least
+
+
+def are_3x3_by_2(r: Reduction) -> bool:
+    """3x3 of single floats at stride 2."""
+    single = r.shape.columns.step == r.shape.channels == 1 and r.floats
+    return of_3x3(2, r) and single and r.shape.columns.outputs >= lanes_of(r.line.itemsize)
+
+
+def are_3x3_over_channels(r: Reduction) -> bool:
+    """3x3 of channels at stride 2, whose chosen elements are wanted."""
+    return of_3x3(2, r) and r.placed and r.shape.channels >= lanes_of(r.line.itemsize)
 
 
 def are_up_to_9x9(r: Reduction) -> bool:
@@ -412,7 +460,8 @@ def plan(slide: Callable[..., bool], r: Reduction) -> Plan:
         length = max(before, 2 * step) + max(size, count + third) + lanes
         kept = 2 * length + (2 * (row.window // 2) + 4) * (count // lanes + 2) * lanes
     else:
-        length = -(-count // lanes) * lanes + lanes
+        piece = channels if slide is by_2_over_channels else count
+        length = count // piece * -(-piece // lanes) * lanes
         kept = 3 * length + 3 * (size + 4 * step)
     numbers = Slides(
         rows=row.size,
