@@ -136,6 +136,12 @@ CHOICES = (
         "channels at a stride: rows merge, then cells of channels",
     ),
     Choice(
+        "rows of picked ones",
+        rows.are_picked,
+        partial(rows.plan, rows.picked),
+        "a few channels at a stride: rows merge, then neighbours at every element, and cells are picked",
+    ),
+    Choice(
         "rows of places",
         chosen.merge_many_rows,
         chosen.plan,

@@ -221,13 +221,8 @@ def from_element(line, n):
 
 def split(to, line, jump, length, far, repeat):
     """Values and places of a line, each phase of a stride as a line of its own, `far` from the next one."""
-    if jump == 2:
-        passes.split_2(to[0], far, line[0], length * repeat)
-        passes.split_2(to[1], far, line[1], length * repeat)
-        return
-    for phase in range(jump):
-        passes.every(ahead(to[0], phase * far), ahead(line[0], phase), jump, length * repeat)
-        passes.every(ahead(to[1], phase * far), ahead(line[1], phase), jump, length * repeat)
+    passes.split(to[0], far, line[0], jump, jump, length * repeat)
+    passes.split(to[1], far, line[1], jump, jump, length * repeat)
 
 
 def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat):
@@ -320,13 +315,12 @@ def kernel(
 # Which windows ---------------------------------------------------------------------------------------------
 
 SHARED = 3  # times as many rows as the stride has, up to which windows of one slab share too little to matter
-THIRDS = 3  # a stride whose phases are slow to tell apart
 
 
 def merge_many_rows(r: Reduction) -> bool:
     """Whether chosen elements are wanted, of windows of many rows or slabs, over long rows."""
     row, columns, deep = r.shape.row, r.shape.columns, max(len(lead.slabs) for lead in r.leads)
-    fits = r.shape.channels == 1 and columns.size >= r.limits.row and columns.stride != THIRDS
+    fits = r.shape.channels == 1 and columns.size >= r.limits.row
     few = max(row.window, columns.window) <= LONGEST and (deep > 1 or row.window <= SHARED * row.stride)
     farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * r.shape.plane[-1] + columns.span
     near = columns.span <= FARTHEST and farthest < NOBODY

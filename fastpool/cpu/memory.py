@@ -197,6 +197,28 @@ def poke(typing_context, array, index, value):
     return types.void(array, types.intp, array.dtype), generate
 
 
+def _mover(count):
+    @intrinsic
+    def moved(typing_context, out, index, x, place):
+        def generate(context, builder, signature, arguments):
+            to, at, source, begin = arguments
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.asm(nothing, "", "", [], True, "stay").attributes.add("convergent")
+            piece = ir.VectorType(source.type.pointee, count).as_pointer()
+            found = builder.load(builder.bitcast(builder.gep(source, [begin]), piece), align=1)
+            builder.store(found, builder.bitcast(builder.gep(to, [at]), piece), align=1)
+            return context.get_dummy_value()
+
+        return types.void(out, types.intp, x, types.intp), generate
+
+    return moved
+
+
+# So many elements at once, from a place in one line to a place in another of their kind. The compiler does not
+# unroll loops of it, since it would run out of registers for the addresses.
+move_4, move_8 = _mover(4), _mover(8)
+
+
 SQUARE = 16  # bytes of a side of a square that is turned in registers
 
 

@@ -194,11 +194,59 @@ def split_2(out, far, x, count):
         poke(other, j, peek(x, 2 * j + 1))
 
 
+def split_3(out, far, x, count):
+    """Every third element to a line of its own."""
+    apart()
+    second, third = ahead(out, far), ahead(out, 2 * far)
+    for j in range(count):
+        poke(out, j, peek(x, 3 * j))
+        poke(second, j, peek(x, 3 * j + 1))
+        poke(third, j, peek(x, 3 * j + 2))
+
+
+def split_4(out, far, x, count):
+    """Every fourth element to a line of its own."""
+    apart()
+    second, third, fourth = ahead(out, far), ahead(out, 2 * far), ahead(out, 3 * far)
+    for j in range(count):
+        poke(out, j, peek(x, 4 * j))
+        poke(second, j, peek(x, 4 * j + 1))
+        poke(third, j, peek(x, 4 * j + 2))
+        poke(fourth, j, peek(x, 4 * j + 3))
+
+
+def split(out, far, x, stride, phases, count):
+    """The elements of each of the first phases of a stride to a line of its own, `far` from the next one."""
+    if stride == 2:
+        split_2(out, far, x, count)
+    elif stride == 3:
+        split_3(out, far, x, count)
+    elif stride == 4:
+        split_4(out, far, x, count)
+    else:
+        for phase in range(phases):
+            every(ahead(out, phase * far), ahead(x, phase), stride, count)
+
+
 def every(out, x, stride, count):
     """The elements at a stride."""
     apart()
     for j in range(count):
         poke(out, j, peek(x, j * stride))
+
+
+def pick_cells(move, out, x, size, step, count):
+    """Cells of `size` elements, each with what follows it, which the next cell overwrites."""
+    apart()
+    for i in range(count):
+        move(out, i * size, x, i * step)
+
+
+def give_line(give, uses, out, x, count):
+    """Elements of a line as results."""
+    apart()
+    for j in range(count):
+        poke(out, j, give(uses, peek(x, j)))
 
 
 def pick(give, uses, out, x, stride, count, repeat, out_pitch, pitch):

@@ -20,7 +20,7 @@ from .. import jit, merges
 from ..windows import Integers
 from . import half, passes
 from .flags import clear_overflow, overflowed
-from .memory import ahead, choose, fields, peek, pointer, poke, wide_registers
+from .memory import ahead, choose, fields, move_4, move_8, peek, pointer, poke, wide_registers
 from .tasks import (
     GRID,
     Array,
@@ -93,11 +93,7 @@ def phases(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
     """Windows at a stride: the elements of each phase of it become a line, and lines merge."""
     each, far = g.line // g.jump, g.line // g.jump * g.block
     own = ahead(spare, g.line * g.block)
-    if g.jump == 2:
-        passes.split_2(own, far, line, each * repeat)
-    else:
-        for phase in range(min(g.jump, (g.across - 1) * g.gap + 1)):
-            passes.every(ahead(own, phase * far), ahead(line, phase), g.jump, each * repeat)
+    passes.split(own, far, line, g.jump, min(g.jump, (g.across - 1) * g.gap + 1), each * repeat)
     passes.merge_to(give, uses, out, spare, own, taps, g.across, n, repeat, out_pitch, each)
 
 
@@ -107,6 +103,18 @@ def channels(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch)
     for r in range(repeat):
         row, to = ahead(line, r * pitch), ahead(out, r * out_pitch)
         passes.merge_to(give, uses, to, spare, row, taps, g.across, size, n, size, g.jump * size)
+
+
+def picked(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
+    """Windows of a few channels at every element of a line, of which those at a stride are picked."""
+    size, step, cells = ((n - 1) * g.jump + 1) * g.channels, g.jump * g.channels, ahead(spare, g.line * g.block)
+    passes.merge_all(passes.as_line, uses, spare, line, taps, g.across, size, repeat, g.line, pitch)
+    for r in range(repeat):
+        if g.channels <= 4:
+            passes.pick_cells(move_4, cells, ahead(spare, r * g.line), g.channels, step, n)
+        else:
+            passes.pick_cells(move_8, cells, ahead(spare, r * g.line), g.channels, step, n)
+        passes.give_line(give, uses, ahead(out, r * out_pitch), cells, n * g.channels)
 
 
 def elements_of(taps, g, of_phases):
@@ -170,14 +178,14 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     return found, high
 
 
-def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
+def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, straight):
     """Merge rows of the input; single ones that need no room stay where they are, if they may."""
     (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
     high = places(rows_at, g, slabs, deep, row, top, bottom)
     asked = ahead(x, (row + bottom) * g.pitch + g.ask)
     passes.ask(asked, min(1, g.ask) * repeat * g.stride * g.pitch, g.each)
     line_at, pitch = lines, g.line
-    if high == 1 and straight and count == g.line:
+    if high == 1 and straight and inside and (repeat == 1 or g.jump == 1):
         line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), 0, lines), g.stride * g.pitch
     else:
         passes.merge_all(reads[4], uses, inner, x, rows_at, high, count, repeat, g.line, g.stride * g.pitch)
@@ -185,7 +193,7 @@ def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight)
     return line_at, pitch, found, seen
 
 
-def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, straight):
+def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, straight):
     """Convert rows of the input, each once, into a ring of lines, and merge these."""
     (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
@@ -255,7 +263,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         line.lift,
     )
     gather, take = from_ring if kind.lifted else from_input, passes.TAKE[kind.source]
-    straight = not of_phases and not kind.converts
+    straight = not kind.converts
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -275,6 +283,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
             left, n, start, low, count = columns_of(g, tile)
             margin = (low - start) * g.channels
+            inside = margin == 0 and low * g.channels + g.line <= g.columns * g.channels
             if tile != tile_before:
                 passes.fill(lines, like[0], g.line * g.block)
             x = ahead(pointer(x_all), x_at + low * g.channels)
@@ -286,7 +295,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             while output < end:
                 row, top, bottom, repeat = rows_of(g, output, end)
                 of, rows_to = (row, top, bottom, repeat, seen), (lines, ahead(lines, margin), ring)
-                merged = gather(uses, reads, rows_to, x, g, slabs, deep, rows_at, of, count, straight)
+                merged = gather(uses, reads, rows_to, x, g, slabs, deep, rows_at, of, count, inside, straight)
                 line_at, pitch, met_one, seen = merged
                 found = bool(found | met_one)
                 to, row_at = (ahead(y, output * g.out_pitch), sums, spare), first_row + output - first_output
@@ -305,6 +314,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 # Windows that are longer, or cover an element more often, share merges in other kernels.
 SHORT, OVERLAPS = 5, 4
 MOST_CONVERTED = 4  # stride of the columns
+MOST_PICKED = 8  # channels of cells that are picked
 LONGEST = 16  # rows, or elements along them, of windows that merge one by one
 FARTHEST = 4_096  # elements from the first to the last of their columns, and so in a line
 DEEPEST = 256  # rows of windows of which each is converted once, and kept
@@ -338,8 +348,12 @@ def are_cells(r: Reduction) -> bool:
 
 def are_phases(r: Reduction) -> bool:
     """Strides of single elements."""
-    single = r.shape.row.window == 1 and len(r.leads[0].slabs) == 1  # whose line would be a mere copy
-    return merge_one_by_one(r) and r.shape.channels == 1 and not single
+    return merge_one_by_one(r) and r.shape.channels == 1
+
+
+def are_picked(r: Reduction) -> bool:
+    """Strides of a few channels."""
+    return merge_one_by_one(r) and 1 < r.shape.channels <= MOST_PICKED
 
 
 def are_channels(r: Reduction) -> bool:
