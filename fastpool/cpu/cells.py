@@ -105,18 +105,22 @@ def look(odd, x, g, rows, count):
 
 
 class Cell(NamedTuple):
-    """A size that is compiled in, and how cells are found: their elements lie in a row, or are of channels."""
+    """A size that is compiled in, and whether cells are of channels.
+
+    Taps are in numbers as long as what is compared, which fill registers alike.
+    """
 
     height: int
     width: int
     of_channels: bool
+    tap: str  # the dtype of taps
 
 
 @cache
-def chosen(height: int, width: int, count: int) -> Callable[..., Any]:
+def chosen(width: int, dtype: str, count: int) -> Callable[..., Any]:
     """The value and the tap of the first `count` elements of a cell."""
     row, column = divmod(count - 1, width)
-    tap = np.float32(count - 1)
+    tap = np.dtype(dtype).type(count - 1)
 
     def element(merge, read, x, at, pitch, step):
         return read(peek(x, at + row * pitch + column * step)), tap
@@ -124,7 +128,7 @@ def chosen(height: int, width: int, count: int) -> Callable[..., Any]:
     jit.expression(element)
     if count == 1:
         return element
-    earlier = chosen(height, width, count - 1)
+    earlier = chosen(width, dtype, count - 1)
 
     def merged(merge, read, x, at, pitch, step):
         return merge(earlier(merge, read, x, at, pitch, step), element(merge, read, x, at, pitch, step))
@@ -136,7 +140,7 @@ def chosen(height: int, width: int, count: int) -> Callable[..., Any]:
 @cache
 def with_taps(cell: Cell) -> Callable[..., None]:
     """What finds the value and the tap of each cell of some rows."""
-    found_in, width = chosen(cell.height, cell.width, cell.height * cell.width), cell.width
+    found_in, width = chosen(cell.width, cell.tap, cell.height * cell.width), cell.width
 
     def in_a_row(uses, out, taps, x, g, rows, count):
         apart()
@@ -333,7 +337,8 @@ def are_chosen(r: Reduction) -> bool:
 def plan_chosen(r: Reduction) -> Plan:
     """How to find values and chosen elements of cells."""
     numbers, blocks = numbers_of(r)
-    cell = Cell(r.shape.row.window, r.shape.columns.window, r.shape.channels > 1)
+    tap = "float32" if r.line.itemsize >= 4 else f"int{8 * r.line.itemsize}"
+    cell = Cell(r.shape.row.window, r.shape.columns.window, r.shape.channels > 1, tap)
     kind = ChosenKind(cell, r.name, r.line, r.chosen, r.source, r.target)
     return r.plan(partial(chosen_kernel, kind), (*numbers, *places.places_of(r.shape)), blocks)
 

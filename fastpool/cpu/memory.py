@@ -214,8 +214,8 @@ def _mover(count):
     return moved
 
 
-# So many elements at once, from a place in one line to a place in another of their kind. The compiler does not
-# unroll loops of it, since it would run out of registers for the addresses.
+# So many elements at once, from a place in one line to a place in another of their kind. The compiler does
+# not unroll loops of it, since it would run out of registers for the addresses.
 move_4, move_8 = _mover(4), _mover(8)
 
 

@@ -1,7 +1,7 @@
 """Which elements windows chose, as indices: kernels write taps, and here these become places in the plane.
 
-A tap numbers the elements of a window in row-major order. A kernel writes the taps of a task where the indices
-belong, and calls `to_indices` while they are still in cache.
+A tap numbers the elements of a window in row-major order. A kernel writes the taps of a task where its
+indices belong, and calls `to_indices` while they are still in cache.
 """
 
 from typing import Any, NamedTuple
@@ -50,25 +50,22 @@ def leave(numbers, at, taps, top, rows, left, columns, channels, pitch):
 def to_indices(numbers, at, taps, top, rows, left, columns, channels, pitch):
     """The taps of a block of windows, from a row and a column on; `pitch` from a row to the next."""
     p = read_places(numbers, at)
-    outer, inner = (1, columns) if channels == 1 else (columns, channels)
-    further, step = (0, p.across) if channels == 1 else (p.across, 0)
     for r in range(rows):
         corner = p.first + (top + r) % p.high * p.down + left * p.across
-        in_row(p, corner, ahead(taps, r * pitch), outer, further, inner, step)
+        in_row(p, corner, ahead(taps, r * pitch), columns * channels, np.float32(1 / channels))
 
 
-def in_row(p, corner, taps, outer, further, inner, step):
-    """Those along a row."""
+def in_row(p, corner, taps, count, columns):
+    """Those along a row; an element is in column ``floor((j + 1/2) columns)``, a fraction of its number."""
     apart()
-    factor, column, down, across = np.int32(p.factor), np.int32(p.column), np.int32(p.row), np.int32(step)
-    for i in range(outer):
-        begin = np.int32(corner + i * further)
-        for j in range(inner):
-            at = i * inner + j
-            tap = peek(taps, at)
-            row = np.int32(np.int32(tap * factor) >> SHIFT)
-            within = np.int32(np.int32(tap * column) + np.int32(row * down))
-            poke(taps, at, np.int32(np.int32(begin + np.int32(np.int32(j) * across)) + within))
+    factor, column, down, across = np.int32(p.factor), np.int32(p.column), np.int32(p.row), np.int32(p.across)
+    begin = np.int32(corner)
+    for j in range(count):
+        tap = peek(taps, j)
+        row = np.int32(np.int32(tap * factor) >> SHIFT)
+        within = np.int32(np.int32(tap * column) + np.int32(row * down))
+        at = np.int32((np.float32(np.int32(j)) + np.float32(0.5)) * columns)
+        poke(taps, j, np.int32(np.int32(begin + np.int32(at * across)) + within))
 
 
 TOLD = {"": leave, "taps": leave, "places": to_indices}

@@ -107,7 +107,8 @@ def channels(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch)
 
 def picked(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
     """Windows of a few channels at every element of a line, of which those at a stride are picked."""
-    size, step, cells = ((n - 1) * g.jump + 1) * g.channels, g.jump * g.channels, ahead(spare, g.line * g.block)
+    size, step = ((n - 1) * g.jump + 1) * g.channels, g.jump * g.channels
+    cells = ahead(spare, g.line * g.block)
     passes.merge_all(passes.as_line, uses, spare, line, taps, g.across, size, repeat, g.line, pitch)
     for r in range(repeat):
         if g.channels <= 4:
@@ -377,7 +378,8 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     deep = max(len(lead.slabs) for lead in r.leads)
     span, sums = row.span + (block - 1) * row.stride, block * width * channels_of
     ring = span + -span % row.stride if r.lifted else 0
-    ask = AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED else 0
+    # Cells are picked for as long as the input takes to come by itself.
+    ask = AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED and along is not picked else 0
     numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=ring, ask=ask)
     memory = (
         (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
