@@ -12,7 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
-from numba import njit
+from numba import cloudpickle, njit
 from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
@@ -45,14 +45,20 @@ def source_digest() -> int:
     number, so that an edited operator misses the cache.
     """
     room = Path(__file__).parent
-    shared = (room / f"{name}.py" for name in ("folds", "halves", "merges", "selection", "random"))
-    text = b"".join(path.read_bytes() for path in sorted([*shared, *room.glob("cpu/*.py")]))
+    shared = [room / f"{name}.py" for name in ("aligned", "halves", "random")]
+    sources = sorted([*shared, *room.glob("operators/*.py"), *room.glob("cpu/*.py")])
+    text = b"".join(path.read_bytes() for path in sources)
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 
 def register(module: ModuleType | str, **options: bool) -> None:
-    """Let kernels call the plain functions that a module defines; they are inlined, unless told else."""
+    """Let kernels call the plain functions that a module defines; they are inlined, unless told else.
+
+    Functions of other packages enter the cache key as they are, since `source_digest` does not cover them.
+    """
     found = sys.modules[module] if isinstance(module, str) else module
+    if found.__name__.partition(".")[0] != __package__:
+        cloudpickle.register_pickle_by_value(found)
     for function in vars(found).values():
         if isinstance(function, FunctionType) and function.__module__ == found.__name__:
             register_jitable(**(options or {"forceinline": True}))(function)

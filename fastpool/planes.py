@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from . import arrays, checks, jobs, ways
 from .arrays import Array
-from .folds import GATHER, Expression, Fold
 from .operators import Operator
+from .operators.fold import GATHER, Expression, Fold
 from .windows import Integers, PlaneWindows
 
 

@@ -16,7 +16,7 @@ from . import arrays, checks, jobs, ways
 from .aligned import Part, Taps, computed
 from .arrays import Array
 from .kinds import any_kind
-from .operators import FINITE_ABOVE_ZERO
+from .operators.entry import FINITE_ABOVE_ZERO
 from .windows import Integers
 
 Floats = NDArray[np.float64]

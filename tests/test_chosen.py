@@ -1,4 +1,4 @@
-"""Kernels that find the chosen elements: indices and gradients of random windows of many ties, by the oracle."""
+"""Kernels that find the chosen elements: indices and gradients of windows of many ties, by the oracle."""
 
 import math
 

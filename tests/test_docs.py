@@ -3,6 +3,8 @@
 import importlib.util
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,14 @@ from fastpool.operators import OPERATORS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+CHECKS = """
+x = np.random.default_rng(0).standard_normal((3, 40, 60)).astype(np.float32)
+cells = x.astype(np.float64).reshape(3, 10, 4, 12, 5)
+expected = np.sqrt(np.square(cells).mean((2, 4)))
+np.testing.assert_allclose(fp.pool(x, "rms", (4, 5)), expected, rtol=1e-6)
+np.testing.assert_allclose(fp.pool(x.astype(np.float64), "rms", (4, 5)), expected, rtol=1e-6)
+assert "general" not in str(fp.explain_call(fp.pool, x, "rms", (4, 5)))
+"""
 
 
 def blocks(language):
@@ -37,6 +47,19 @@ def test_the_readmes_commands_are_one_line_each():
 def test_the_readmes_code_runs():
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_page_about_extending_runs(tmp_path):
+    page = (ROOT / "docs" / "extending.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    told = re.findall(r"^print\(.*\)  # (.*)$", code, re.MULTILINE)
+    edited = code.replace("math.sqrt(total / divisor)", "2 * math.sqrt(total / divisor)", 1)
+    for source, expected in ((code + CHECKS, told), (edited, ["[[10.0, 0.0]]", told[1]])):
+        (tmp_path / "extension.py").write_text(source)
+        command = sys.executable, "-B", "-c", "import extension"
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == expected
 
 
 def test_all_lists_what_is_public():

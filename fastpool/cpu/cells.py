@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import jit, merges
+from .. import jit
+from ..operators.line import Line, may_overflow
 from . import half, passes, places
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, fields, peek, pointer, poke, wide_registers
@@ -175,7 +176,7 @@ class Kind(NamedTuple):
 
     one_pass: Callable[..., None]
     name: str
-    line: merges.Line
+    line: Line
     source: str
     target: str
 
@@ -186,7 +187,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     line, one_pass, cubic, digest = kind.line, kind.one_pass, kind.one_pass is cubes, jit.source_digest()
     merge = line.careful if careful else line.merge
     lift, finish, read, write = line.lift, line.finish, half.READ[kind.source], half.WRITE[kind.target]
-    odd, watches = half.IS_NAN[kind.source], merges.may_overflow(line)
+    odd, watches = half.IS_NAN[kind.source], may_overflow(line)
     looks = line.careful is not None or kind.one_pass is squares_of_channels  # which reads out of order
 
     def walk(arrays, tables, memory, first, last):
@@ -230,7 +231,7 @@ class ChosenKind(NamedTuple):
 
     cell: Cell
     name: str
-    line: merges.Line
+    line: Line
     told: str
     source: str
     target: str

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import jit, merges
+from .. import jit
+from ..operators.line import Line
 from . import half, passes
 from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
 from .rows import (
@@ -248,7 +249,7 @@ def rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom):
 
 @cache
 def kernel(
-    name: str, line: merges.Line, chosen: str, source: str, target: str, *, careful: bool
+    name: str, line: Line, chosen: str, source: str, target: str, *, careful: bool
 ) -> Callable[..., None]:
     """All windows of some tasks."""
     put, digest = PUT[chosen], jit.source_digest()

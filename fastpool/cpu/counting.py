@@ -15,8 +15,18 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import folds, jit
-from ..folds import Fold, between, ignored, lift_choice, no_weight, nothing
+from .. import jit
+from ..operators.fold import Fold, lift_choice, nothing
+from ..operators.ranks import (
+    LOWER_FOLD,
+    LOWER_STATE,
+    MODE_FOLD,
+    QUANTILE_FOLD,
+    QUANTILE_STATE,
+    between,
+    ignored,
+    no_weight,
+)
 from .memory import reread
 
 LARGE = 4_096  # elements of the smallest window that is counted
@@ -30,7 +40,7 @@ def instead(operator: Fold, dtype: np.dtype[Any], elements: int) -> tuple[Fold, 
     `dtype` is that in which kernels hold elements.
     """
     bits = 8 * dtype.itemsize
-    if operator is folds.MODE:
+    if operator is MODE_FOLD:
         if bits > MOST or elements < max(LARGE, 1 << bits):
             return None
         return _modes(dtype), 1 << bits
@@ -88,8 +98,8 @@ def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its
     bits, counters = 8 * dtype.itemsize, 1 << DIGIT
     turns, offset = -(-bits // DIGIT), counters // 2 if bits == 64 else 0
     floats = dtype.kind == "f"
-    interpolates = operator is folds.QUANTILE
-    places = operator in (folds.QUANTILE_STATE, folds.LOWER_STATE)
+    interpolates = operator is QUANTILE_FOLD
+    places = operator in (QUANTILE_STATE, LOWER_STATE)
 
     def start(value, position, here, params):
         for digit in range(counters):
@@ -162,10 +172,10 @@ def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its
         return acc[LOW] if last else acc[TWIN] if acc[TWIN] >= 0 else acc[HIGH]
 
     results = {
-        folds.QUANTILE: (interpolated, nothing, nothing),
-        folds.LOWER: (lower, nothing, nothing),
-        folds.QUANTILE_STATE: (low_place, high_place, weight),
-        folds.LOWER_STATE: (low_place, nothing, no_weight),
+        QUANTILE_FOLD: (interpolated, nothing, nothing),
+        LOWER_FOLD: (lower, nothing, nothing),
+        QUANTILE_STATE: (low_place, high_place, weight),
+        LOWER_STATE: (low_place, nothing, no_weight),
     }
     expressions = start, lift_choice, count, *results[operator]
     for expression in (weight, again, goes, *{*expressions} - {lift_choice, nothing, no_weight, weight}):

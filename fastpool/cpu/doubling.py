@@ -14,7 +14,8 @@ from functools import cache, partial
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from .. import jit, merges
+from .. import jit
+from ..operators.line import may_overflow
 from . import half, passes
 from .flags import clear_overflow, overflowed
 from .memory import ahead, fields, peek, pointer, wide_registers
@@ -180,7 +181,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     line, digest = kind.line, jit.source_digest()
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     merge = line.careful if careful else line.merge
-    finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
+    finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
     odd, read, lift = (
         half.IS_NAN[kind.source] if line.careful else passes.never,
         half.READ[kind.source],

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import folds, jit, random, selection, threads, ways
-from ..folds import GATHER, RANKS, Expression, Fold
+from .. import jit, random, threads, ways
+from ..operators import EXPRESSIONS
+from ..operators.fold import GATHER, Expression, Fold
+from ..operators.ranks import RANKS, collect
 from ..windows import Geometry, Integers, PlaneWindows
 from . import counting as counts
 from . import half
@@ -122,7 +124,7 @@ def _ranked(
     dtype = _computed(source)
     counting = counts.instead(operator, dtype, largest)
     if counting is None:
-        return found._replace(window=(largest, dtype, largest if operator.combine is folds.collect else 0))
+        return found._replace(window=(largest, dtype, largest if operator.combine is collect else 0))
     counted, counters = counting
     walk = _walk(f"{name}_counted_{dtype}", counted, None, FORWARD, storage(source), storage(target))
     return found._replace(walk=walk, window=(counters, np.dtype(np.int64), 0))
@@ -433,5 +435,5 @@ def _layout(
     return np.concatenate([np.array(head), *(part.ravel() for part in parts)]).astype(np.int64)
 
 
-for module in (folds, half, random, selection, __name__):
+for module in (*EXPRESSIONS, half, random, __name__):
     jit.register(module)

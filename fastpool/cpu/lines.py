@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import jit, merges
-from ..merges import Line
+from .. import jit
+from ..operators.line import Line, may_overflow
 from . import half
 from .flags import clear_overflow, overflowed
 from .memory import (
@@ -350,7 +350,7 @@ def kernel(kind: Kind) -> Callable[..., None]:
     joins, joins_down, joins_three, stacks, reduces = map(has, (JOIN, JOIN_DOWN, JOIN_THREE, STACK, REDUCE))
     pairs, pairs_in, joins_in, splits = map(has, (PAIR, PAIR_IN, JOIN_IN, SPLIT_2))
     puts, puts_2, puts_3 = map(has, (PUT, PUT_2, PUT_3))
-    watches = merges.may_overflow(line)
+    watches = may_overflow(line)
     give_1, give_2, give_3 = (put_placed, put_2_placed, put_3_placed) if placed else (put, put_2, put_3)
 
     def walk(arrays, program, weights, scratch, zeros, first, last):
@@ -468,5 +468,4 @@ def kernel(kind: Kind) -> Callable[..., None]:
 
 
 jit.register(half)
-jit.register(merges)
 jit.register(__name__, forceinline=False)

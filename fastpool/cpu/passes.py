@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import jit, merges
+from .. import jit
 from . import half
 from .memory import ahead, apart, peek, pointer, pointers, poke, prefetch
 
@@ -294,5 +294,4 @@ def line_of_pairs(memory):
 
 
 jit.register(half)
-jit.register(merges)
 jit.register(__name__, forceinline=False)

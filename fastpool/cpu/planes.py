@@ -9,7 +9,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
-from .. import jit, merges
+from .. import jit
+from ..operators.line import Line, may_overflow, value_alone
 from . import half, passes, places
 from .flags import clear_overflow, overflowed
 from .memory import (
@@ -175,7 +176,7 @@ class Kind(NamedTuple):
 
     name: str
     larger: bool
-    line: merges.Line
+    line: Line
     chosen: str
     source: str
     target: str
@@ -190,10 +191,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         line.element,
         line.finish,
         half.WRITE[kind.target],
-        merges.may_overflow(line),
+        may_overflow(line),
     )
     odd = half.IS_NAN[kind.source] if line.careful else passes.never
-    further, to = (passes.moved, passes.give_placed) if placed else (merges.value_alone, passes.give)
+    further, to = (passes.moved, passes.give_placed) if placed else (value_alone, passes.give)
     lines_of, growing = (
         passes.line_of_pairs if placed else passes.line_of,
         grown if kind.larger else as_they_are,

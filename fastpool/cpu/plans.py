@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reuse, threads, ways, windows
-from ..folds import RANKS
-from ..merges import Line, add, in_shares, may_overflow, mean_of_parts, sum_of_parts, unlifted
-from ..operators import OPERATORS, LineChoice, Operator
+from ..operators import OPERATORS, Operator
+from ..operators.entry import LineChoice
+from ..operators.line import Line, add, may_overflow, unlifted
+from ..operators.ranks import RANKS
+from ..operators.rounding import in_shares
+from ..operators.sums import mean_of_parts, sum_of_parts
 from ..windows import Axis, Geometry, Integers
 from . import choose, fold, lines, program, rank, slabs, tasks, turn
 from .memory import Runs, c_strides, flatten, raw, runs, storage, together

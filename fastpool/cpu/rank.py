@@ -23,8 +23,8 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .. import folds, jit, threads, ways, windows
-from ..operators import OPERATORS
+from .. import jit, threads, ways, windows
+from ..operators import OPERATORS, ranks
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans, turn
 from .fold import NO_REPEAT, repeated
@@ -82,13 +82,13 @@ def alone(a, b, t):
 
 
 def between(a, b, t):
-    return folds.between(np.float64(a), np.float64(b), t)
+    return ranks.between(np.float64(a), np.float64(b), t)
 
 
 def middle(a, b, t):
     """`between` halfway."""
     first, second = np.float64(a), np.float64(b)
-    return (first if first == second else folds.middle(first, second)) + 0.0
+    return (first if first == second else ranks.middle(first, second)) + 0.0
 
 
 # Passes over lines ---------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import jit, merges
+from .. import jit
+from ..operators.line import Line, may_overflow
 from ..windows import Integers
 from . import half, passes
 from .flags import clear_overflow, overflowed
@@ -243,7 +244,7 @@ class Kind(NamedTuple):
 
     name: str
     along: Callable[..., None]
-    line: merges.Line
+    line: Line
     uniform: bool  # all results are scaled alike
     converts: bool  # the input has another dtype
     lifted: bool  # or what is merged is computed from it
@@ -257,7 +258,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     line, along, digest = kind.line, kind.along, jit.source_digest()
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     merge, of_phases = line.careful if careful else line.merge, kind.along is phases
-    finish, write, watches = line.finish, half.WRITE[kind.target], merges.may_overflow(line)
+    finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
     odd, read, lift = (
         half.IS_NAN[kind.source] if line.careful else passes.never,
         half.READ[kind.source],

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
-from .. import jit, merges
+from .. import jit
+from ..operators.line import Line, may_overflow, value_alone
 from . import half, passes, places
 from .flags import clear_overflow, overflowed
 from .memory import (
@@ -316,7 +317,7 @@ class Kind(NamedTuple):
 
     name: str
     slides: Callable[..., bool]
-    line: merges.Line
+    line: Line
     chosen: str
     source: str
     target: str
@@ -363,10 +364,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         line.element,
         line.finish,
         half.WRITE[kind.target],
-        merges.may_overflow(line),
+        may_overflow(line),
     )
     odd = half.IS_NAN[kind.source] if line.careful or slide is by_2 else passes.never
-    further, to = (moved, give_placed) if placed else (merges.value_alone, give)
+    further, to = (moved, give_placed) if placed else (value_alone, give)
     lines_of = passes.line_of_pairs if placed else passes.line_of
     tell = places.TOLD[kind.chosen]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, reuse, threads, ways
-from ..merges import Line, add, unlifted
+from ..operators.line import Line, add, unlifted
 from ..windows import Integers
 from .memory import fields, flatten, raw
 

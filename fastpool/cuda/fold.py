@@ -10,8 +10,12 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from .. import folds, random, selection, windows
-from ..folds import GATHER, RANKS, Expression, Fold
+from .. import random, windows
+from ..operators import EXPRESSIONS
+from ..operators.draws import draw
+from ..operators.fold import GATHER, Expression, Fold, nothing, plus
+from ..operators.ranks import RANKS
+from ..operators.sums import to_all
 from ..windows import Geometry, Integers, PlaneWindows
 from . import device, leaves, rank, walk
 from .array import DeviceArray, c_strides
@@ -19,10 +23,10 @@ from .device import NOWHERE, SIMULATED, TEAM, Kernel
 from .halves import READ, WRITE
 from .walk import MERGE, PART, WHOLE, Layout, Members, Steps, Tables
 
-for module in (folds, random, selection):
+for module in (*EXPRESSIONS, random):
     device.register(module)
 
-IN_ORDER = frozenset((folds.draw,))  # merges that take one element at a time
+IN_ORDER = frozenset((draw,))  # merges that take one element at a time
 PARTS = 64  # of a window, at most
 TABLES: WeakKeyDictionary[Geometry, dict[Any, Any]] = WeakKeyDictionary()
 
@@ -218,8 +222,8 @@ def _pull(
         at = tap if by_tap else position if by_place else np.int64(0)
         return acc + pull(read(values[tap]), mine, own_place, first[at], second[at], third[at], given)
 
-    through = walk.sharing(layout.axes, device.function(advance), 1, walk.merging(1, 1, folds.plus))
-    steps = Steps(GATHER.start, through, GATHER.finish, folds.nothing, folds.nothing, folds.plus)
+    through = walk.sharing(layout.axes, device.function(advance), 1, walk.merging(1, 1, plus))
+    steps = Steps(GATHER.start, through, GATHER.finish, nothing, nothing, plus)
     kernel = walk.nest(layout, steps, read, write, team=1, pulls=True, read_own=read_own)
     unused = (own[1], state, state, state)
     form = "_planes" if layout.planes else ""
@@ -292,7 +296,7 @@ def send_shares(gy: DeviceArray, geometry: Geometry, divisors: Sequence[Integers
     held, saved = plans[key]
     states = [device.address_of(held)] * 3
     float64, none, tables = np.dtype(np.float64), np.zeros(1), _inverse_tables(gy, geometry.inverse())
-    _launch_pull("share", folds.to_all, gy, gx, states, float64, saved, tables, none, gx)
+    _launch_pull("share", to_all, gy, gx, states, float64, saved, tables, none, gx)
     return True
 
 

@@ -18,9 +18,8 @@ import numpy as np
 from numba import cuda, types
 from numpy.typing import NDArray
 
-from .. import merges
-from ..merges import Line
-from ..operators import Operator
+from ..operators import Operator, rounding
+from ..operators.line import Line, may_overflow
 from ..windows import Geometry, Integers, averages_fit
 from . import device, wide
 from .array import DeviceArray, c_strides
@@ -230,11 +229,11 @@ def _held(frame: Frame, shape: Shape, geometry: Geometry, factors: Sequence[NDAr
 
 
 def rounded(value, scale, knobs):
-    """As `merges.rounded`, which names a function that vectors have and CUDA has not."""
+    """As `rounding.rounded`, which names a function that vectors have and CUDA has not."""
     return math.floor(value * scale + (0.5 + 0.25 * scale))
 
 
-FINISH = {merges.rounded: rounded, merges.rounded_narrow: rounded}
+FINISH = {rounding.rounded: rounded, rounding.rounded_narrow: rounded}
 
 
 def _numbers(raw: str) -> Any:
@@ -259,7 +258,7 @@ def _reduce(
     held, place_type = _numbers(line.dtype), _numbers(places)
     scaling = np.float64 if line.dtype in ("float64", "int32") else np.float32
     inverse, scaled = line.scales == "inverse", line.scales != "none"
-    adds = merges.may_overflow(line)
+    adds = may_overflow(line)
     neutral = computed(line.neutral)  # of the elements' type: uint64 beside int64 would become float64
     taps, loops, room = math.prod(windows), len(windows), len(windows) + 1
     body, right = lanes * stride, max(window - stride - before, 0)
@@ -373,5 +372,4 @@ def _reduce(
     return Kernel(walk, f"lines_{name}_{kind}_{marks}_{layout}", *arrays, types.float64, two, types.int64)
 
 
-device.register(merges)
 device.register(__name__)

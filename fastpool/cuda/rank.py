@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import folds
-from ..folds import Fold
+from ..operators import ranks
+from ..operators.fold import Fold, nothing, plus
 from . import device, walk
 from .halves import READ
 from .walk import Layout, Steps
@@ -113,7 +113,7 @@ def begin(value, place, here, params):
 
 
 def interpolated(acc, divisor, params):
-    return folds.between(np.float64(acc[0]), np.float64(acc[1]), acc[4])
+    return ranks.between(np.float64(acc[0]), np.float64(acc[1]), acc[4])
 
 
 def lower(acc, divisor, params):
@@ -133,24 +133,24 @@ def weight(acc, divisor, params):
 
 
 FINISH = {
-    folds.quantile_value: interpolated,
-    folds.lower_value: lower,
-    folds.lower_position: lower_place,
-    folds.mode_value: lower,
-    folds.upper_position: upper_place,
-    folds.upper_weight: weight,
-    folds.no_weight: folds.no_weight,
-    folds.nothing: folds.nothing,
+    ranks.quantile_value: interpolated,
+    ranks.lower_value: lower,
+    ranks.lower_position: lower_place,
+    ranks.mode_value: lower,
+    ranks.upper_position: upper_place,
+    ranks.upper_weight: weight,
+    ranks.no_weight: ranks.no_weight,
+    nothing: nothing,
 }
 
 
 def steps(fold: Fold, source: tuple[str, str], layout: Layout, team: int) -> Steps:
     """What a kernel does with a window to give what `fold` gives."""
     through = (
-        _mode(source, layout, team) if fold.finish is folds.mode_value else _quantile(source, layout, team)
+        _mode(source, layout, team) if fold.finish is ranks.mode_value else _quantile(source, layout, team)
     )
     finish, second, third = (FINISH[expression] for expression in (fold.finish, fold.second, fold.third))
-    return Steps(begin, through, finish, second, third, folds.plus)
+    return Steps(begin, through, finish, second, third, plus)
 
 
 def _passing(
@@ -187,8 +187,8 @@ def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..
         behind = (own > context[3]) | ((own == context[3]) & (position > context[4]))
         return lowest(acc, (own, position), 0) if behind else acc
 
-    below = _passing(layout, team, count_below, folds.plus, 1)
-    equal = _passing(layout, team, count_equal_before, folds.plus, 1)
+    below = _passing(layout, team, count_below, plus, 1)
+    equal = _passing(layout, team, count_equal_before, plus, 1)
     odd = _passing(layout, team, first_nan, earliest, 1)
     pick = _passing(layout, team, take, found, 2)
     after = _passing(layout, team, next_one, lowest, 2)
@@ -238,7 +238,7 @@ def _mode(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., A
         value = context[0][tap]
         own = key(value)
         old = (context[4] != 0) & (own <= context[3])
-        return acc if old | folds.ignored(value, context[2]) else tally(acc, (own, 1), 0)
+        return acc if old | ranks.ignored(value, context[2]) else tally(acc, (own, 1), 0)
 
     following = _passing(layout, team, next_value, tally, 2)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import folds
 from ..operators import OPERATORS, Operator
+from ..operators.fold import to_chosen
 from ..windows import Geometry, adaptive
 from . import copies, fold
 from .array import DeviceArray
@@ -55,7 +55,7 @@ def within_windows(indices: DeviceArray, geometry: Geometry) -> bool:
         return True
     ones, total = indices.empty(indices.shape, np.float64), indices.empty(geometry.shape, np.float64)
     copies.fill(ones, 1)
-    fold.gather("chosen", folds.to_chosen, ones, total, [indices] * 3, geometry.inverse(), NONE, total)
+    fold.gather("chosen", to_chosen, ones, total, [indices] * 3, geometry.inverse(), NONE, total)
     return float(_reduced(OPERATORS["sum"], total, FLOAT64).to_host()) == indices.size
 
 
