@@ -106,7 +106,7 @@ CHOICES = (
         "slides over channels",
         slides.are_3x3_over_channels,
         partial(slides.plan, slides.by_2_over_channels),
-        "chosen elements of 3x3 windows of channels at stride 2: rows are read once, where a row is written",
+        "3x3 windows of channels at stride 2: each row is read once, where a row is written",
     ),
     Choice(
         "slides of up to 9x9",

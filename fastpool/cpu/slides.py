@@ -437,8 +437,9 @@ def are_3x3_by_2(r: Reduction) -> bool:
 
 
 def are_3x3_over_channels(r: Reduction) -> bool:
-    """3x3 of channels at stride 2, whose chosen elements are wanted."""
-    return of_3x3(2, r) and r.placed and r.shape.channels >= lanes_of(r.line.itemsize)
+    """3x3 of channels at stride 2, where a look for NaNs can ride on the same read."""
+    registers = r.shape.channels // lanes_of(r.line.itemsize)
+    return of_3x3(2, r) and r.line.careful is not None and registers >= (1 if r.placed else 2)
 
 
 def are_up_to_9x9(r: Reduction) -> bool:
