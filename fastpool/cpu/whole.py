@@ -19,13 +19,13 @@ import numpy as np
 from .. import jit, merges
 from . import half, passes
 from .flags import clear_overflow, overflowed
-from .memory import ahead, apart, fields, peek, pointer, poke, wide_registers
+from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
 from .rows import own_scales, scales_in
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
 EIGHT = 8
 FOUR = 4  # bytes, from which on elements merge one by one as fast as in registers
-PART = 128  # elements of a window of neighbours that are merged at a time
+EIGHT_ROWS = 16  # elements of a row, from which on neighbours are taken for eight rows
 
 
 def tree(merge, a, b, c, d, e, f, g, h):
@@ -54,6 +54,7 @@ class Kind(NamedTuple):
 def eight_rows(uses, out, x, pitch, count):
     """Eight rows merged to a line, and whether there is a NaN."""
     apart()
+    once()
     (merge, take, _, odd, knobs), found = uses, False
     for j in range(count):
         a, b, c, d = j, j + pitch, j + 2 * pitch, j + 3 * pitch
@@ -94,32 +95,41 @@ read_cells = fields(Cells)
 
 
 def by_elements(merge, out, x, spare, window, stride, count):
-    """Windows of neighbours, long ones in parts, so that no element goes through many merges."""
+    """Windows of neighbours; long ones as eight rows, which merge to one before its neighbours do."""
     apart()
-    parts = -(-window // PART)
-    size = window // parts
-    first = window - (parts - 1) * size
+    size = window // EIGHT
+    if size < EIGHT_ROWS:
+        side_by_side(merge, out, x, window, stride, count)
+        return
     for i in range(count):
-        poke(out, i, side_by_side(merge, ahead(x, i * stride), first))
-    for at in range(first, window, size):
-        for i in range(count):
-            poke(out, i, merge(peek(out, i), side_by_side(merge, ahead(x, i * stride + at), size)))
+        uses = merge, as_it_is, as_it_is, passes.never, 0
+        eight_rows(uses, ahead(spare, i * size), ahead(x, i * stride), size, size)
+    side_by_side(merge, out, spare, size, size, count)
+    for i in range(count):
+        total = peek(out, i)
+        for j in range(i * stride + size * EIGHT, i * stride + window):
+            total = merge(total, peek(x, j))
+        poke(out, i, total)
 
 
-def side_by_side(merge, x, count):
-    """Neighbours, at least eight: as many at a time, each onto one of the first, and then what is left."""
-    whole = count - count % EIGHT
-    a, b, c, d = peek(x, 0), peek(x, 1), peek(x, 2), peek(x, 3)
-    e, f, g, h = peek(x, 4), peek(x, 5), peek(x, 6), peek(x, 7)
-    for j in range(EIGHT, whole, EIGHT):
-        a, b = merge(a, peek(x, j)), merge(b, peek(x, j + 1))
-        c, d = merge(c, peek(x, j + 2)), merge(d, peek(x, j + 3))
-        e, f = merge(e, peek(x, j + 4)), merge(f, peek(x, j + 5))
-        g, h = merge(g, peek(x, j + 6)), merge(h, peek(x, j + 7))
-    total = tree(merge, a, e, c, g, b, f, d, h)  # halves of a register
-    for j in range(whole, count):
-        total = merge(total, peek(x, j))
-    return total
+def side_by_side(merge, out, x, window, stride, count):
+    """Windows of neighbours: eight at a time, each onto one of the first eight, and then what is left."""
+    apart()
+    once()
+    whole = window - window % EIGHT
+    for i in range(count):
+        at = ahead(x, i * stride)
+        a, b, c, d = peek(at, 0), peek(at, 1), peek(at, 2), peek(at, 3)
+        e, f, g, h = peek(at, 4), peek(at, 5), peek(at, 6), peek(at, 7)
+        for j in range(EIGHT, whole, EIGHT):
+            a, b = merge(a, peek(at, j)), merge(b, peek(at, j + 1))
+            c, d = merge(c, peek(at, j + 2)), merge(d, peek(at, j + 3))
+            e, f = merge(e, peek(at, j + 4)), merge(f, peek(at, j + 5))
+            g, h = merge(g, peek(at, j + 6)), merge(h, peek(at, j + 7))
+        total = merge(merge(merge(a, e), merge(c, g)), merge(merge(b, f), merge(d, h)))
+        for j in range(whole, window):
+            total = merge(total, peek(at, j))
+        poke(out, i, total)
 
 
 def by_eights(merge, out, x, spare, window, stride, count):
@@ -391,7 +401,7 @@ def kernel_of_groups(kind: Kind, *, careful: bool) -> Callable[..., None]:
 # Which windows ---------------------------------------------------------------------------------------------
 
 SHARED = 2  # windows at most, of which an element is on average, and one of a byte is of 1
-LONG = 512  # elements of a run, from which on rows merge
+LONG = 600  # elements of a run, from which on rows merge
 LEAST = 32  # elements of a row of a window that is a row of its group, and of a window of channels
 LINE = 64  # elements of a line that is a piece of a run, and ...
 WIDEST = 2_048  # ... of one of channels or of a row of a window
@@ -460,7 +470,8 @@ def fits(shape: Any) -> bool:
 def chain(shape: Any) -> int:
     """The longest chain of merges that an element goes through."""
     if have_neighbours(shape):
-        return PART // EIGHT + 3 + EIGHT + positions(shape) // PART
+        size = positions(shape) // EIGHT
+        return 3 + EIGHT + (size if size < EIGHT_ROWS else 3 + size // EIGHT + EIGHT)
     cells, _, groups = lines_of(shape)
     return 3 + EIGHT + groups.bit_length() + max(cells, shape.columns.window).bit_length()
 
