@@ -434,7 +434,7 @@ def share_little(shape: Any) -> bool:
     axes = [(axis.outputs * axis.window, axis.size) for axis in (shape.row, shape.columns)]
     axes += [(table.total, table.size) for table, _, _ in shape.leading]
     most = SHARED if shape.itemsize > 1 else 1
-    return math.prod(max(1, covered / size) for covered, size in axes) <= most
+    return bool(math.prod(max(1, covered / size) for covered, size in axes) <= most)
 
 
 def positions(shape: Any) -> int:
@@ -449,7 +449,7 @@ def have_neighbours(shape: Any) -> bool:
     fits = shape.channels == 1 and shape.columns.step == 1 and EIGHT <= size <= LONG and run_of(shape) == size
     padded = shape.row.padded() or shape.columns.padded()
     alike = all(table.most == table.fewest for table, _, _ in shape.leading)
-    return fits and not padded and alike and share_little(shape)
+    return bool(fits and not padded and alike and share_little(shape))
 
 
 def have_groups(shape: Any) -> bool:
@@ -459,7 +459,7 @@ def have_groups(shape: Any) -> bool:
         fits = positions(shape) >= LEAST
     else:
         fits = long > LONG or (row.window >= EIGHT and columns.window >= LEAST)
-    return fits and (columns.step == 1 or columns.window == 1) and share_little(shape)
+    return bool(fits and (columns.step == 1 or columns.window == 1) and share_little(shape))
 
 
 def fits(shape: Any) -> bool:
@@ -472,8 +472,8 @@ def chain(shape: Any) -> int:
     if have_neighbours(shape):
         size = positions(shape) // EIGHT
         return 3 + EIGHT + (size if size < EIGHT_ROWS else 3 + size // EIGHT + EIGHT)
-    cells, _, groups = lines_of(shape)
-    return 3 + EIGHT + groups.bit_length() + max(cells, shape.columns.window).bit_length()
+    (cells, _, groups), runs = lines_of(shape), positions(shape) // run_of(shape)
+    return 3 + EIGHT + sum(n.bit_length() for n in (groups, runs, cells or shape.columns.window))
 
 
 def lines_of(shape: Any) -> tuple[int, int, int]:
