@@ -87,9 +87,9 @@ def test_a_nan_or_an_infinity_is_met_wherever_it_is(op, size):
         for value in (np.nan, np.inf):
             y = x.copy()
             y[40, place] = value
-            found = fp.pool(y, op, size)
+            found = fp.pool(y, op, (size,))
             np.testing.assert_array_equal(found[40, 0], value)
-            np.testing.assert_array_equal(np.delete(found, 40, 0), fp.pool(np.delete(y, 40, 0), op, size))
+            np.testing.assert_array_equal(np.delete(found, 40, 0), fp.pool(np.delete(y, 40, 0), op, (size,)))
 
 
 @pytest.mark.parametrize("size", [60, 400, 3_000, 70_000])
