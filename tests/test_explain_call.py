@@ -36,6 +36,8 @@ CHOSEN = {
     "rows of picked ones": (fp.max_pool, np.zeros((64, 64, 3), np.float32), 2, {"axes": (0, 1)}),
     "rows of channels": (fp.avg_pool, np.zeros((64, 64, 16), np.float32), 5, {"axes": (0, 1)}),
     "doubling": (fp.avg_pool, X, 9, {"stride": 1}),
+    "neighbours": (fp.max_pool, X, (1, 32), {}),
+    "groups of rows": (fp.avg_pool, X, (64, 96), {}),
     "rows of places": (fp.max_pool, X, 6, {"return_indices": True}),
 }
 OTHERS = {

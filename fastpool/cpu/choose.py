@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import NamedTuple
 
-from . import cells, chosen, doubling, planes, rows, slides
+from . import cells, chosen, doubling, planes, rows, slides, whole
 from .tasks import Plan, Reduction
 
 
@@ -60,6 +60,18 @@ class Choice(NamedTuple):
 
 
 CHOICES = (
+    Choice(
+        "neighbours",
+        whole.are_neighbours,
+        whole.plan_neighbours,
+        "windows that are short runs of memory: eight of their elements merge side by side",
+    ),
+    Choice(
+        "groups of rows",
+        whole.are_groups,
+        whole.plan_groups,
+        "large windows that share little: eight rows merge at a time, and their results pair by pair",
+    ),
     Choice(
         "squares",
         cells.are_squares,

@@ -17,7 +17,7 @@ from ..operators.ranks import RANKS
 from ..operators.rounding import in_shares
 from ..operators.sums import mean_of_parts, sum_of_parts
 from ..windows import Axis, Geometry, Integers
-from . import choose, fold, lines, program, rank, slabs, tasks, turn
+from . import choose, fold, lines, program, rank, slabs, tasks, turn, whole
 from .memory import Runs, c_strides, flatten, raw, runs, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, NARROW, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
@@ -124,6 +124,8 @@ class Shape(NamedTuple):
     def elements(self) -> tuple[int, int]:
         """Elements of the largest window, and the longest chain of merges that one of them goes through."""
         slabs = math.prod(table.most for table, _, _ in self.leading)
+        if whole.fits(self):
+            return whole.positions(self), whole.chain(self)
         chain = slabs
         for axis, narrow in ((self.row, False), (self.columns, self.channels == 1)):
             if axis.stacked:
@@ -641,7 +643,8 @@ def _by_lines(
     else:
         line, shape = _formed(choice, shape, x.dtype, target, params)
     halves = shape.columns.halves(narrow=shape.channels == 1) and shape.columns.window <= WHOLE_ROW
-    if line is None or _too_long(shape.row) or (_too_long(shape.columns) and not halves):
+    too_long = _too_long(shape.row) or (_too_long(shape.columns) and not halves)
+    if line is None or (too_long and (placed or not whole.fits(shape))):
         return None
     uniform = line.scales == "none" or all((factor == factor[0]).all() for factor in divisors)
     knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
@@ -719,6 +722,8 @@ def _formed(
     params: NDArray[np.float64],
 ) -> tuple[Line | None, Shape]:
     """The line that fits, and the shape with the ways in which its windows may be merged."""
+    if whole.fits(shape):
+        return choice(source, target, *shape.elements(), params), shape
     stacked = shape.stacked()
     line = choice(source, target, *stacked.elements(), params)
     if line and line.careful:  # to look for NaNs is to read twice
