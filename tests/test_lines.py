@@ -507,9 +507,11 @@ def test_windows_that_slide_row_by_row(seed, monkeypatch, limits, kernels):
         assert "slides of up to 9x9" not in kernels
 
 
-def test_windows_that_are_too_long_take_the_skeleton(used):
+def test_windows_that_are_too_long_take_the_skeleton_where_places_are_wanted(used):
     x = np.random.default_rng(0).standard_normal((2, 1500, 4)).astype(np.float32)
-    np.testing.assert_array_equal(fp.max_pool(x, (1500,), axes=1), x.max(1, keepdims=True))
+    y, places = fp.max_pool(x, (1500,), axes=1, return_indices=True)
+    np.testing.assert_array_equal(y, x.max(1, keepdims=True))
+    np.testing.assert_array_equal(places, x.argmax(1)[:, None])
     assert used == [False]
 
 

@@ -42,7 +42,7 @@ read_cells = fields(Cells)
 # Passes: some rows and columns of output -------------------------------------------------------------------
 
 
-def squares(uses, out, x, g, scale, rows, count):
+def squares(uses, out, taps, x, g, scale, rows, count):
     """Cells of 2x2: four reads and a write each."""
     apart()
     merge, read, lift, finish, knobs, write = uses
@@ -54,7 +54,7 @@ def squares(uses, out, x, g, scale, rows, count):
             poke(out, r * g.out_pitch + j, write(finish(merge(upper, lower), scale, knobs)))
 
 
-def cubes(uses, out, x, g, scale, rows, count):
+def cubes(uses, out, taps, x, g, scale, rows, count):
     """Cells of 2x2x2: eight reads and a write each."""
     apart()
     merge, read, lift, finish, knobs, write = uses
@@ -70,7 +70,7 @@ def cubes(uses, out, x, g, scale, rows, count):
             poke(out, r * g.out_pitch + j, write(finish(found, scale, knobs)))
 
 
-def squares_of_channels(uses, out, x, g, scale, rows, count):
+def squares_of_channels(uses, out, taps, x, g, scale, rows, count):
     """Cells of 2x2 of channels: four reads and a write each."""
     apart()
     merge, read, lift, finish, knobs, write = uses
@@ -143,18 +143,18 @@ def with_taps(cell: Cell) -> Callable[..., None]:
     """What finds the value and the tap of each cell of some rows."""
     found_in, width = chosen(cell.width, cell.tap, cell.height * cell.width), cell.width
 
-    def in_a_row(uses, out, taps, x, g, rows, count):
+    def in_a_row(uses, out, taps, x, g, scale, rows, count):
         apart()
-        merge, read, write = uses
+        merge, read, _, _, _, write = uses
         for r in range(rows):
             for j in range(count):
                 found = found_in(merge, read, x, r * g.stride * g.pitch + width * j, g.pitch, 1)
                 poke(out, r * g.out_pitch + j, write(found[0]))
                 poke(taps, r * g.out_pitch + j, np.int32(found[1]))
 
-    def of_channels(uses, out, taps, x, g, rows, count):
+    def of_channels(uses, out, taps, x, g, scale, rows, count):
         apart()
-        merge, read, write = uses
+        merge, read, _, _, _, write = uses
         for r in range(rows):
             for i in range(count):
                 for j in range(g.channels):
@@ -172,13 +172,18 @@ def with_taps(cell: Cell) -> Callable[..., None]:
 
 
 class Kind(NamedTuple):
-    """What a kernel is compiled for: a pass, the operator, and how elements are stored."""
+    """What a kernel is compiled for: what is wanted, the operator, and how elements are stored."""
 
+    form: str  # of the cells
     one_pass: Callable[..., None]
+    chosen: str
     name: str
     line: Line
     source: str
     target: str
+
+
+FIRST = GRID + len(Cells._fields)  # where the numbers of places are
 
 
 @cache
@@ -187,15 +192,16 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     line, one_pass, cubic, digest = kind.line, kind.one_pass, kind.one_pass is cubes, jit.source_digest()
     merge = line.careful if careful else line.merge
     lift, finish, read, write = line.lift, line.finish, half.READ[kind.source], half.WRITE[kind.target]
-    odd, watches = half.IS_NAN[kind.source], may_overflow(line)
-    looks = line.careful is not None or kind.one_pass is squares_of_channels  # which reads out of order
+    odd, watches, tell = half.IS_NAN[kind.source], may_overflow(line), places.TOLD[kind.chosen]
+    looks = line.careful is not None or one_pass is squares_of_channels  # which reads out of order
+    placed = bool(kind.chosen)
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
         if watches:
             clear_overflow()
-        x_all, y_all, _, like, met = arrays
+        x_all, y_all, taps_all, like, met = arrays
         outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_cells(numbers, GRID)
         uses = merge, read, lift, finish, (like[1], like[2], like[3]), write
@@ -207,80 +213,22 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             left, end = tile * g.width, min((band + 1) * g.band, g.rows)
             count = min(g.width, g.columns - left)
             for top in range(band * g.band, end, g.height):
-                rows = min(g.height, end - top)
+                rows, at = min(g.height, end - top), y_at + top * g.out_pitch + left * g.channels
                 x = ahead(pointer(x_all), x_at + top * g.stride * g.pitch + left * g.step * g.channels)
-                out = ahead(pointer(y_all), y_at + top * g.out_pitch + left * g.channels)
+                out, taps = ahead(pointer(y_all), at), ahead(pointer(taps_all), at if placed else 0)
                 if looks:
                     found = bool(found | look(odd, x, g, rows, count))
                     if cubic:
                         found = bool(found | look(odd, ahead(x, g.slab), g, rows, count))
-                one_pass(uses, out, x, g, scale, rows, count)
+                one_pass(uses, out, taps, x, g, scale, rows, count)
+                tell(numbers, FIRST, taps, top, rows, left, count, g.channels, g.out_pitch)
             place = following(grid, place)
         if overflowed() if watches else found:
             met[0] = 1
 
-    form = f"{kind.one_pass.__name__}_{kind.name}" + ("_careful" if careful else "")
-    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
-
-
-FIRST = GRID + len(Cells._fields)  # where the numbers of places are
-
-
-class ChosenKind(NamedTuple):
-    """What a kernel of chosen elements is compiled for."""
-
-    cell: Cell
-    name: str
-    line: Line
-    told: str
-    source: str
-    target: str
-
-
-@cache
-def chosen_kernel(kind: ChosenKind, *, careful: bool) -> Callable[..., None]:
-    """All cells of some tasks, with their chosen elements."""
-    line, one_pass, tell, digest = (
-        kind.line,
-        with_taps(kind.cell),
-        places.TOLD[kind.told],
-        jit.source_digest(),
+    form = (
+        f"{kind.form}_{kind.name}" + (f"_{kind.chosen}" if placed else "") + ("_careful" if careful else "")
     )
-    merge, read, write = (
-        line.careful if careful else line.merge,
-        half.READ[kind.source],
-        half.WRITE[kind.target],
-    )
-    odd = half.IS_NAN[kind.source] if line.careful else passes.never
-
-    def walk(arrays, tables, memory, first, last):
-        _ = digest  # captured, and so part of the cache key
-        wide_registers()
-        x_all, y_all, taps_all, _, met = arrays
-        outer, leads, numbers, _, _, _ = tables
-        grid, g = read_grid(numbers, 0), read_cells(numbers, GRID)
-        uses, found, place = (merge, read, write), False, begin(grid, first)
-        for _ in range(first, last):
-            x_at, y_at = located(grid, outer, leads, place)
-            tile, band, _, _, _ = place
-            left, end = tile * g.width, min((band + 1) * g.band, g.rows)
-            count = min(g.width, g.columns - left)
-            for top in range(band * g.band, end, g.height):
-                rows, at = min(g.height, end - top), y_at + top * g.out_pitch + left * g.channels
-                x = ahead(pointer(x_all), x_at + top * g.stride * g.pitch + left * g.step * g.channels)
-                taps = ahead(pointer(taps_all), at)
-                found = bool(found | look(odd, x, g, rows, count))
-                one_pass(uses, ahead(pointer(y_all), at), taps, x, g, rows, count)
-                tell(numbers, FIRST, taps, top, rows, left, count, g.channels, g.out_pitch)
-            place = following(grid, place)
-        if found:
-            met[0] = 1
-
-    cell = kind.cell
-    form = f"cells_{cell.height}x{cell.width}_{kind.told}_{kind.name}" + (
-        "_of_channels" if cell.of_channels else ""
-    )
-    form += "_careful" if careful else ""
     return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
 
 
@@ -337,18 +285,16 @@ def are_chosen(r: Reduction) -> bool:
 
 def plan_chosen(r: Reduction) -> Plan:
     """How to find values and chosen elements of cells."""
-    numbers, blocks = numbers_of(r)
     tap = "float32" if r.line.itemsize >= 4 else f"int{8 * r.line.itemsize}"
     cell = Cell(r.shape.row.window, r.shape.columns.window, r.shape.channels > 1, tap)
-    kind = ChosenKind(cell, r.name, r.line, r.chosen, r.source, r.target)
-    return r.plan(partial(chosen_kernel, kind), (*numbers, *places.places_of(r.shape)), blocks)
+    return plan(with_taps(cell), r, f"cells_{cell.height}x{cell.width}" + "_of_channels" * cell.of_channels)
 
 
-def plan(one_pass: Callable[..., None], r: Reduction) -> Plan:
-    """How to reduce cells by one of the passes."""
+def plan(one_pass: Callable[..., None], r: Reduction, form: str = "") -> Plan:
+    """How to reduce cells by one of the passes; `form` names these, if the pass does not."""
     numbers, blocks = numbers_of(r)
-    kind = Kind(one_pass, r.name, r.line, r.source, r.target)
-    return r.plan(partial(kernel, kind), numbers, blocks)
+    kind = Kind(form or one_pass.__name__, one_pass, r.chosen, r.name, r.line, r.source, r.target)
+    return r.plan(partial(kernel, kind), (*numbers, *places.places_of(r.shape)), blocks)
 
 
 def numbers_of(r: Reduction) -> tuple[Cells, tuple[int, int]]:
