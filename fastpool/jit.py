@@ -15,6 +15,7 @@ import numba
 from numba import cloudpickle, njit
 from numba.core.caching import FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.extending import _Intrinsic
 from numba.core.serialize import dumps
 from numba.extending import register_jitable
 
@@ -62,6 +63,16 @@ def register(module: ModuleType | str, **options: bool) -> None:
     for function in vars(found).values():
         if isinstance(function, FunctionType) and function.__module__ == found.__name__:
             register_jitable(**(options or {"forceinline": True}))(function)
+
+
+def name_intrinsics(module: str) -> None:
+    """Let a module's intrinsics enter cache keys alike in each process.
+
+    numba numbers them at random. A function that is made by another one enters a key with all that it calls.
+    """
+    for name, found in vars(sys.modules[module]).items():
+        if isinstance(found, _Intrinsic) and found.__module__ == module:
+            found._set_uuid(f"{module}.{name}")
 
 
 def expression(function: Any) -> None:

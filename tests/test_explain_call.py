@@ -1,5 +1,9 @@
 """Which kernel a call takes: each is named for a call that reaches it, and nothing is run."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numba import config, cuda
@@ -288,3 +292,29 @@ def test_errors_of_the_command(words, code, message):
     assert result.exit_code == code
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+KEYS = """
+import hashlib
+from numba.core.serialize import dumps
+from test_explain_call import CHOSEN
+import fastpool as fp
+from fastpool.cpu import choose
+
+found, plan = [], choose.plan
+choose.plan = lambda reduction: found.append(plan(reduction)) or found[-1]
+for f, x, window, options in CHOSEN.values():
+    fp.explain_call(f, x, window, **options)
+for name, one in zip(CHOSEN, found, strict=True):
+    captured = tuple(cell.cell_contents for cell in one.kernel.py_func.__closure__)
+    print(name, one.kernel.__name__, hashlib.sha256(dumps(captured)).hexdigest())
+"""
+
+
+def test_kernels_are_found_in_the_cache_by_another_process():
+    """What a kernel captures is a part of its key, and the same in each process."""
+    command = [sys.executable, "-c", KEYS]
+    where = {"cwd": Path(__file__).parent, "capture_output": True, "text": True}
+    first, second = (subprocess.run(command, check=True, **where).stdout for _ in range(2))
+    assert first.count("\n") == len(choose.CHOICES)
+    assert first == second

@@ -11,6 +11,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from .. import jit
 from ..windows import Integers
 from . import half
 
@@ -522,3 +523,6 @@ def choose(typing_context, inputs, x, zeros, line):
         return context.make_tuple(builder, line, parts) if paired else parts[0]
 
     return line(inputs, x, zeros, line), generate
+
+
+jit.name_intrinsics(__name__)
