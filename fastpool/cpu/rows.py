@@ -7,7 +7,7 @@ axes are the same loops.
 
 How the second step goes tells the kernels apart: `ones` merges neighbours at stride 1, `phases` those at a
 stride, after the elements of each phase of the stride have become a line, `cells` two to four neighbours that
-lie side by side, `channels` cells of channels, and `picked` a few channels at every element, of which it picks
+lie side by side, `channels` cells of channels, and `picked` a few channels everywhere, of which it picks
 cells.
 """
 
