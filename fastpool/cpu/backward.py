@@ -178,12 +178,13 @@ def weave(write, out, lines, at, stride, size, channels):
         if size % 2:
             poke(out, size - 1, write(peek(a, size // 2)))
     else:
-        for phase in range(stride):
-            line = ahead(lines, peek(at, phase))
-            for i in range(phase, size, stride):
+        place = 0
+        for first in range(0, size, stride):
+            for phase in range(min(stride, size - first)):
                 for c in range(channels):
-                    poke(out, i * channels + c, write(peek(line, c)))
-                line = ahead(line, channels)
+                    value = peek(lines, peek(at, phase) + place + c)
+                    poke(out, (first + phase) * channels + c, write(value))
+            place += channels
 
 
 # Taps: each element gathers what the few windows around it chose -------------------------------------------
@@ -349,30 +350,37 @@ def bring(read, g, names, gy, chosen, b, top, left):
 def gather(zero, turns, lanes, out, g, names, far, own, begins, count, low, high):
     """Elements of one phase, or of two in turns: the gradients of the windows that chose them.
 
-    There are gradients from place `low` to `high`.
+    There are gradients from place `low` to `high`; elements that no window beyond them covers fill registers.
     """
     apart()
     start, stop = 0, count
     for tap in range(peek(begins, 0), peek(begins, turns)):
         start, stop = max(start, low - peek(far, tap)), min(stop, high - peek(far, tap))
-    j = 0
-    while j < count:
-        if j >= start and stop - start >= lanes and j < stop:
-            at = min(j, stop - lanes)  # the last ones once more, rather than few alone
-            if turns == 2:
-                gather_2(ahead(out, 2 * at), ahead(g, at), ahead(names, at), far, own, begins)
-            else:
-                gather_1(ahead(out, at), ahead(g, at), ahead(names, at), far, own, begins)
-            j = at + lanes
-            continue
-        for turn in range(turns):
-            total = zero
-            for tap in range(peek(begins, turn), peek(begins, turn + 1)):
-                at = j + peek(far, tap)
-                if low <= at < high and peek(names, at) == peek(own, tap):
-                    total += peek(g, at)
-            poke(out, turns * j + turn, total)
-        j += 1
+    if stop - start < lanes:
+        start, stop = count, count
+    for j in range(start):
+        gather_few(zero, turns, out, g, names, far, own, begins, j, low, high)
+    j = start
+    while j < stop:
+        at = min(j, stop - lanes)  # the last ones once more, rather than few alone
+        if turns == 2:
+            gather_2(ahead(out, 2 * at), ahead(g, at), ahead(names, at), far, own, begins)
+        else:
+            gather_1(ahead(out, at), ahead(g, at), ahead(names, at), far, own, begins)
+        j += lanes
+    for j in range(stop, count):
+        gather_few(zero, turns, out, g, names, far, own, begins, j, low, high)
+
+
+def gather_few(zero, turns, out, g, names, far, own, begins, j, low, high):
+    """An element, or one of each phase."""
+    for turn in range(turns):
+        total = zero
+        for tap in range(peek(begins, turn), peek(begins, turn + 1)):
+            at = j + peek(far, tap)
+            if low <= at < high and peek(names, at) == peek(own, tap):
+                total += peek(g, at)
+        poke(out, turns * j + turn, total)
 
 
 @cache
