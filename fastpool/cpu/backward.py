@@ -42,6 +42,7 @@ NONE = np.uint8(255)  # no tap
 TAPS = 25  # of the largest window whose taps are kept
 LINES = 1_000_000  # elements of all lines of a block
 BLOCK = 1_000  # elements of a block of phases: of larger ones rows are not written one after the other
+FLAT = 8_000  # the same of one phase that is the result
 TILE = 4_096  # elements of a row that a task writes, unless the row is not twice as long
 BAND = 32_768  # elements that a task writes
 SLOW = 262_144  # those, at most, that are added up in other memory
@@ -255,17 +256,18 @@ class Block(NamedTuple):
         channels, planes = math.prod(geometry.shape[last + 1 :]), math.prod(geometry.shape[:first])
         each = row.stride * column.stride * channels
         width = column.lines if each * column.lines <= 2 * TILE else max(1, TILE // each)
-        height = max(1, min(planes * row.lines, BLOCK // (each * width))) if width == column.lines else 1
-        aligned = LINE // math.gcd(width * channels, LINE)  # lines, after which one begins a cache line
-        height -= height % aligned if height > aligned else 0
         direct = column.lines == column.outputs and row.lines == row.outputs
         direct = direct and (native or width == column.lines)
+        flat = native and direct and (row.stride, column.stride) == (1, 1)
+        flat = flat and (row.lines, column.lines) == (row.size, column.size)
+        near = FLAT if flat else BLOCK
+        height = max(1, min(planes * row.lines, near // (each * width))) if width == column.lines else 1
+        aligned = LINE // math.gcd(width * channels, LINE)  # lines, after which one begins a cache line
+        height -= height % aligned if height > aligned else 0
         margins = (*row.reach, *column.reach)
         pitch = (column.outputs if direct else sum(margins[2:]) + width) * channels
         phase = (height - 1) * pitch + width * channels
         turns = 2 if column.stride == 2 and channels == 1 else 1
-        flat = native and direct and (row.stride, column.stride) == (1, 1)
-        flat = flat and (row.lines, column.lines) == (row.size, column.size)
         rows = *row[:3], row.lines, *column[:3], column.lines, channels, planes
         return cls(
             *rows,
