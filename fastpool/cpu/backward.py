@@ -42,7 +42,7 @@ NONE = np.uint8(255)  # no tap
 TAPS = 25  # of the largest window whose taps are kept
 LINES = 1_000_000  # elements of all lines of a block
 BLOCK = 1_000  # elements of a block of phases: of larger ones rows are not written one after the other
-FLAT = 8_000  # the same of one phase that is the result
+FLAT = 4_000  # the same of one phase that is the result
 TILE = 4_096  # elements of a row that a task writes, unless the row is not twice as long
 BAND = 32_768  # elements that a task writes
 SLOW = 262_144  # those, at most, that are added up in other memory
@@ -245,7 +245,8 @@ class Block(NamedTuple):
     phase: int
     turns: int  # phases that are computed in turns, and those of a row that are left to weave
     woven: int
-    direct: bool  # whether gradients are read where they are: the lines of all planes are one
+    direct: bool  # whether the lines of all planes are one, as they lie
+    here: bool  # and their gradients are read where they are
     flat: bool  # whether the one phase is the result
 
     @classmethod
@@ -280,6 +281,7 @@ class Block(NamedTuple):
             turns,
             column.stride // turns,
             direct,
+            direct and native,
             flat,
         )
 
@@ -318,11 +320,7 @@ def plan_taps(call: Call) -> Plan:
     begins = np.searchsorted(phases[order], np.arange(count + 1))
     at = np.arange(0, count, block.turns) * block.phase
     lines, span = block.memory()
-    memory = (
-        (lines, call.computed),
-        (0 if block.direct and native else span, call.computed),
-        (0 if block.direct else span, np.uint8),
-    )
+    memory = (lines, call.computed), (span, call.computed), (span, np.uint8)
     arrays = far.astype(np.int64), own[order].astype(np.uint8), begins.astype(np.int64), at.astype(np.int64)
     tasks = -(-call.planes * row.lines // block.height) * block.tiles
     return Plan(_gather_taps(storage(call.target)), (arrays, np.array(block)), memory, tasks)
@@ -335,54 +333,44 @@ def name_none(names, count):
         poke(names, j, NONE)
 
 
-def bring(read, g, names, gy, chosen, b, top, left):
-    """Lines of gradients and what they chose, with all that reach into them; no window, no choice."""
+def bring(read, g, names, gy, chosen, count):
+    """A line of gradients as what is computed with, and what they chose."""
+    convert(read, g, gy, count)
+    convert(unchanged, names, chosen, count)
+
+
+def bring_lines(read, g, names, gy, chosen, b, top, left):
+    """Lines of a block and of its margins, to lines that are as long."""
     low, high = max(0, left - b.left), min(b.windows, left + b.width + b.right)
-    width = (high - low) * b.channels
-    name_none(names, (b.above + b.height + b.below) * b.pitch)
     for line in range(max(0, top - b.above), min(b.planes * b.rows, top + b.height + b.below)):
         plane, row = line // b.rows, line % b.rows
-        if row < b.outputs and width > 0:
+        if row < b.outputs and high > low:
             to = (line - top + b.above) * b.pitch + (low - left + b.left) * b.channels
             at = ((plane * b.outputs + row) * b.windows + low) * b.channels
-            convert(read, ahead(g, to), ahead(gy, at), width)
-            convert(unchanged, ahead(names, to), ahead(chosen, at), width)
+            count = (high - low) * b.channels
+            bring(read, ahead(g, to), ahead(names, to), ahead(gy, at), ahead(chosen, at), count)
 
 
-def gather(zero, turns, lanes, out, g, names, far, own, begins, count, low, high):
-    """Elements of one phase, or of two in turns: the gradients of the windows that chose them.
-
-    There are gradients from place `low` to `high`; elements that no window beyond them covers fill registers.
-    """
+def gather(zero, turns, lanes, out, g, names, far, own, begins, count):
+    """Elements of one phase, or of two in turns: the gradients of the windows that chose them."""
     apart()
-    start, stop = 0, count
-    for tap in range(peek(begins, 0), peek(begins, turns)):
-        start, stop = max(start, low - peek(far, tap)), min(stop, high - peek(far, tap))
-    if stop - start < lanes:
-        start, stop = count, count
-    for j in range(start):
-        gather_few(zero, turns, out, g, names, far, own, begins, j, low, high)
-    j = start
-    while j < stop:
-        at = min(j, stop - lanes)  # the last ones once more, rather than few alone
+    j = 0
+    while count >= lanes and j < count:
+        at = min(j, count - lanes)  # the last ones once more, rather than few alone
         if turns == 2:
             gather_2(ahead(out, 2 * at), ahead(g, at), ahead(names, at), far, own, begins)
         else:
             gather_1(ahead(out, at), ahead(g, at), ahead(names, at), far, own, begins)
         j += lanes
-    for j in range(stop, count):
-        gather_few(zero, turns, out, g, names, far, own, begins, j, low, high)
-
-
-def gather_few(zero, turns, out, g, names, far, own, begins, j, low, high):
-    """An element, or one of each phase."""
-    for turn in range(turns):
-        total = zero
-        for tap in range(peek(begins, turn), peek(begins, turn + 1)):
-            at = j + peek(far, tap)
-            if low <= at < high and peek(names, at) == peek(own, tap):
-                total += peek(g, at)
-        poke(out, turns * j + turn, total)
+    while j < count:
+        for turn in range(turns):
+            total = zero
+            for tap in range(peek(begins, turn), peek(begins, turn + 1)):
+                at = j + peek(far, tap)
+                if peek(names, at) == peek(own, tap):
+                    total += peek(g, at)
+            poke(out, turns * j + turn, total)
+        j += 1
 
 
 @cache
@@ -404,24 +392,29 @@ def _gather_taps(stored: str) -> Callable[..., None]:
                 band, tile = band + 1, 0
             high, wide = min(b.height, b.planes * b.rows - top), min(b.width, b.columns - left)
             count, line = (high - 1) * b.pitch + wide * b.channels, (top * b.columns + left) * b.channels
-            if b.direct:
-                g = choose(True, ahead(pointer(gy_all), line), 0, pointer(memory[1]))
-                names = ahead(pointer(chosen_all), line)
-                low, end = -line, gy_all.size - line
-                if memory[1].size > 0:
-                    reach = b.above * b.pitch + b.left * b.channels
-                    low, end = max(low, -reach), min(end, count + b.below * b.pitch + b.right * b.channels)
-                    g = ahead(pointer(memory[1]), -low)
-                    convert(read, pointer(memory[1]), ahead(pointer(gy_all), line + low), end - low)
-            else:
+            low = line - b.above * b.pitch - b.left * b.channels
+            end_at = line + count + b.below * b.pitch + b.right * b.channels
+            g = choose(True, ahead(pointer(gy_all), line), 0, pointer(memory[1]))
+            names = ahead(pointer(chosen_all), line)
+            if not b.here or low < 0 or end_at > gy_all.size:
                 g, names = pointer(memory[1]), pointer(memory[2])
-                bring(read, g, names, pointer(gy_all), pointer(chosen_all), b, top, left)
-                low = -b.above * b.pitch - b.left * b.channels
-                g, names, end = ahead(g, -low), ahead(names, -low), memory[1].size + low
+                name_none(names, memory[2].size)
+                if b.direct:
+                    begin, end = max(low, 0), min(end_at, gy_all.size)
+                    to, gy, chosen = (
+                        begin - low,
+                        ahead(pointer(gy_all), begin),
+                        ahead(pointer(chosen_all), begin),
+                    )
+                    bring(read, ahead(g, to), ahead(names, to), gy, chosen, end - begin)
+                else:
+                    bring_lines(read, g, names, pointer(gy_all), pointer(chosen_all), b, top, left)
+                inner = b.above * b.pitch + b.left * b.channels
+                g, names = ahead(g, inner), ahead(names, inner)
             for phase in range(0, b.stride * b.jump, b.turns):
                 acc = ahead(lines_all, phase * b.phase)
                 out = choose(b.flat, ahead(pointer(gx_all), line), 0, acc)
-                gather(zero, b.turns, lanes, out, g, names, far, own, ahead(begins, phase), count, low, end)
+                gather(zero, b.turns, lanes, out, g, names, far, own, ahead(begins, phase), count)
             size = min(wide * b.jump, b.across - left * b.jump)
             plane, row = top // b.rows, top % b.rows * b.stride
             for r in range(0 if b.flat else high):
