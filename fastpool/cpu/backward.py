@@ -122,11 +122,11 @@ class Plan(NamedTuple):
 # Passes --------------------------------------------------------------------------------------------------
 
 
-def convert(read, out, x, count):
-    """A line as what is computed with."""
+def convert(way, out, x, count):
+    """A line as what is computed with, or as it is stored."""
     apart()
     for j in range(count):
-        poke(out, j, read(peek(x, j)))
+        poke(out, j, way(peek(x, j)))
 
 
 def add(read, out, x, count):
@@ -144,13 +144,6 @@ def total(read, out, x, number, far, count):
     convert(read, out, x, count)
     for n in range(1, number):
         add(read, out, ahead(x, n * far), count)
-
-
-def put(write, out, x, count):
-    """A line as results."""
-    apart()
-    for j in range(count):
-        poke(out, j, write(peek(x, j)))
 
 
 def divide(line, divisor, inverse, count):
@@ -270,20 +263,8 @@ class Block(NamedTuple):
         phase = (height - 1) * pitch + width * channels
         turns = 2 if column.stride == 2 and channels == 1 else 1
         rows = *row[:3], row.lines, *column[:3], column.lines, channels, planes
-        return cls(
-            *rows,
-            height,
-            width,
-            -(-column.lines // width),
-            *margins,
-            pitch,
-            phase,
-            turns,
-            column.stride // turns,
-            direct,
-            direct and native,
-            flat,
-        )
+        cut = height, width, -(-column.lines // width), *margins, pitch, phase
+        return cls(*rows, *cut, turns, column.stride // turns, direct, direct and native, flat)
 
     def memory(self) -> tuple[int, int]:
         """Elements of the lines of all phases, and of the gradients that reach into them."""
@@ -490,7 +471,7 @@ def _scatter(stored: str) -> Callable[..., None]:
             gy, indices = ahead(pointer(gy_all), at), ahead(pointer(indices_all), at)
             add_chosen(read, sums, gy, indices, begin, size, bands[2, band], bands[3, band], channels)
             if apart_from:
-                put(write, out, sums, size)
+                convert(write, out, sums, size)
 
     return jit.kernel(walk, f"scatter_{stored}")
 
@@ -709,7 +690,7 @@ def repeat_runs(write, out, lines, runs, tiles, tile, s):
             passes.fill(to, write(peek(sums, 0)), count)
             continue
         for i in range(count):
-            put(write, ahead(to, i * s.channels), sums, s.channels)
+            convert(write, ahead(to, i * s.channels), sums, s.channels)
 
 
 @cache
@@ -753,7 +734,7 @@ def _share(source: str, target: str, along: Callable[..., None]) -> Callable[...
                 out = ahead(pointer(gx_all), (row * s.across + left) * s.channels)
                 along(write, out, lines, across, tiles, tile, s)
                 for r in range(1, repeat):
-                    put(unchanged, ahead(out, r * s.across * s.channels), out, size)
+                    convert(unchanged, ahead(out, r * s.across * s.channels), out, size)
 
     return jit.kernel(walk, f"share_{along.__name__}_{source}_{target}")
 
@@ -826,52 +807,45 @@ class Choice(NamedTuple):
     why: str
 
 
-def are_taps(call: Call) -> bool:
-    """Small regular windows, of which the way forward kept taps."""
-    return call.kept == "taps"
-
-
-def are_indices(call: Call) -> bool:
-    """Indices into planes that lie together."""
-    return call.kept == "indices" and call.consecutive
-
-
-def are_indices_apart(call: Call) -> bool:
-    """Indices into planes of any other axes."""
-    return call.kept == "indices"
-
-
-def differ(call: Call) -> bool:
-    """Shares of windows with divisors of their own."""
-    return any((factor != factor[0]).any() for factor in call.divisors)
-
-
 def slide_by_1(call: Call) -> bool:
     """Regular windows at each element, of large arrays."""
     axes = [table.regular and (table.regular[1], table.step) for table in call.geometry.tables]
     return all(axis == (1, 1) for axis in axes) and math.prod(call.geometry.shape) >= POOLED
 
 
-def lie_together(call: Call) -> bool:
-    """Planes that lie together."""
-    return call.consecutive
-
-
-def are_any(call: Call) -> bool:
-    """All else."""
-    return True
+def differ(call: Call) -> bool:
+    """Windows with divisors of their own."""
+    return any((factor != factor[0]).any() for factor in call.divisors)
 
 
 CHOICES = (
-    Choice("taps", are_taps, plan_taps, "each element gathers what the few windows around it chose"),
-    Choice("scatter", are_indices, plan_indices, "an index names the element that a gradient goes to"),
     Choice(
-        "gather", are_indices_apart, Gathered, "each element looks for its index in the windows around it"
+        "taps",
+        lambda call: call.kept == "taps",
+        plan_taps,
+        "each element gathers what the few windows around it chose",
+    ),
+    Choice(
+        "scatter",
+        lambda call: call.kept == "indices" and call.consecutive,
+        plan_indices,
+        "an index names the element that a gradient goes to",
+    ),
+    Choice(
+        "gather",
+        lambda call: call.kept == "indices",
+        Gathered,
+        "planes that do not lie together: each element looks for its index in the windows around it",
     ),
     Choice("divided", differ, plan_divided, "windows have divisors of their own: shares first, then sums"),
     Choice("pooled", slide_by_1, plan_pooled, "at stride 1 the windows of an element slide as well"),
-    Choice("shares", lie_together, plan_shares, "rows of gradients add up, and then along the row"),
-    Choice("pooled", are_any, plan_pooled, "elements pool the gradients of their windows"),
+    Choice(
+        "shares",
+        lambda call: call.consecutive,
+        plan_shares,
+        "rows of gradients add up, and then along the row",
+    ),
+    Choice("pooled", lambda _: True, plan_pooled, "elements pool the gradients of their windows"),
 )
 
 
