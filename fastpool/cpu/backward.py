@@ -175,9 +175,16 @@ def weave(write, out, lines, at, stride, size, channels):
         place = 0
         for first in range(0, size, stride):
             for phase in range(min(stride, size - first)):
-                for c in range(channels):
-                    value = peek(lines, peek(at, phase) + place + c)
-                    poke(out, (first + phase) * channels + c, write(value))
+                line, to = ahead(lines, peek(at, phase) + place), ahead(out, (first + phase) * channels)
+                if channels == 1:  # a loop of one or three takes longer to begin than to run
+                    poke(to, 0, write(peek(line, 0)))
+                elif channels == 3:
+                    poke(to, 0, write(peek(line, 0)))
+                    poke(to, 1, write(peek(line, 1)))
+                    poke(to, 2, write(peek(line, 2)))
+                else:
+                    for c in range(channels):
+                        poke(to, c, write(peek(line, c)))
             place += channels
 
 
