@@ -34,8 +34,8 @@ REPEAT = {
     "            return y\n    row = job.operator\n": """            if next(TWICE):
                 plan.run(x, y, None)
 """,
-    "    gx = backward(job, gradient, x, indices)\n": """    if next(TWICE):
-        backward(job, gradient, x, indices)
+    "    gx = backward(job, gradient, x, chosen)\n": """    if next(TWICE):
+        backward(job, gradient, x, chosen)
 """,
 }
 SPLIT = """    if x.dtype.kind == "f":

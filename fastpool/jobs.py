@@ -25,7 +25,6 @@ from .windows import Axis, Geometry, Integers
 
 Pull = Callable[..., Any]
 OUTSIDE = "indices must each lie in their own window; some do not"
-NO_TAPS = np.empty(0, np.uint8)
 TAPE: ContextVar[list[Pull] | None] = ContextVar("fastpool_tape", default=None)
 
 
@@ -282,7 +281,7 @@ def forward(
     tape = tape_for(row)
     chosen = "places" if indexed else ""
     if tape is not None and row.backward == "chosen" and not indexed:
-        chosen = "taps" if _plan(job, x, target, "taps") else "places"
+        chosen = "taps" if _keeps_taps(job, x, target) else "places"
     indices = None
     if chosen:
         kind = np.uint8 if chosen == "taps" else index_dtype(job.geometry)
@@ -299,9 +298,28 @@ def forward(
         if out is not None and not arrays.is_c(y):
             arrays.assign(y, direct)
     if tape is not None:
-        own = arrays.copied(indices) if indexed and indices is not None else indices
+        own: Chosen = None
+        if indices is not None:
+            own = (
+                Taps(indices) if chosen == "taps" else Indices(arrays.copied(indices) if indexed else indices)
+            )
         tape.append(partial(pull, job, Kept.of(x), own))
     return (y, indices) if indexed else y
+
+
+class Taps(NamedTuple):
+    """Which element of its window each window chose, as a number among them: one byte, never a caller's."""
+
+    array: Array
+
+
+class Indices(NamedTuple):
+    """Where in its plane the element is that each window chose."""
+
+    array: Array
+
+
+Chosen = Taps | Indices | None  # nothing, of operators that choose none and of calls that kept none
 
 
 class Kept(NamedTuple):
@@ -382,7 +400,13 @@ def _plan(job: Job, x: Array, target: np.dtype[Any], chosen: str) -> Any:
     return job.prepared(key, lambda: arrays.backend(x).plan(*like))
 
 
-def pull(job: Job, kept: Kept, indices: Array | None, gy: object, *, params: bool = False) -> Any:
+def _keeps_taps(job: Job, x: Array, target: np.dtype[Any]) -> bool:
+    """Whether the way back can go by taps, and the way forward finds them."""
+    fits = job.prepared("taps", lambda: arrays.backend(x).has_taps(job.geometry))
+    return fits and _plan(job, x, target, "taps") is not None
+
+
+def pull(job: Job, kept: Kept, chosen: Chosen, gy: object, *, params: bool = False) -> Any:
     """The gradient for `x` of a call that was recorded; with ``params=True`` also for the parameters.
 
     Parameters
@@ -398,85 +422,49 @@ def pull(job: Job, kept: Kept, indices: Array | None, gy: object, *, params: boo
     """
     gradient = checked_gradient(gy, job.shape)
     x = kept.beside(gradient)
-    indices = indices if indices is None else arrays.beside(indices, gradient)
-    gx = backward(job, gradient, x, indices)
+    if chosen is not None:
+        chosen = chosen._replace(array=arrays.beside(chosen.array, gradient))
+    gx = backward(job, gradient, x, chosen)
     return (gx, slopes(job, gradient, x)) if checks.boolean("params", params) else gx
 
 
-def backward(job: Job, gy: Array, x: Array, indices: Array | None) -> Array:
-    """The gradient for `x`; `indices` (or, uint8, taps) are those of the forward call, if it chose."""
+def backward(job: Job, gy: Array, x: Array, chosen: Chosen) -> Array:
+    """The gradient for `x`; `chosen` is what the forward call kept, if it chose."""
     row, geometry = job.operator, job.geometry
     check_has_gradient(row)
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
     if gy.size == 0:
         return arrays.zeros(x.shape, floating, x)
     gx = arrays.empty(x.shape, floating, x)
-    backend = arrays.backend(x)
     g = arrays.contiguous(gy.reshape(geometry.output_shape), floating)
-    taps = indices if indices is not None and indices.dtype == np.uint8 else NO_TAPS
-    if row.backward == "spread" or taps.size:
-        plan = _taps_plan(job, gx)
-        if plan:
-            plan.run(g, taps, gx)
-        elif not backend.send_shares(g, geometry, _divisors(job), gx):
-            _gather_shares(job, g, gx)
+    if row.backward == "states":
+        _backward_by_states(job, g, x, gx)
         return gx
-    if row.backward == "chosen":
-        first = second = third = forward_indices(job, x) if indices is None else indices
-        local = gx  # not read
-        if backend.send_chosen(g, first, geometry, gx):
-            return gx
-    else:
-        states = [arrays.empty(geometry.output_shape, np.float64, x) for _ in range(3)]
-        first, second, third = states
-        backend.reduce(
-            f"{row.name}_state", row.state(x.dtype), x, geometry, job.divisors, job.params, *states
-        )
-        local = arrays.contiguous(x)
-    inverse = geometry.inverse()
-    backend.gather(row.name, row.pull, g, local, (first, second, third), inverse, job.params, gx)
+    if row.backward == "chosen" and chosen is None:
+        chosen = Indices(forward_indices(job, x))
+    kept = type(chosen).__name__.lower() if chosen else "shares"
+    divisors = job.divisors if row.averages else tuple(map(np.ones_like, job.divisors))
+    like = row, geometry, divisors, job.params, g, floating, kept
+    key = ("back", kept, floating, arrays.place(g))
+    plan = job.prepared(key, lambda: arrays.backend(x).plan_backward(*like))
+    plan.run(g, chosen.array if chosen else None, gx)
     return gx
 
 
-def _taps_plan(job: Job, gx: Array) -> Any:
-    """How the backend sends gradients back to arrays like `gx` tap by tap; None where it does not."""
-    divisors = _divisors(job) if job.operator.backward == "spread" else None
-    like = job.geometry, divisors, gx.dtype
-    return job.prepared(("taps", gx.dtype), lambda: arrays.backend(gx).plan_taps(*like))
-
-
-def _divisors(job: Job) -> tuple[Integers, ...]:
-    """The divisors of the result: none for a sum."""
-    if job.operator.averages:
-        return job.divisors
-    return tuple(np.ones_like(factor) for factor in job.divisors)
-
-
-def _gather_shares(job: Job, gy: Array, gx: Array) -> None:
-    """The sum of the shares of all windows that cover an element: a sum pooling of the gradient.
-
-    Where all windows have one divisor, it divides the sum, in the same pass.
-    """
-    inverse, divisors = job.geometry.inverse(), _divisors(job)
-    alike = all((factor == factor[0]).all() for factor in divisors)
-    if not alike:
-        grid = windows.divisor_grid(divisors, job.geometry.tables, job.geometry.axes, gy.ndim)
-        gy = arrays.cast(gy, np.result_type(np.float32, gy.dtype))  # shares are rounded once, as a sum
-        gy = gy / grid.astype(gy.dtype)
-    key = ("shares", gy.strides, arrays.place(gy), gx.dtype)
-    row = OPERATORS["avg" if alike and job.operator.averages else "sum"]
-    each = [
-        np.full(table.columns.shape[1], factor[0])
-        for table, factor in zip(inverse.tables, divisors, strict=True)
-    ]
-    like = row, gy, inverse, each, job.params, gx.dtype, ""
-    job.prepared(key, lambda: arrays.backend(gy).plan(*like)).run(gy, gx, None)
+def _backward_by_states(job: Job, gy: Array, x: Array, gx: Array) -> None:
+    """Each element gathers what an expression makes of it and of numbers of its windows, computed anew."""
+    row, geometry, backend = job.operator, job.geometry, arrays.backend(x)
+    states = [arrays.empty(geometry.output_shape, np.float64, x) for _ in range(3)]
+    state = row.state(x.dtype)
+    backend.reduce(f"{row.name}_state", state, x, geometry, job.divisors, job.params, *states)
+    local, inverse = arrays.contiguous(x), geometry.inverse()
+    backend.gather(row.name, row.pull, gy, local, states, inverse, job.params, gx)
 
 
 def checked_backward(job: Job, gy: object, x: Array, indices: object) -> Array:
     """The gradient for `x`, with a caller's indices or without."""
     gradient = checked_gradient(gy, job.shape)
-    return backward(job, gradient, x, None if indices is None else chosen_indices(job, indices))
+    return backward(job, gradient, x, None if indices is None else Indices(chosen_indices(job, indices)))
 
 
 def forward_indices(job: Job, x: Array) -> Array:

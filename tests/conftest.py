@@ -6,7 +6,7 @@ from hypothesis import settings
 
 import fastpool as fp
 from fastpool import jobs
-from fastpool.cpu import choose, plans
+from fastpool.cpu import backward, choose, plans
 
 settings.register_profile("fastpool", deadline=None, derandomize=True, database=None)
 settings.load_profile("fastpool")
@@ -37,6 +37,21 @@ def kernels(monkeypatch):
         return found
 
     monkeypatch.setattr(choose, "plan", plan)
+    return names
+
+
+@pytest.fixture
+def ways_back(monkeypatch):
+    """The ways that gradients take back, by their names in the table that chooses."""
+    names = []
+    original = backward.plan
+
+    def plan(call):
+        choice, found = original(call)
+        names.append(choice.name)
+        return choice, found
+
+    monkeypatch.setattr(backward, "plan", plan)
     return names
 
 

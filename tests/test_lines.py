@@ -10,7 +10,7 @@ import reference
 
 import fastpool as fp
 from fastpool import jobs
-from fastpool.cpu import choose, planes, plans, program, spread
+from fastpool.cpu import choose, planes, plans, program
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
@@ -87,7 +87,6 @@ def always(monkeypatch):
     monkeypatch.setattr(plans, "LARGE", 0)
     monkeypatch.setattr(program, "HALVED", 40)
     monkeypatch.setattr(program, "PIECE", 90)
-    monkeypatch.setattr(spread, "FEW_PLANES", 0)
     monkeypatch.setattr(jobs, "_jobs", {})
 
 

@@ -1,20 +1,18 @@
 """Pooling on the CPU: the backend that `fastpool.arrays` hands out for NumPy arrays."""
 
 from .align import align_backward, align_forward, align_way
+from .backward import has_taps, plan_backward
 from .fold import gather, plan_planes, reduce
 from .plans import plan
-from .spread import send_chosen, send_shares
-from .taps import plan as plan_taps
 
 __all__ = [
     "align_backward",
     "align_forward",
     "align_way",
     "gather",
+    "has_taps",
     "plan",
+    "plan_backward",
     "plan_planes",
-    "plan_taps",
     "reduce",
-    "send_chosen",
-    "send_shares",
 ]

@@ -21,7 +21,6 @@ from . import choose, fold, lines, program, rank, slabs, tasks, turn, whole
 from .memory import Runs, c_strides, flatten, raw, runs, storage, together
 from .program import CHAIN, GROUP, LANES, LONGEST, NARROW, PLANE, STACKED, Frame, Regular
 from .slabs import Slabs
-from .taps import fits as fits_taps
 from .tasks import Tiles, beginnings, tiled
 
 Array = NDArray[Any]
@@ -282,8 +281,6 @@ def plan(
     line_choices = operator.parts or (operator.line,) * (operator.line is not None)
     if operator.averages and x.dtype.kind in "iu" and not windows.averages_fit(geometry.tables, divisors):
         line_choices = ()  # they wrap
-    if chosen == "taps" and not fits_taps(geometry):
-        line_choices = ()
     if x.size >= WORTHWHILE and line_choices and all(factor[0] > 0 for factor in divisors):
         large = None if chosen else _in_two(operator, x, geometry, divisors, params, target)
         if large:

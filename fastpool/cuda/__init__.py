@@ -4,8 +4,7 @@ from .align import align_backward, align_forward
 from .array import DeviceArray
 from .copies import accumulate, assign
 from .fold import gather, plan_planes, reduce
-from .plans import plan, plan_taps
-from .spread import send_chosen, send_shares
+from .plans import has_taps, plan, plan_backward
 from .unpooling import unpool
 from .whole import bounds, cells_filled, inner, within_windows
 
@@ -18,13 +17,12 @@ __all__ = [
     "bounds",
     "cells_filled",
     "gather",
+    "has_taps",
     "inner",
     "plan",
+    "plan_backward",
     "plan_planes",
-    "plan_taps",
     "reduce",
-    "send_chosen",
-    "send_shares",
     "unpool",
     "within_windows",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 import fastpool as fp
 from fastpool import cpu, reuse, threads
-from fastpool.cpu import plans
+from fastpool.cpu import backward, plans
 from fastpool.operators import OPERATORS
 
 from . import memory
@@ -43,7 +43,16 @@ class Anew(str):
 
 
 def _by_elements(operator, x, geometry, divisors, params, target, chosen):
-    return None if chosen == "taps" else plans._by_elements(operator, x, geometry, divisors, params, target)
+    return plans._by_elements(operator, x, geometry, divisors, params, target)
+
+
+def _back_by_elements(*like):
+    call = backward.Call(*like)
+    if call.kept == "indices":
+        return backward.Gathered(call)
+    if backward.differ(call):
+        return backward.plan_divided(call, backward.plan_pooled)
+    return backward.plan_pooled(call)  # which takes the skeleton's plan here
 
 
 @contextmanager
@@ -62,7 +71,7 @@ def changed(owner, **others):
 @contextmanager
 def skeleton():
     """The general skeleton alone does what is called inside, with jobs that nobody keeps."""
-    no = {"plan_taps": lambda *_: None, "send_chosen": lambda *_: False, "send_shares": lambda *_: False}
+    no = {"has_taps": lambda _: False, "plan_backward": _back_by_elements}
     on, watch.on = watch.on, False
     with changed(cpu, plan=_by_elements, **no):
         yield
