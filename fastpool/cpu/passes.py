@@ -18,6 +18,8 @@ def scan(odd, x, count, repeat, pitch):
     """Whether there is a NaN."""
     apart()
     found = False
+    if pitch == count:  # rows run on
+        count, repeat = count * repeat, 1
     for r in range(repeat):
         for j in range(count):
             found = bool(found | odd(peek(x, r * pitch + j)))

@@ -170,9 +170,7 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     low = max(row, 0, seen) if overlaps else low
     for s in range(deep):
         slab = ahead(x, peek(slabs, s) + low * g.pitch)
-        if overlaps and count == g.pitch:
-            found = bool(found | passes.scan(odd, slab, (high - low) * count, 1, 0))
-        elif overlaps:
+        if overlaps:
             found = bool(found | passes.scan(odd, slab, count, high - low, g.pitch))
         else:
             for t in range(bottom - top):
@@ -287,7 +285,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             left, n, start, low, count = columns_of(g, tile)
             margin = (low - start) * g.channels
             inside = margin == 0 and low * g.channels + g.line <= g.columns * g.channels
-            if tile != tile_before:
+            if tile != tile_before and not inside:
                 passes.fill(lines, like[0], g.line * g.block)
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
@@ -367,7 +365,9 @@ def are_channels(r: Reduction) -> bool:
 def plan(along: Callable[..., None], r: Reduction) -> Plan:
     """How to reduce windows by one of the ways along lines."""
     row, columns, channels_of = r.shape.row, r.shape.columns, r.shape.channels
-    width = parted(columns.outputs, max(1, r.limits.long // channels_of // columns.stride))
+    single = row.window == 1 and len(r.leads[0].slabs) == 1
+    long = r.limits.long // (2 if single else 1)
+    width = parted(columns.outputs, max(1, long // channels_of // columns.stride))
     line = ((width - 1) * columns.stride + columns.span) * channels_of
     line += -line % columns.stride
     rows = max(line, columns.size * channels_of * row.stride)
@@ -375,13 +375,16 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     near = r.limits.near * max(1, 4 // r.line.itemsize)
     block = max(1, min(row.outputs, near // rows))
     each = columns.size * channels_of * row.stride
+    tiles = -(-columns.outputs // width)
     band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
-    tiles, bands = -(-columns.outputs // width), -(-row.outputs // band)
+    band = block if single and tiles > 1 else band  # in the order of memory
+    bands = -(-row.outputs // band)
     deep = max(len(lead.slabs) for lead in r.leads)
     span, sums = row.span + (block - 1) * row.stride, block * width * channels_of
     ring = span + -span % row.stride if r.lifted else 0
-    # Cells are picked for as long as the input takes to come by itself.
-    ask = AHEAD // r.shape.itemsize if tiles == 1 and size > CACHED and along is not picked else 0
+    # Single rows come by themselves, and so does what cells are picked from, which takes long enough.
+    comes = tiles > 1 or single or along is picked
+    ask = AHEAD // r.shape.itemsize if size > CACHED and not comes else 0
     numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=ring, ask=ask)
     memory = (
         (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
