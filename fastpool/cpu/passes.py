@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import jit
 from . import half
-from .memory import ahead, apart, peek, pointer, pointers, poke, prefetch
+from .memory import ahead, apart, peek, pointer, pointers, poke
 
 read_half, read_bfloat16 = half.READ["float16"], half.READ["bfloat16"]
 
@@ -42,12 +42,6 @@ def convert(odd, read, lift, knobs, out, x, count):
         found = bool(found | odd(value))
         poke(out, j, lift(read(value), knobs))
     return found
-
-
-def ask(x, count, each):
-    """Ask for memory that will be read, which may be none, a cache line of `each` elements at a time."""
-    for j in range(0, count, each):
-        prefetch(x, j)
 
 
 # Merging: one pass over up to four rows, or over three more onto what is there ------------------------------

@@ -62,8 +62,6 @@ class Rows(NamedTuple):
     block: int  # rows of output that are merged at a time
     line: int  # elements of a line
     ring: int  # converted rows that are kept of each slab; 0 where the input is read as it is
-    ask: int  # elements by which the input is asked for ahead, and of a cache line
-    each: int
 
 
 read_rows = fields(Rows)
@@ -183,8 +181,6 @@ def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, s
     """Merge rows of the input; single ones that need no room stay where they are, if they may."""
     (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
     high = places(rows_at, g, slabs, deep, row, top, bottom)
-    asked = ahead(x, (row + bottom) * g.pitch + g.ask)
-    passes.ask(asked, min(1, g.ask) * repeat * g.stride * g.pitch, g.each)
     line_at, pitch = lines, g.line
     if high == 1 and straight and inside and (repeat == 1 or g.jump == 1):
         line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), 0, lines), g.stride * g.pitch
@@ -319,8 +315,6 @@ MOST_PICKED = 8  # channels of cells that are picked
 LONGEST = 16  # rows, or elements along them, of windows that merge one by one
 FARTHEST = 4_096  # elements from the first to the last of their columns, and so in a line
 DEEPEST = 256  # rows of windows of which each is converted once, and kept
-AHEAD = 8_192  # bytes by which the input is asked for ahead
-CACHED = 1 << 19  # bytes of input up to which it is not: it may be in the second-level cache
 CACHE_LINE = 64
 
 
@@ -371,7 +365,6 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     line = ((width - 1) * columns.stride + columns.span) * channels_of
     line += -line % columns.stride
     rows = max(line, columns.size * channels_of * row.stride)
-    size = len(r.shape.outer) * row.size * columns.size * channels_of * r.shape.itemsize
     near = r.limits.near * max(1, 4 // r.line.itemsize)
     block = max(1, min(row.outputs, near // rows))
     each = columns.size * channels_of * row.stride
@@ -382,10 +375,7 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     deep = max(len(lead.slabs) for lead in r.leads)
     span, sums = row.span + (block - 1) * row.stride, block * width * channels_of
     ring = span + -span % row.stride if r.lifted else 0
-    # Single rows come by themselves, and so does what cells are picked from, which takes long enough.
-    comes = tiles > 1 or single or along is picked
-    ask = AHEAD // r.shape.itemsize if size > CACHED and not comes else 0
-    numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=ring, ask=ask)
+    numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=ring)
     memory = (
         (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
         (deep * row.window + columns.window, np.int64),
@@ -395,9 +385,7 @@ def plan(along: Callable[..., None], r: Reduction) -> Plan:
     return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory, scales)
 
 
-def numbers_of(
-    r: Reduction, *, width: int, band: int, block: int, line: int, ring: int = 0, ask: int = 0
-) -> Rows:
+def numbers_of(r: Reduction, *, width: int, band: int, block: int, line: int, ring: int = 0) -> Rows:
     """The numbers of a call."""
     row, columns = r.shape.row, r.shape.columns
     return Rows(
@@ -421,8 +409,6 @@ def numbers_of(
         block=block,
         line=line,
         ring=ring,
-        ask=ask,
-        each=CACHE_LINE // r.shape.itemsize,
     )
 
 

@@ -404,6 +404,7 @@ def kernel_of_groups(kind: Kind, *, careful: bool) -> Callable[..., None]:
 SHARED = 2  # windows at most, of which an element is on average, and one of a byte is of 1
 LONG = 600  # elements of a run, from which on rows merge
 LEAST = 32  # elements of a row of a window that is a row of its group, and of a window of channels
+MERGED = 48  # elements of a run with its channels, of which eight are worth a pass
 LINE = 64  # elements of a line that is a piece of a run, and ...
 WIDEST = 2_048  # ... of one of channels or of a row of a window
 
@@ -457,7 +458,7 @@ def have_groups(shape: Any) -> bool:
     """Whether windows are of long runs of memory, of long rows, or of channels."""
     row, columns, long = shape.row, shape.columns, run_of(shape)
     if shape.channels > 1:
-        fits = positions(shape) >= LEAST
+        fits = positions(shape) >= LEAST and long * shape.channels >= MERGED
     else:
         fits = long > LONG or (row.window >= EIGHT and columns.window >= LEAST)
     return bool(fits and (columns.step == 1 or columns.window == 1) and share_little(shape))
