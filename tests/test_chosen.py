@@ -26,7 +26,8 @@ def any_windows(rng):
         found.append((window, stride, (before, after), dilation, length))
     window, stride, padding, dilation, lengths = zip(*found, strict=True)
     call = {"window": window, "stride": stride, "padding": padding, "dilation": dilation}
-    return (2, 3, *lengths), tuple(range(2, 2 + count)), call
+    channels = int(rng.choice([1, 1, 2, 3, 7, 12]))
+    return (2, 3, *lengths, *((channels,) * (channels > 1))), tuple(range(2, 2 + count)), call
 
 
 def small_cells(rng):
@@ -65,7 +66,7 @@ def windows(window, stride, before, dilation):
 
 ANY, WIDE = ("float32", "float16", "uint8"), ("float32", "int32", "float64")
 # Of each family its windows, the limits by which kernels serve them, and these.
-ROWS = {"plane": 0, "registers": 10**6, "slid": 10**6, "row": 1, "merged": 1}
+ROWS = {"plane": 0, "registers": 10**6, "slid": 10**6}
 FAMILIES = {
     "rows": (any_windows, ROWS, {"rows of places", "chosen cells", "slides over channels"}),
     "cells": (small_cells, {"row_of_cells": 1, "plane": 0}, {"chosen cells"}),

@@ -40,7 +40,7 @@ def case(seed):
         x[tuple(rng.integers(shape))] = np.nan
     limits = {"kept": int(rng.choice([1, 3_000, 100_000])), "near": int(rng.choice([1, 50, 1_600]))}
     limits |= {"long": int(rng.choice([8, 40, 4_096])), "task": int(rng.choice([1, 1_000, 100_000]))}
-    return x, axes, call, choose.limited(plane=0, slid=10**6, row=1, swept=100, down=100, **limits)
+    return x, axes, call, choose.limited(plane=0, slid=10**6, **limits)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -46,9 +46,6 @@ CHOSEN = {
 }
 OTHERS = {
     "general": lambda: fp.explain_call(fp.max_pool, X[:1, :1, :8, :8], 2),
-    "program of passes": lambda: fp.explain_call(
-        fp.max_pool, np.zeros((64, 64, 16), np.float32), 5, axes=(0, 1), return_indices=True
-    ),
     "in two": lambda: fp.explain_call(fp.global_avg_pool, np.zeros((1, 1, 1000, 1000), np.float32)),
     "joined": lambda: fp.explain_call(fp.mixed_pool, X, 3),
     "by range": lambda: fp.explain_call(fp.lse_pool, X, 3),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fuzz import check, drive, geometry, memory, order
 
-from fastpool.cpu import choose, plans, program
+from fastpool.cpu import choose, plans, whole
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 30  # of each run, most of which go into compiling kernels
@@ -129,5 +129,5 @@ def test_every_template_and_threshold_is_drawn():
     for stratum in {one[:2]: one for one in strata}.values():
         one, again = (geometry.draw(np.random.default_rng(3), stratum, guard=True) for _ in range(2))
         assert json.loads(json.dumps(one)) == again
-    known = {plans.WORTHWHILE - 1, plans.WORTHWHILE, program.REDUCED + 1, choose.USUAL.slid}
+    known = {plans.WORTHWHILE - 1, plans.WORTHWHILE, whole.LONG + 1, choose.USUAL.slid}
     assert known <= set(geometry.THRESHOLDS.tolist())

@@ -9,7 +9,7 @@ from fastpool.cpu import choose
 
 pytestmark = pytest.mark.usefixtures("kernels_for_small_inputs")
 SEEDS = range(25)
-LIMITS = {"plane": 0, "row_of_cells": 10**6, "registers": 10**6, "slid": 10**6, "row": 1}
+LIMITS = {"plane": 0, "row_of_cells": 10**6, "registers": 10**6, "slid": 10**6}
 CHANNELS = {
     "ones": [1, 1, 3, 12],
     "cells": [1],

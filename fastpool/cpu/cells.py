@@ -297,12 +297,17 @@ def plan(one_pass: Callable[..., None], r: Reduction, form: str = "") -> Plan:
     return r.plan(partial(kernel, kind), (*numbers, *places.places_of(r.shape)), blocks)
 
 
+READ, MOST_READ = 4_000, 1_000  # bytes of input, and elements, that are read at a time
+
+
 def numbers_of(r: Reduction) -> tuple[Cells, tuple[int, int]]:
     """The numbers of a call, and how many blocks a plane has."""
     shape, slabs = r.shape, r.leads[0].slabs
     row, columns, channels = shape.row, shape.columns, shape.channels
     size = row.stride * columns.size * channels * len(slabs)
-    height = min(row.outputs, max(1, round(shape.near / size)))
+    near = min(MOST_READ, READ // shape.itemsize)
+    near *= min(4, shape.itemsize) if shape.leading else 1  # slabs that take turns stop the read-ahead
+    height = min(row.outputs, max(1, round(near / size)))
     band = min(row.outputs, height * max(1, r.limits.block // (height * size)))
     width = parted(columns.outputs, max(1, r.limits.whole_row // (4 * channels)))
     numbers = Cells(

@@ -1,5 +1,6 @@
 """Which kernel reduces regular windows: the first of a table whose question is answered with yes."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -7,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from . import cells, chosen, doubling, planes, rows, slides, whole
+from .shape import Shape
 from .tasks import Plan, Reduction
 
 
@@ -22,12 +24,8 @@ class Limits(NamedTuple):
     long: int = 4_096  # row of a task, at most
     near: int = 1_600  # lines that rows are merged to at a time, of 4 bytes and more
     task: int = 100_000  # input of a task of rows, about
-    row: int = 32  # shortest row of input that is merged as it lies
     registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
-    kept: int = 100_000  # lines that long windows keep, and stay in the second-level cache
-    down: int = 40  # rows of the longest windows that grow, and ...
-    swept: int = 12  # ... of maxima and of integers, where the program's sweep is faster
-    merged: int = 5  # rows of windows, from which on they merge before columns do where places are wanted
+    kept: int = 200_000  # lines that long windows keep, and stay in the second-level cache
     slid: int = 150  # shortest row over which larger windows slide
 
 
@@ -127,6 +125,12 @@ CHOICES = (
         "windows that overlap share pairs of rows; two rows are read where two are written",
     ),
     Choice(
+        "doubling",
+        doubling.are_long,
+        doubling.plan,
+        "long windows that overlap: up to four shorter ones merge to each, down the rows and along them",
+    ),
+    Choice(
         "rows of ones", rows.are_ones, partial(rows.plan, rows.ones), "stride 1: rows merge, then neighbours"
     ),
     Choice(
@@ -155,15 +159,9 @@ CHOICES = (
     ),
     Choice(
         "rows of places",
-        chosen.merge_many_rows,
+        chosen.fit,
         chosen.plan,
-        "chosen elements of windows of many rows: these merge in their order, and then neighbours",
-    ),
-    Choice(
-        "doubling",
-        doubling.overlap_much,
-        doubling.plan,
-        "long windows that overlap: up to four shorter ones merge to each, down the rows and along them",
+        "chosen elements: rows merge in their order, and then neighbours",
     ),
 )
 
@@ -174,3 +172,11 @@ def plan(reduction: Reduction) -> Plan | None:
         if choice.fits(reduction):
             return choice.plan(reduction)._replace(name=choice.name, why=choice.why)
     return None
+
+
+def chain(shape: Shape) -> int:
+    """The longest chain of merges that an element of a window goes through where values alone are wanted."""
+    if whole.fits(shape):
+        return whole.chain(shape)
+    slabs = math.prod(table.most for table, _, _ in shape.leading)
+    return slabs + (doubling.chain(shape) if doubling.overlap_much(shape) else rows.chain(shape))

@@ -17,9 +17,9 @@ from ..operators.line import Line
 from . import half, passes
 from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
 from .rows import (
+    ALONE,
     CACHE_LINE,
-    FARTHEST,
-    LONGEST,
+    MOST,
     Rows,
     columns_of,
     elements_of,
@@ -220,10 +220,14 @@ def from_element(line, n):
     return ahead(line[0], n), ahead(line[1], n)
 
 
-def split(to, line, jump, length, far, repeat):
+def split(to, line, g, far, count):
     """Values and places of a line, each phase of a stride as a line of its own, `far` from the next one."""
-    passes.split(to[0], far, line[0], jump, jump, length * repeat)
-    passes.split(to[1], far, line[1], jump, jump, length * repeat)
+    if g.channels == 1:
+        passes.split(to[0], far, line[0], g.jump, g.jump, count)
+        passes.split(to[1], far, line[1], g.jump, g.jump, count)
+    else:
+        passes.split_cells(to[0], far, line[0], g.jump, g.channels, count // g.channels)
+        passes.split_cells(to[1], far, line[1], g.jump, g.channels, count // g.channels)
 
 
 def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat):
@@ -231,9 +235,9 @@ def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, r
     line, spare, phases = lines
     pitch = g.line // g.jump
     if g.jump > 1:
-        split(phases, line, g.jump, pitch, pitch * g.block, repeat)
+        split(phases, line, g, pitch * g.block, pitch * repeat)
         line = phases
-    rest = (corner, units.down, columns), n, repeat, (g.out_pitch, pitch)
+    rest = (corner, units.down, columns), n * g.channels, repeat, (g.out_pitch, pitch)
     merge_columns(put, merge, write, to, spare, line, elements, g, units.column, *rest)
 
 
@@ -263,7 +267,7 @@ def kernel(
         x_all, y_all, places_all, like, met = arrays
         outer, leads, numbers, _, places, slabs_of_all = tables
         grid, g, units = read_grid(numbers, 0), read_rows(numbers, GRID), read_units(numbers, FIRST)
-        block, spans = g.line * g.block, g.width * g.block
+        block, spans = g.line * g.block, g.width * g.channels * g.block
         pair = pointer(memory[0]), pointer(memory[1])
         spare = from_element(pair, 2 * block), from_element(pair, 2 * block + spans)
         lines = pair, spare, from_element(pair, block)
@@ -271,8 +275,8 @@ def kernel(
         most = memory[2].size - g.across
         shifts = ahead(rows_at, most // 2)
         elements = elements_of(ahead(rows_at, most), g, g.jump > 1)
-        for j in range(g.width):
-            poke(columns, j, np.int32(j * units.across))
+        for j in range(g.width * g.channels):
+            poke(columns, j, np.int32(j // g.channels * units.across))
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
@@ -280,9 +284,9 @@ def kernel(
             if tile != tile_before:
                 passes.fill(pair[0], like[0], block)
                 passes.fill(pair[1], np.int32(NOBODY), block)
-            x = ahead(pointer(x_all), x_at + low)
-            inner = from_element(pair, low - start)
-            y_all_at = y_at + left
+            x = ahead(pointer(x_all), x_at + low * g.channels)
+            inner = from_element(pair, (low - start) * g.channels)
+            y_all_at = y_at + left * g.channels
             y = ahead(pointer(y_all), y_all_at), ahead(pointer(places_all), y_all_at)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
             further = ahead(pointer(places), grid.leads + leads[2, lead])
@@ -315,27 +319,31 @@ def kernel(
 
 # Which windows ---------------------------------------------------------------------------------------------
 
-SHARED = 3  # times as many rows as the stride has, up to which windows of one slab share too little to matter
+
+def cut_of(r: Reduction) -> tuple[int, int, int, int]:
+    """Columns of output, elements of a line, and rows of output that are merged at a time; and the memory."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    width = parted(columns.outputs, max(1, r.limits.long // channels // columns.stride))
+    line = ((width - 1) * columns.stride + columns.span) * channels
+    line += -line % (columns.stride * channels)
+    rows = max(line, columns.size * channels * row.stride)
+    block = max(1, min(row.outputs, r.limits.near // rows))
+    return width, line, block, 2 * block * (line + width * channels) + CACHE_LINE
 
 
-def merge_many_rows(r: Reduction) -> bool:
-    """Whether chosen elements are wanted, of windows of many rows or slabs, over long rows."""
-    row, columns, deep = r.shape.row, r.shape.columns, max(len(lead.slabs) for lead in r.leads)
-    fits = r.shape.channels == 1 and columns.size >= r.limits.row
-    few = max(row.window, columns.window) <= LONGEST and (deep > 1 or row.window <= SHARED * row.stride)
+def fit(r: Reduction) -> bool:
+    """Chosen elements, of windows not far longer than what is written, whose lines are not much memory."""
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
     farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * r.shape.plane[-1] + columns.span
-    near = columns.span <= FARTHEST and farthest < NOBODY
-    return r.placed and fits and few and near and deep * row.window >= r.limits.merged
+    few = columns.window <= ALONE * columns.outputs * channels
+    return r.placed and few and farthest < NOBODY and cut_of(r)[-1] <= MOST
 
 
 def plan(r: Reduction) -> Plan:
     """How to find values and chosen elements of windows."""
-    row, columns = r.shape.row, r.shape.columns
-    width = parted(columns.outputs, max(1, r.limits.long // columns.stride))
-    line = (width - 1) * columns.stride + columns.span
-    line += -line % columns.stride
-    each = columns.size * row.stride
-    block = max(1, min(row.outputs, r.limits.near // max(line, each)))
+    row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
+    width, line, block, size = cut_of(r)
+    each = columns.size * channels * row.stride
     band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
     wide, high = r.shape.plane[-1], len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
     if r.chosen == "taps":
@@ -344,11 +352,9 @@ def plan(r: Reduction) -> Plan:
         down, across = row.stride * wide, columns.stride
         units = Units(row.step * wide, columns.step, down, across, row.before * wide, columns.before, high)
     deep = max(len(lead.slabs) for lead in r.leads)
-    spans = width * block
-    size = 2 * block * line + 2 * spans + CACHE_LINE
     memory = (
         (size, r.line.dtype),
-        (size + width, np.int32),
+        (size + width * channels, np.int32),
         (2 * deep * row.window + columns.window, np.int64),
     )
     firsts = [lead.place if r.chosen == "places" else 0 for lead in r.leads]

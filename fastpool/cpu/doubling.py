@@ -11,7 +11,8 @@ the line of a whole window grows in the same way.
 
 from collections.abc import Callable
 from functools import cache, partial
-from itertools import chain, pairwise
+from itertools import chain as chained
+from itertools import pairwise
 from typing import NamedTuple
 
 from .. import jit
@@ -21,8 +22,6 @@ from .flags import clear_overflow, overflowed
 from .memory import ahead, fields, peek, pointer, wide_registers
 from .rows import (
     CACHE_LINE,
-    OVERLAPS,
-    SHORT,
     Kind,
     Rows,
     alike,
@@ -34,9 +33,11 @@ from .rows import (
     read_rows,
     scales_in,
 )
+from .shape import Shape
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
-MOST = 250_000  # elements of memory of a thread
+MOST = 2_000_000  # elements of memory of a thread
+SHORT, OVERLAPS = 5, 4  # windows, and times the stride, up to which elements merge one by one
 MOST_PICKED = 3  # stride of columns; beyond it too many elements are merged for nothing
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
@@ -255,22 +256,24 @@ class Block(NamedTuple):
     down: list[Growth]
 
 
-def overlap_much(r: Reduction) -> bool:
-    """Whether values alone are wanted, of windows that are long and overlap."""
-    row, columns = r.shape.row, r.shape.columns
+def overlap_much(shape: Shape) -> bool:
+    """Whether windows are long and overlap, and their lines are not too much memory."""
+    row, columns = shape.row, shape.columns
     far = any(
         axis.outputs > 1 and axis.window > max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns)
     )
-    wide = columns.size * r.shape.channels >= r.limits.row and columns.stride <= MOST_PICKED
-    # the program sweeps down long windows of what has no rounding
-    exact = r.repeats or r.line.dtype.startswith(("int", "uint"))
-    short = 1 < row.window <= r.limits.swept if exact else row.window <= r.limits.down
-    return far and wide and short and not r.placed and in_cache(block_of(r))
+    near = 6 * row.span * columns.span * shape.channels <= MOST  # of a line that is as long as two windows
+    return far and near and columns.stride <= MOST_PICKED
 
 
-def in_cache(own: Block) -> bool:
-    """Whether the lines of windows of so many rows are not too much memory."""
-    return own.lines * own.line <= MOST
+def are_long(r: Reduction) -> bool:
+    """Values alone, of long windows that overlap."""
+    return not r.placed and overlap_much(r.shape)
+
+
+def chain(shape: Shape) -> int:
+    """The longest chain of merges that an element goes through."""
+    return 2 * (shape.row.window.bit_length() + shape.columns.window.bit_length())
 
 
 @cache
@@ -326,7 +329,7 @@ def plan(r: Reduction) -> Plan:
     band = min(row.outputs, max(1, BANDS * row.span // row.stride, r.limits.task // each))
     numbers = numbers_of(r, width=own.width, band=band, block=own.rows, line=own.line, ring=own.ring)
     along = growths(columns.window, 1, 1, repeats=r.repeats)
-    table = *numbers, len(own.down), len(along), *chain.from_iterable((*own.down, *along))
+    table = *numbers, len(own.down), len(along), *chained.from_iterable((*own.down, *along))
     kind = Kind(r.name, grown, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
     blocks = -(-row.outputs // band), -(-columns.outputs // own.width)
     memory = ((own.lines * own.line + CACHE_LINE, r.line.dtype),)

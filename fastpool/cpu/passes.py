@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import jit
 from . import half
-from .memory import ahead, apart, peek, pointer, pointers, poke
+from .memory import ahead, apart, move_4, move_8, peek, pointer, pointers, poke
 
 read_half, read_bfloat16 = half.READ["float16"], half.READ["bfloat16"]
 
@@ -222,6 +222,26 @@ def split(out, far, x, stride, phases, count):
     else:
         for phase in range(phases):
             every(ahead(out, phase * far), ahead(x, phase), stride, count)
+
+
+def split_cells(out, far, x, stride, channels, count):
+    """As `split`, of cells of channels; what is behind a line is overwritten by up to seven elements more."""
+    for phase in range(stride):
+        to, source = ahead(out, phase * far), ahead(x, phase * channels)
+        if channels <= 4:
+            pick_cells(move_4, to, source, channels, stride * channels, count)
+        elif channels <= 8:
+            pick_cells(move_8, to, source, channels, stride * channels, count)
+        else:
+            for i in range(count):
+                copy(ahead(to, i * channels), ahead(source, i * stride * channels), channels)
+
+
+def copy(out, x, count):
+    """A line."""
+    apart()
+    for j in range(count):
+        poke(out, j, peek(x, j))
 
 
 def every(out, x, stride, count):

@@ -23,6 +23,7 @@ from ..windows import Integers
 from . import half, passes
 from .flags import clear_overflow, overflowed
 from .memory import ahead, choose, fields, move_4, move_8, peek, pointer, poke, wide_registers
+from .shape import Shape
 from .tasks import (
     GRID,
     Array,
@@ -122,7 +123,7 @@ def elements_of(taps, g, of_phases):
     """Where along a line the elements of a window are."""
     for t in range(g.across):
         at = t * g.gap
-        in_phase = at % g.jump * (g.line // g.jump * g.block) + at // g.jump
+        in_phase = at % g.jump * (g.line // g.jump * g.block) + at // g.jump * g.channels
         poke(taps, t, in_phase if of_phases else at * g.channels)
     return taps
 
@@ -242,7 +243,7 @@ class Kind(NamedTuple):
     line: Line
     uniform: bool  # all results are scaled alike
     converts: bool  # the input has another dtype
-    lifted: bool  # or what is merged is computed from it
+    rings: bool  # each row is converted once
     source: str
     target: str
 
@@ -259,7 +260,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         half.READ[kind.source],
         line.lift,
     )
-    gather, take = from_ring if kind.lifted else from_input, passes.TAKE[kind.source]
+    gather, take = from_ring if kind.rings else from_input, passes.TAKE[kind.source]
     straight = not kind.converts
 
     def walk(arrays, tables, memory, first, last):
@@ -308,25 +309,59 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 
 # Which windows -------------------------------------------------------------------------------------------
 
-# Windows that are longer, or cover an element more often, share merges in other kernels.
-SHORT, OVERLAPS = 5, 4
-MOST_CONVERTED = 4  # stride of the columns
 MOST_PICKED = 8  # channels of cells that are picked
-LONGEST = 16  # rows, or elements along them, of windows that merge one by one
-FARTHEST = 4_096  # elements from the first to the last of their columns, and so in a line
-DEEPEST = 256  # rows of windows of which each is converted once, and kept
+MOST = 1_000_000  # elements of memory of a thread
+ALONE = 64  # times as long as a row of output with its channels are the longest windows
 CACHE_LINE = 64
 
 
+class Cut(NamedTuple):
+    """How much is merged at a time."""
+
+    width: int  # columns of output, and elements of a line that holds their windows
+    line: int
+    block: int  # rows of output that are merged at a time
+    ring: int  # converted rows that are kept of each slab; 0 where the input is read as it is
+    memory: int  # elements in all
+
+    @classmethod
+    def of(cls, r: Reduction) -> "Cut":
+        """What stays in cache."""
+        row, columns, channels_of = r.shape.row, r.shape.columns, r.shape.channels
+        long = r.limits.long // (2 if is_single(r) else 1)
+        width = parted(columns.outputs, max(1, long // channels_of // columns.stride))
+        line = ((width - 1) * columns.stride + columns.span) * channels_of
+        line += -line % columns.stride
+        rows = max(line, columns.size * channels_of * row.stride)
+        near = r.limits.near * max(1, 4 // r.line.itemsize)
+        block = max(1, min(row.outputs, near // rows))
+        span, kept = row.span + (block - 1) * row.stride, max(len(lead.slabs) for lead in r.leads)
+        ring = span + -span % row.stride if converts_once(r) else 0
+        memory = 3 * block * line + block * width * channels_of + kept * ring * line + CACHE_LINE
+        return cls(width, line, block, ring, memory)
+
+
+def is_single(r: Reduction) -> bool:
+    """Whether windows are of one row."""
+    return r.shape.row.window == 1 and len(r.leads[0].slabs) == 1
+
+
+def converts_once(r: Reduction) -> bool:
+    """Whether each row is converted to a line of its own, before lines merge."""
+    halves = r.source != "native" and (r.line.careful or r.shape.row.window > r.shape.row.stride)
+    return r.lifted or bool(halves)
+
+
 def merge_one_by_one(r: Reduction) -> bool:
-    """Whether values alone are wanted, of windows that are short or overlap little, over long rows."""
-    row, columns = r.shape.row, r.shape.columns
-    long = columns.size * r.shape.channels >= r.limits.row
-    few = all(axis.window <= max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns))
-    if r.converts:  # halves are converted for each window, and bytes at long strides fill no registers
-        few = few and not r.line.careful and columns.stride <= MOST_CONVERTED
-    near = columns.span * r.shape.channels <= FARTHEST and (row.span <= DEEPEST or not r.lifted)
-    return long and few and near and not r.placed and max(row.window, columns.window) <= LONGEST
+    """Values alone, of windows not far longer than what is written, whose lines are not much memory."""
+    columns = r.shape.columns
+    few = columns.window <= ALONE * columns.outputs * r.shape.channels
+    return few and not r.placed and Cut.of(r).memory <= MOST
+
+
+def chain(shape: Shape) -> int:
+    """The longest chain of merges that an element goes through: of three more, it is in two."""
+    return 2 + 2 * (shape.row.window + shape.columns.window) // 3
 
 
 def are_ones(r: Reduction) -> bool:
@@ -358,30 +393,16 @@ def are_channels(r: Reduction) -> bool:
 
 def plan(along: Callable[..., None], r: Reduction) -> Plan:
     """How to reduce windows by one of the ways along lines."""
-    row, columns, channels_of = r.shape.row, r.shape.columns, r.shape.channels
-    single = row.window == 1 and len(r.leads[0].slabs) == 1
-    long = r.limits.long // (2 if single else 1)
-    width = parted(columns.outputs, max(1, long // channels_of // columns.stride))
-    line = ((width - 1) * columns.stride + columns.span) * channels_of
-    line += -line % columns.stride
-    rows = max(line, columns.size * channels_of * row.stride)
-    near = r.limits.near * max(1, 4 // r.line.itemsize)
-    block = max(1, min(row.outputs, near // rows))
-    each = columns.size * channels_of * row.stride
-    tiles = -(-columns.outputs // width)
-    band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
-    band = block if single and tiles > 1 else band  # in the order of memory
+    row, columns, cut = r.shape.row, r.shape.columns, Cut.of(r)
+    tiles, each = -(-columns.outputs // cut.width), columns.size * r.shape.channels * row.stride
+    band = min(row.outputs, max(cut.block, 4 * row.window, r.limits.task // each))
+    band = cut.block if is_single(r) and tiles > 1 else band  # in the order of memory
     bands = -(-row.outputs // band)
-    deep = max(len(lead.slabs) for lead in r.leads)
-    span, sums = row.span + (block - 1) * row.stride, block * width * channels_of
-    ring = span + -span % row.stride if r.lifted else 0
-    numbers = numbers_of(r, width=width, band=band, block=block, line=line, ring=ring)
-    memory = (
-        (3 * block * line + sums + deep * ring * line + CACHE_LINE, r.line.dtype),
-        (deep * row.window + columns.window, np.int64),
-    )
-    kind = Kind(r.name, along, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
-    scales = None if r.uniform else scales_in(r, band, width)
+    numbers = numbers_of(r, width=cut.width, band=band, block=cut.block, line=cut.line, ring=cut.ring)
+    kept = max(len(lead.slabs) for lead in r.leads) * row.window
+    memory = (cut.memory, r.line.dtype), (kept + columns.window, np.int64)
+    kind = Kind(r.name, along, r.line, r.uniform, r.converts, cut.ring > 0, r.source, r.target)
+    scales = None if r.uniform else scales_in(r, band, cut.width)
     return r.plan(partial(kernel, kind), numbers, (bands, tiles), memory, scales)
 
 
@@ -414,7 +435,7 @@ def numbers_of(r: Reduction, *, width: int, band: int, block: int, line: int, ri
 
 def scales_in(r: Reduction, band: int, width: int) -> tuple[Array, Integers]:
     """The scales of all shapes of blocks, and where those of the columns and the rows of each block begin."""
-    (downs, down, top, _), (acrosses, across, left, _) = (
+    (downs, down, top), (acrosses, across, left) = (
         r.shape.row.parts(band),
         r.shape.columns.parts(width),
     )

@@ -12,6 +12,7 @@ from .. import jit, reuse, threads, ways
 from ..operators.line import Line, add, unlifted
 from ..windows import Integers
 from .memory import fields, flatten, raw
+from .shape import Lead, Shape
 
 Array = NDArray[Any]
 NOWHERE, NONE = np.empty(0, np.int32), np.empty(0, np.int64)
@@ -144,9 +145,9 @@ class Tiles(NamedTuple):
     columns: list[tuple[int, int]]
 
 
-def tiled(parts: Sequence[Any], kind: Integers, first: Integers) -> list[tuple[int, int]]:
+def tiled(counts: Sequence[int], kind: Integers, first: Integers) -> list[tuple[int, int]]:
     """The shapes of blocks along an axis, of what `Regular.parts` returns."""
-    return [(int(first[np.argmax(kind == n)]), part.outputs) for n, part in enumerate(parts)]
+    return [(int(first[np.argmax(kind == n)]), count) for n, count in enumerate(counts)]
 
 
 def beginnings(shapes: list[tuple[int, int]]) -> Integers:
@@ -190,8 +191,8 @@ class Reduction(NamedTuple):
 
     name: str
     line: Line
-    shape: Any
-    leads: list[Any]
+    shape: Shape
+    leads: list[Lead]
     source: str
     target: str
     converts: bool

@@ -22,6 +22,7 @@ from . import half, passes
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
 from .rows import own_scales, scales_in
+from .shape import Shape
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
 EIGHT = 8
@@ -409,7 +410,7 @@ LINE = 64  # elements of a line that is a piece of a run, and ...
 WIDEST = 2_048  # ... of one of channels or of a row of a window
 
 
-def joined(shape: Any) -> int:
+def joined(shape: Shape) -> int:
     """Whether the elements of a window run on in memory: 1 from row to row, 2 from slab to slab as well."""
     row, columns = shape.row, shape.columns
     if not columns.whole() or (
@@ -424,14 +425,14 @@ def joined(shape: Any) -> int:
     return 2
 
 
-def run_of(shape: Any) -> int:
+def run_of(shape: Shape) -> int:
     """Elements of a window, channels not counted, that lie one behind the other in memory."""
     how = joined(shape)
     slabs = math.prod(table.most for table, _, _ in shape.leading) if how > 1 else 1
     return int(shape.columns.window * (shape.row.window if how else 1) * slabs)
 
 
-def share_little(shape: Any) -> bool:
+def share_little(shape: Shape) -> bool:
     """Whether an element is in few windows, on average."""
     axes = [(axis.outputs * axis.window, axis.size) for axis in (shape.row, shape.columns)]
     axes += [(table.total, table.size) for table, _, _ in shape.leading]
@@ -439,52 +440,46 @@ def share_little(shape: Any) -> bool:
     return bool(math.prod(max(1, covered / size) for covered, size in axes) <= most)
 
 
-def positions(shape: Any) -> int:
-    """Elements of the largest window, channels not counted."""
-    slabs = math.prod(table.most for table, _, _ in shape.leading)
-    return int(shape.row.window * shape.columns.window * slabs)
-
-
-def have_neighbours(shape: Any) -> bool:
+def have_neighbours(shape: Shape) -> bool:
     """Whether windows are short runs of memory, none in the padding."""
-    size = positions(shape)
+    size = shape.positions()
     fits = shape.channels == 1 and shape.columns.step == 1 and EIGHT <= size <= LONG and run_of(shape) == size
     padded = shape.row.padded() or shape.columns.padded()
     alike = all(table.most == table.fewest for table, _, _ in shape.leading)
     return bool(fits and not padded and alike and share_little(shape))
 
 
-def have_groups(shape: Any) -> bool:
+def have_groups(shape: Shape) -> bool:
     """Whether windows are of long runs of memory, of long rows, or of channels."""
     row, columns, long = shape.row, shape.columns, run_of(shape)
     if shape.channels > 1:
-        fits = positions(shape) >= LEAST and long * shape.channels >= MERGED
+        fits = shape.positions() >= LEAST and long * shape.channels >= MERGED
     else:
         fits = long > LONG or (row.window >= EIGHT and columns.window >= LEAST)
     return bool(fits and (columns.step == 1 or columns.window == 1) and share_little(shape))
 
 
-def fits(shape: Any) -> bool:
+def fits(shape: Shape) -> bool:
     """Whether a kernel of this room reduces windows, as values alone."""
     return have_neighbours(shape) or have_groups(shape)
 
 
-def chain(shape: Any) -> int:
+def chain(shape: Shape) -> int:
     """The longest chain of merges that an element goes through."""
     if have_neighbours(shape):
-        size = positions(shape) // EIGHT
+        size = shape.positions() // EIGHT
         return 3 + EIGHT + (size if size < EIGHT_ROWS else 3 + size // EIGHT + EIGHT)
-    (cells, _, groups), runs = lines_of(shape), positions(shape) // run_of(shape)
+    (cells, _, groups), runs = lines_of(shape), shape.positions() // run_of(shape)
     return 3 + EIGHT + sum(n.bit_length() for n in (groups, runs, cells or shape.columns.window))
 
 
-def lines_of(shape: Any) -> tuple[int, int, int]:
+def lines_of(shape: Shape) -> tuple[int, int, int]:
     """Elements of a window that are in a line, the channels of a line, and groups of lines at most.
 
     No elements where a row of a window is a line.
     """
     row, columns, channels = shape.row, shape.columns, shape.channels
-    long, size = run_of(shape), positions(shape)
+    long, size = run_of(shape), shape.positions()
     runs = size // long
     own = columns.window * channels <= WIDEST and row.window >= EIGHT
     if not joined(shape) and own and columns.window * channels >= LEAST and long < EIGHT * EIGHT:
@@ -507,7 +502,7 @@ def are_groups(r: Reduction) -> bool:
 
 def plan_neighbours(r: Reduction) -> Plan:
     """How to reduce short runs."""
-    row, columns, window = r.shape.row, r.shape.columns, positions(r.shape)
+    row, columns, window = r.shape.row, r.shape.columns, r.shape.positions()
     rows, wide, stride, pitch = row.outputs, columns.outputs, columns.stride, row.stride * row.pitch
     if wide == 1:
         stride = pitch
@@ -531,7 +526,7 @@ def plan_groups(r: Reduction) -> Plan:
     shape = r.shape
     row, columns, channels = shape.row, shape.columns, shape.channels
     cells, deep, groups = lines_of(shape)
-    layers, each = -(-channels // deep), positions(shape) * channels
+    layers, each = -(-channels // deep), shape.positions() * channels
     width = parted(columns.outputs, max(1, r.limits.task // each))
     band = min(row.outputs, max(1, r.limits.task // (width * each)))
     numbers = Lines(

@@ -273,7 +273,7 @@ def tables(paths):
     lines += ["| operator | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for op in sorted({op for op, _ in forms}):
         lines.append(f"| {op} | " + " | ".join(f"{forms[op, name]:,}" for name in names) + " |")
-    lines += ["", "| kernel, plan or program | times | by operator |", "|---|---|---|"]
+    lines += ["", "| kernel or plan | times | by operator |", "|---|---|---|"]
     for key in sorted(key for key in {*kernels, *watch.known()} if not key.startswith("calls")):
         by = ", ".join(
             f"{op} {n:,}" for op, n in sorted(operators.get(key, {}).items(), key=lambda pair: -pair[1])[:6]

@@ -1,4 +1,4 @@
-"""Which kernels, plans and programs a call took: counted where they run."""
+"""Which kernels, and plans a call took: counted where they run."""
 
 import functools
 import inspect
@@ -37,39 +37,20 @@ class Watch:
 watch = Watch()
 
 
-def family(number):
-    """The passes of a family of kernels, by their names."""
-    lines, names = ROOM["lines"], {}
-    for name, value in vars(lines).items():
-        if name.isupper() and type(value) is int:
-            names.setdefault(value, name)  # passes come first; fields of steps have the same numbers
-    passes = sorted(lines.FAMILIES[number])
-    shown = "+".join(names[one] for one in passes[:3])
-    return f"{number:02d} {shown}{'+...' if len(passes) > 3 else ''}"
-
-
 @functools.cache
 def kernel_name(name):
-    """A kernel's name without operators and dtypes, for those that are made of lines."""
-    if name.startswith("lines"):
-        how = " placed" * name.startswith("lines_placed") + " careful" * ("_careful_" in name)
-        return f"lines {family(int(name.rsplit('_', 1)[1]))}{how}"
+    """A kernel's name without dtypes."""
     return DTYPE.sub("", name).strip("_")
 
 
 def known():
-    """The kernels of the table, and those of lines: each family, with places or not, careful or not."""
+    """The kernels of the table."""
     for choice in ROOM["choose"].CHOICES:
         yield f"choice {choice.name}"
-    lines = ROOM["lines"]
-    for number, passes in enumerate(lines.FAMILIES):
-        for how in ("", " careful", " placed", " placed careful"):
-            if "placed" not in how or passes - lines.ALONE:
-                yield f"kernel lines {family(number)}{how}"
 
 
 def start():
-    """Wrap what runs kernels, every plan's `run` and every function that writes a program."""
+    """Wrap what runs kernels, and every plan's `run`."""
     run = threads.run
 
     @functools.wraps(run)
@@ -94,13 +75,6 @@ def start():
             for way in ("run", "gather", "send"):
                 if own and way in vars(cls):
                     setattr(cls, way, _seen(vars(cls)[way], f"plan {short}.{name}.{way}"))
-    program = ROOM["program"]
-    for name, function in list(vars(program).items()):
-        if (
-            inspect.isfunction(function)
-            and next(iter(inspect.signature(function).parameters), "") == "writer"
-        ):
-            setattr(program, name, _seen(function, f"program {name}"))
 
 
 def _seen(function, key):

@@ -1,0 +1,157 @@
+"""Regular windows in numbers: planes of rows and columns, with channels behind them and slabs before."""
+
+import math
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..windows import Axis, Geometry, Integers
+from .memory import Runs, c_strides, runs
+
+Array = NDArray[Any]
+
+DEEP = 64  # channels, from which planes that are one window stay apart
+TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
+
+
+class Regular(NamedTuple):
+    """A regular axis in numbers; the pitches are distances between its elements in input and output."""
+
+    size: int
+    outputs: int
+    window: int
+    stride: int
+    before: int
+    step: int
+    pitch: int
+    out_pitch: int
+
+    @classmethod
+    def of(cls, table: Axis, pitch: int, out_pitch: int) -> "Regular | None":
+        """None where the axis is not regular."""
+        if table.regular is None:
+            return None
+        window, stride, before = table.regular
+        return cls(table.size, len(table), window, stride, before, table.step, pitch, out_pitch)
+
+    def whole(self) -> bool:
+        """Whether there is one window, of every element."""
+        every = self.window == self.size and (self.step == 1 or self.size == 1)
+        return self.outputs == 1 and every and self.before == 0
+
+    def padded(self) -> bool:
+        """Whether a window reaches out of the axis."""
+        return self.before > 0 or (self.outputs - 1) * self.stride + self.span > self.size
+
+    def centred(self) -> bool:
+        """Whether there is a window around every element, of neither one nor an even number."""
+        half, odd = self.window // 2, self.window % 2 == 1
+        alike = self.stride == 1 and self.outputs == self.size and self.before == half * self.step
+        return alike and odd and 1 <= half <= self.size
+
+    def cells(self) -> bool:
+        """Whether windows lie side by side and cover the axis."""
+        fits = self.window == self.stride and self.step == 1 and self.before == 0
+        return fits and self.outputs * self.stride == self.size
+
+    def parts(self, height: int) -> tuple[list[int], Integers, Integers]:
+        """The outputs in runs of `height`: how many there are of each shape; each run's shape, and its first.
+
+        Runs of one shape have as many outputs, inputs and padding.
+        """
+        first = np.arange(0, self.outputs, height)
+        last = np.minimum(first + height, self.outputs)
+        start, stop = first * self.stride - self.before, (last - 1) * self.stride - self.before + self.span
+        low, high = np.maximum(start, 0), np.minimum(stop, self.size)
+        shapes = np.stack([last - first, start - low, high - low, stop - high], 1)
+        usual = shapes[len(first) // 2]
+        kinds: dict[Any, int] = {tuple(usual.tolist()): 0}
+        kind = np.zeros(len(first), np.int64)
+        for run in np.flatnonzero((shapes != usual).any(1)):
+            kind[run] = kinds.setdefault(tuple(shapes[run].tolist()), len(kinds))
+        return [count for count, *_ in kinds], kind, first
+
+    @property
+    def span(self) -> int:
+        """Distance from a window's first element to behind its last."""
+        return (self.window - 1) * self.step + 1
+
+
+class Lead(NamedTuple):
+    """A leading output: offsets of its first slab and of the output, of its slabs, and of their places."""
+
+    first: int
+    out: int
+    slabs: tuple[tuple[int, int], ...]
+    place: int
+
+
+class Shape(NamedTuple):
+    """A geometry as planes of rows and columns, with channels behind and slabs before them."""
+
+    outer: Runs
+    channels: int
+    row: Regular
+    columns: Regular
+    leading: tuple[tuple[Axis, int, int], ...]
+    plane: tuple[int, ...]
+    tables: tuple[Axis, ...]
+    itemsize: int
+
+    @classmethod
+    def of(cls, x: Array, geometry: Geometry, *, placed: bool) -> "Shape | None":
+        """None where rows are not contiguous, or an axis is not regular."""
+        axes, tables, plane = geometry.axes, geometry.tables, geometry.plane
+        strides = tuple(stride // x.itemsize for stride in x.strides)
+        first, last = axes[0], axes[-1]
+        if axes != tuple(range(first, last + 1)) or strides[last:] != c_strides(x.shape)[last:]:
+            return None
+        if min(strides) < 0 or any(table.fewest < 1 for table in tables):  # inverse ones may be empty
+            return None
+        out_strides, channels = c_strides(geometry.output_shape), math.prod(x.shape[last + 1 :])
+        columns = Regular.of(tables[-1], channels, channels)
+        row: Regular | None = Regular(1, 1, 1, 1, 0, 1, plane[-1] * channels, len(tables[-1]) * channels)
+        if len(axes) > 1:
+            row = Regular.of(tables[-2], strides[last - 1], out_strides[last - 1])
+        if columns is None or row is None:
+            return None
+        outer = runs(geometry.output_shape, (strides, out_strides), range(first))
+        leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
+        if not leading and strides == c_strides(x.shape):
+            one_window = row.whole() and columns.whole()
+            if channels == 1 and one_window and row.size > 1 and not placed:
+                size = row.size * columns.size  # a plane is one window: a row
+                columns = Regular(size, 1, size, size, 0, 1, 1, 1)
+                row = Regular(1, 1, 1, 1, 0, 1, size, 1)
+            if row.cells() and not (one_window and channels >= DEEP) and row.outputs <= TALL:
+                planes = len(outer)  # windows stay within their plane: all planes are one
+                row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
+                outer = runs((), ((), ()), ())
+        return cls(outer, channels, row, columns, leading, plane, tables, x.itemsize)
+
+    def positions(self) -> int:
+        """Elements of the largest window, channels not counted."""
+        slabs = math.prod(table.most for table, _, _ in self.leading)
+        return int(self.row.window * self.columns.window * slabs)
+
+    def leads(self) -> list[Lead]:
+        """The slabs that each leading output covers."""
+        found = []
+        pitches = [math.prod(self.plane[axis + 1 :]) for axis in range(len(self.leading))]
+        written = [table.at(0, len(table)).tolist() for table, _, _ in self.leading]
+        for outputs in product(*(range(len(table)) for table, _, _ in self.leading)):
+            axes, out = [], 0
+            place = 0
+            each = zip(self.leading, written, pitches, outputs, strict=True)
+            for (table, stride, out_stride), (los, counts, _), pitch, o in each:
+                lo, count = los[o], counts[o]
+                place += lo * pitch
+                steps = [t * table.step for t in range(count)]
+                axes.append([((lo + step) * stride, step * pitch) for step in steps])
+                out += o * out_stride
+            taps = [tuple(map(sum, zip((0, 0), *tap, strict=True))) for tap in product(*axes)]
+            first = taps[0][0]
+            found.append(Lead(first, out, tuple((at - first, further) for at, further in taps), place))
+        return found
