@@ -19,6 +19,7 @@ from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_regist
 from .rows import (
     ALONE,
     CACHE_LINE,
+    LONGEST,
     MOST,
     Rows,
     columns_of,
@@ -334,8 +335,8 @@ def cut_of(r: Reduction) -> tuple[int, int, int, int]:
 def fit(r: Reduction) -> bool:
     """Chosen elements, of windows not far longer than what is written, whose lines are not much memory."""
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
-    farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * r.shape.plane[-1] + columns.span
-    few = columns.window <= ALONE * columns.outputs * channels
+    farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * row.pitch // channels + columns.span
+    few = columns.window <= max(LONGEST, ALONE * columns.outputs * channels)
     return r.placed and few and farthest < NOBODY and cut_of(r)[-1] <= MOST
 
 
@@ -345,7 +346,7 @@ def plan(r: Reduction) -> Plan:
     width, line, block, size = cut_of(r)
     each = columns.size * channels * row.stride
     band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
-    wide, high = r.shape.plane[-1], len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
+    wide, high = row.pitch // channels, len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
     if r.chosen == "taps":
         units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
     else:

@@ -311,7 +311,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 
 MOST_PICKED = 8  # channels of cells that are picked
 MOST = 1_000_000  # elements of memory of a thread
-ALONE = 64  # times as long as a row of output with its channels are the longest windows
+LONGEST, ALONE = 512, 64  # windows, or times as long as a row of output with its channels
 CACHE_LINE = 64
 
 
@@ -355,7 +355,7 @@ def converts_once(r: Reduction) -> bool:
 def merge_one_by_one(r: Reduction) -> bool:
     """Values alone, of windows not far longer than what is written, whose lines are not much memory."""
     columns = r.shape.columns
-    few = columns.window <= ALONE * columns.outputs * r.shape.channels
+    few = columns.window <= max(LONGEST, ALONE * columns.outputs * r.shape.channels)
     return few and not r.placed and Cut.of(r).memory <= MOST
 
 

@@ -13,6 +13,7 @@ from .memory import Runs, c_strides, runs
 Array = NDArray[Any]
 
 DEEP = 64  # channels, from which planes that are one window stay apart
+PIECE, LEAST = 512, 63  # elements of the pieces of a long row
 TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
 
 
@@ -121,6 +122,11 @@ class Shape(NamedTuple):
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
         if not leading and strides == c_strides(x.shape):
             one_window = row.whole() and columns.whole()
+            length = next((n for n in range(PIECE, LEAST, -1) if columns.size % n == 0), 0)
+            if channels == 1 and one_window and row.size == 1 and placed and length:
+                size = columns.size // length  # a long row is one window: a plane of shorter ones
+                row = Regular(size, 1, size, size, 0, 1, length, 1)
+                columns = Regular(length, 1, length, length, 0, 1, 1, 1)
             if channels == 1 and one_window and row.size > 1 and not placed:
                 size = row.size * columns.size  # a plane is one window: a row
                 columns = Regular(size, 1, size, size, 0, 1, 1, 1)
