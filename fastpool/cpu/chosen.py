@@ -48,6 +48,7 @@ class Units(NamedTuple):
 
 read_units = fields(Units)
 FIRST = GRID + len(Rows._fields)  # where the units are
+SHORT = 32  # elements of the shortest row that fills registers well
 
 
 # Passes ----------------------------------------------------------------------------------------------------
@@ -162,15 +163,11 @@ def merge_rows(merge, take, to, x, rows_at, shifts, high, count, repeat, pitches
 def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner, count, repeat, pitches):
     """The elements of windows along lines; two of `spare` are for what is not finished."""
     (some, other), (out_pitch, pitch), last = spare, pitches, g.across
-    if last <= 3:
-        taps, shifts = taps_of(line, elements, 0, last, step)
-        own = out_pitch, count, pitch
-        merge_along(three_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
-        return
-    for done in range(1, last, 2):
-        taps, shifts = taps_of(line, elements, done if done > 1 else 0, last, step)
-        if done == 1:
-            own = count, count, pitch
+    done = min(3, last)
+    taps, shifts = taps_of(line, elements, 0, last, step)
+    while done < last:
+        own = count, count, pitch
+        if done == 3:
             merge_along(
                 three_neighbours,
                 put_in_line,
@@ -185,8 +182,7 @@ def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner,
                 repeat,
                 own,
             )
-        elif done + 2 < last:
-            own = count, count, pitch
+        else:
             merge_along(
                 two_more_neighbours,
                 put_in_line,
@@ -202,11 +198,49 @@ def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner,
                 own,
             )
             some, other = other, some
-        else:
-            own = out_pitch, count, pitch
-            merge_along(
-                two_more_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own
-            )
+        taps, shifts = taps_of(line, elements, done, last, step)
+        done += 2
+    own = out_pitch, count, pitch
+    if last <= 3:
+        merge_along(three_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
+    else:
+        merge_along(
+            two_more_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own
+        )
+
+
+def grow(put, merge, write, to, spare, line, g, step, corner, count, repeat, pitches):
+    """As `merge_columns` at stride 1: windows grow by three, in `spare`, until three of them are whole."""
+    (out_pitch, pitch), unit, have = pitches, g.gap * g.channels, 1
+    size = count + (g.across - 1) * unit
+    while 3 * have < g.across:
+        size -= 2 * have * unit
+        taps, shifts = grown_taps(line, unit, step, have, 2 * have)
+        own, nothing = (pitch, pitch, pitch), (0, 0, spare[1])
+        merge_along(
+            three_neighbours,
+            put_in_line,
+            merge,
+            write,
+            spare,
+            spare,
+            taps,
+            shifts,
+            nothing,
+            size,
+            repeat,
+            own,
+        )
+        line, have = spare, 3 * have
+    taps, shifts = grown_taps(line, unit, step, max(0, min(have, g.across - have)), g.across - have)
+    own = out_pitch, pitch, pitch
+    merge_along(three_neighbours, put, merge, write, to, spare, taps, shifts, corner, count, repeat, own)
+
+
+def grown_taps(line, unit, step, second, third):
+    """Lines from three windows on, which are so many elements apart, and their places."""
+    taps = line, from_element(line, second * unit), from_element(line, third * unit)
+    return taps, (0, second * step, third * step)
 
 
 def taps_of(line, elements, first, end, step):
@@ -232,14 +266,42 @@ def split(to, line, g, far, count):
 
 
 def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat):
-    """Windows along lines, to rows of output."""
-    line, spare, phases = lines
-    pitch = g.line // g.jump
+    """Windows along lines, to rows of output; short ones run on until they are finished."""
+    line, spare, others = lines
+    pitch, count = g.line // g.jump, n * g.channels
     if g.jump > 1:
-        split(phases, line, g, pitch * g.block, pitch * repeat)
-        line = phases
-    rest = (corner, units.down, columns), n * g.channels, repeat, (g.out_pitch, pitch)
-    merge_columns(put, merge, write, to, spare, line, elements, g, units.column, *rest)
+        split(others, line, g, pitch * g.block, pitch * repeat)
+    rest = (corner, units.down, columns), count, repeat, (g.out_pitch, pitch)
+    if count < SHORT and repeat > 1:
+        size, result = (repeat - 1) * pitch + count, spare[2]
+        flat = (0, 0, columns), size, 1, (size, size)
+        along(put_in_line, merge, write, result, (line, spare, others), elements, g, units.column, *flat)
+        put_rows(put, write, to, result, *rest)
+    else:
+        along(put, merge, write, to, (line, spare, others), elements, g, units.column, *rest)
+
+
+def along(put, merge, write, to, lines, elements, g, step, corner, count, repeat, pitches):
+    """Windows along lines, or along those of the phases of a stride."""
+    line, (some, other, _), others = lines
+    if g.jump > 1:
+        merge_columns(
+            put, merge, write, to, (some, other), others, elements, g, step, corner, count, repeat, pitches
+        )
+    else:
+        grow(put, merge, write, to, others, line, g, step, corner, count, repeat, pitches)
+
+
+def put_rows(put, write, to, line, corner, count, repeat, pitches):
+    """Rows of output from lines."""
+    apart()
+    once()
+    (values, places), (first, further, columns), (out_pitch, pitch) = to, corner, pitches
+    for r in range(repeat):
+        origin = np.int32(first + r * further)
+        for j in range(count):
+            found = peek(line[0], r * pitch + j), peek(line[1], r * pitch + j)
+            put(write, values, places, r * out_pitch + j, found, origin, columns, j)
 
 
 def rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom):
@@ -250,6 +312,19 @@ def rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom):
             poke(rows_at, s * high + t, peek(slabs, s) + (row + (top + t) * g.step) * g.pitch)
             poke(shifts, s * high + t, peek(further, s) + (top + t) * units.row)
     return deep * high
+
+
+def lines_in(pair, block, spans):
+    """Where a thread's lines are in its memory, and what the windows along a row add to places."""
+    at = 2 * block
+    spare = from_element(pair, at), from_element(pair, at + spans), from_element(pair, at + 2 * spans)
+    return (pair, spare, from_element(pair, block)), ahead(pair[1], at + 3 * spans)
+
+
+def write_columns(columns, g, units):
+    """How much the windows along a row add to places."""
+    for j in range(g.width * g.channels):
+        poke(columns, j, np.int32(j // g.channels * units.across))
 
 
 @cache
@@ -268,16 +343,13 @@ def kernel(
         x_all, y_all, places_all, like, met = arrays
         outer, leads, numbers, _, places, slabs_of_all = tables
         grid, g, units = read_grid(numbers, 0), read_rows(numbers, GRID), read_units(numbers, FIRST)
-        block, spans = g.line * g.block, g.width * g.channels * g.block
+        block, spans = g.line * g.block, max(g.line // g.jump, g.width * g.channels) * g.block
         pair = pointer(memory[0]), pointer(memory[1])
-        spare = from_element(pair, 2 * block), from_element(pair, 2 * block + spans)
-        lines = pair, spare, from_element(pair, block)
-        columns, rows_at = ahead(pair[1], 2 * block + 2 * spans), pointer(memory[2])
+        lines, columns, rows_at = *lines_in(pair, block, spans), pointer(memory[2])
         most = memory[2].size - g.across
         shifts = ahead(rows_at, most // 2)
         elements = elements_of(ahead(rows_at, most), g, g.jump > 1)
-        for j in range(g.width * g.channels):
-            poke(columns, j, np.int32(j // g.channels * units.across))
+        write_columns(columns, g, units)
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
@@ -290,6 +362,7 @@ def kernel(
             y_all_at = y_at + left * g.channels
             y = ahead(pointer(y_all), y_all_at), ahead(pointer(places_all), y_all_at)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
+            fresh = ahead(slabs, slabs_of_all.size // 2)
             further = ahead(pointer(places), grid.leads + leads[2, lead])
             output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
             while output < end:
@@ -298,7 +371,7 @@ def kernel(
                 high = rows_in(rows_at, shifts, g, units, slabs, further, deep, row, top, bottom)
                 pitches = g.line, g.stride * g.pitch
                 merge_rows(merge, take, inner, x, rows_at, shifts, high, count, repeat, pitches)
-                met_one, seen = look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count)
+                met_one, seen = look(odd, x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)
                 found = bool(found | met_one)
                 corner = (
                     places[lead]
@@ -329,7 +402,8 @@ def cut_of(r: Reduction) -> tuple[int, int, int, int]:
     line += -line % (columns.stride * channels)
     rows = max(line, columns.size * channels * row.stride)
     block = max(1, min(row.outputs, r.limits.near // rows))
-    return width, line, block, 2 * block * (line + width * channels) + CACHE_LINE
+    size = 2 * line + 3 * max(line // columns.stride, width * channels)
+    return width, line, block, block * size + CACHE_LINE
 
 
 def fit(r: Reduction) -> bool:
@@ -340,8 +414,21 @@ def fit(r: Reduction) -> bool:
     return r.placed and few and farthest < NOBODY and cut_of(r)[-1] <= MOST
 
 
+def taps_of_slabs(r: Reduction) -> list[int]:
+    """Which element of its window the first of each slab is; taps are of two axes at most."""
+    if not r.shape.by_planes:
+        return [0] * len(r.leads)
+    (_, stride, before), table = r.shape.tables[0].regular or (1, 1, 0), r.shape.tables[0]
+    pitch, found = r.shape.plane[-1], []
+    for output, lead in enumerate(r.leads):
+        outside = (lead.place // pitch - (output * stride - before)) // table.step
+        found += [(outside + n) * r.shape.columns.window for n in range(len(lead.slabs))]
+    return found
+
+
 def plan(r: Reduction) -> Plan:
     """How to find values and chosen elements of windows."""
+    r = r.across_planes()
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
     width, line, block, size = cut_of(r)
     each = columns.size * channels * row.stride
@@ -349,6 +436,8 @@ def plan(r: Reduction) -> Plan:
     wide, high = row.pitch // channels, len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
     if r.chosen == "taps":
         units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
+    elif r.shape.by_planes:
+        units = Units(0, columns.step, 0, columns.stride, 0, columns.before, row.outputs)
     else:
         down, across = row.stride * wide, columns.stride
         units = Units(row.step * wide, columns.step, down, across, row.before * wide, columns.before, high)
@@ -359,8 +448,7 @@ def plan(r: Reduction) -> Plan:
         (2 * deep * row.window + columns.window, np.int64),
     )
     firsts = [lead.place if r.chosen == "places" else 0 for lead in r.leads]
-    # taps are of two axes at most, and their only slab is at 0
-    further = [place for lead in r.leads for _, place in lead.slabs]
+    further = taps_of_slabs(r) if r.chosen == "taps" else [n for lead in r.leads for _, n in lead.slabs]
     numbers = *numbers_of(r, width=width, band=band, block=block, line=line), *units
     blocks = -(-row.outputs // band), -(-columns.outputs // width)
     made = partial(kernel, r.name, r.line, r.chosen, r.source, r.target)

@@ -73,7 +73,7 @@ read_growth, read_lengths = fields(Growth), fields(Lengths)
 def grown(give, uses, out, spare, lines, lengths, g, n, repeat, out_pitch, pitch):
     """Windows along lines that run on, at every element, of which those at the stride are given."""
     (numbers, first, number), source, other = lengths, lines, spare
-    size, step, last = repeat * pitch, g.gap * g.channels, number - 1
+    size, step, last = max(repeat, -(-n * g.jump * g.channels // pitch)) * pitch, g.gap * g.channels, number - 1
     for i in range(number if g.jump > 1 else last):
         w = read_growth(numbers, first + i * GROWTH)
         rows, count = taps_of(w, source, lines, step), size - (w.length - 1) * step
@@ -202,7 +202,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         reads = odd, read, lift, knobs, uses, like[0]
         lines = pointer(memory[0])
         spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
-        rings = ahead(sums, g.block * g.width * g.channels)
+        rings = ahead(sums, g.line * g.block)
         place_of, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place_of), place_of
@@ -316,6 +316,7 @@ def block_of(r: Reduction) -> Block:
     most = min(most, max(r.limits.long * wide // channels, 2 * halo))
     width = parted(columns.outputs, max(1, most // columns.stride))
     line = ((width - 1) * columns.stride + columns.span) * channels
+    line += -line % columns.stride
     rows = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
     down, ring = growths(row.window, row.step, rows, repeats=r.repeats), FEW * row.step + rows
     lines = ring + sum(each.lines for each in down[:-1]) + 4 * rows

@@ -406,7 +406,7 @@ def _by_lines(
         line, knobs = in_shares(line, shape.positions(), divisor) or (line, knobs)
     adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
     alone = uniform or bool(chosen)
-    across, down = _weights(shape, divisors, line, None)
+    across, down = _weights(divisors, line, shape, None)
     reduction = tasks.Reduction(
         operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
         line,
@@ -418,7 +418,7 @@ def _by_lines(
         x.dtype.kind == "f",
         chosen,
         across * down if alone else None,
-        partial(_weights, shape, divisors, line),
+        partial(_weights, divisors, line),
         np.array([line.neutral, *knobs], line.dtype),
         x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
         _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None,
@@ -428,7 +428,7 @@ def _by_lines(
 
 
 def _weights(
-    shape: Shape, divisors: Sequence[Integers], line: Line, tiles: Tiles | None
+    divisors: Sequence[Integers], line: Line, shape: Shape, tiles: Tiles | None
 ) -> tuple[Array, Array]:
     """Scales along a row of output (channels included), and a factor a row; without `tiles` all are alike."""
     dtype = np.float64 if line.dtype in ("float64", "int32") else np.float32
@@ -439,7 +439,7 @@ def _weights(
         rows = np.array([math.prod(factor[0] for factor in others)])
         columns = columns[:1]
     else:
-        *leading, down = others or [np.ones(1)]
+        *leading, down = [*others, np.ones(1)] if shape.by_planes else others or [np.ones(1)]
         rows = np.ones(1)
         for factor, (table, *_) in zip(leading, shape.leading, strict=True):
             rows = np.multiply.outer(rows, table.spread(factor)).reshape(-1)

@@ -68,6 +68,9 @@ class Rows(NamedTuple):
 read_rows = fields(Rows)
 
 
+SHORT = 32  # elements of the shortest row that fills registers well
+
+
 # Along lines: `n` windows of each -------------------------------------------------------------------------
 
 
@@ -79,7 +82,7 @@ def ones(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
 
 def cells(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
     """Windows of two to four neighbours that lie side by side."""
-    if out_pitch == n and pitch == g.across * n:  # short rows run on
+    if out_pitch == n and pitch == g.across * n:  # rows run on
         n, repeat = n * repeat, 1
     if g.across == 2:
         passes.merge_cells(passes.pair, give, uses, out, line, n, repeat, out_pitch, pitch)
@@ -94,7 +97,8 @@ def phases(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
     """Windows at a stride: the elements of each phase of it become a line, and lines merge."""
     each, far = g.line // g.jump, g.line // g.jump * g.block
     own = ahead(spare, g.line * g.block)
-    passes.split(own, far, line, g.jump, min(g.jump, (g.across - 1) * g.gap + 1), each * repeat)
+    count = each * max(repeat, -(-n // each))  # of lines that run on there is one
+    passes.split(own, far, line, g.jump, min(g.jump, (g.across - 1) * g.gap + 1), count)
     passes.merge_to(give, uses, out, spare, own, taps, g.across, n, repeat, out_pitch, each)
 
 
@@ -161,14 +165,19 @@ def places(out, g, slabs, deep, row, top, bottom):
     return deep * high
 
 
-def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
-    """Whether there is a NaN in the rows of some windows, of those from `seen` on where windows overlap."""
+def look(odd, x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count):
+    """Whether there is a NaN in the rows of some windows, of those from `seen` on where windows overlap.
+
+    That is in slabs that are `fresh`: the others are those of another leading output as well.
+    """
     low, high = row + top * g.step, row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride
     overlaps, found = g.stride <= (g.window - 1) * g.step + 1, False
     # A window that is partly in the padding may begin behind the first row of the next one.
     low = max(row, 0, seen) if overlaps else low
     for s in range(deep):
         slab = ahead(x, peek(slabs, s) + low * g.pitch)
+        if peek(fresh, s) == 0:
+            continue
         if overlaps:
             found = bool(found | passes.scan(odd, slab, count, high - low, g.pitch))
         else:
@@ -178,7 +187,7 @@ def look(odd, x, g, slabs, deep, row, top, bottom, repeat, seen, count):
     return found, high
 
 
-def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, straight):
+def from_input(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight):
     """Merge rows of the input; single ones that need no room stay where they are, if they may."""
     (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
     high = places(rows_at, g, slabs, deep, row, top, bottom)
@@ -187,11 +196,11 @@ def from_input(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, s
         line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), 0, lines), g.stride * g.pitch
     else:
         passes.merge_all(reads[4], uses, inner, x, rows_at, high, count, repeat, g.line, g.stride * g.pitch)
-    found, seen = look(reads[0], x, g, slabs, deep, row, top, bottom, repeat, seen, count)
+    found, seen = look(reads[0], x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)
     return line_at, pitch, found, seen
 
 
-def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, straight):
+def from_ring(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight):
     """Convert rows of the input, each once, into a ring of lines, and merge these."""
     (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
@@ -212,17 +221,32 @@ def from_ring(uses, reads, to, x, g, slabs, deep, rows_at, of, count, inside, st
 
 
 def alike(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, column):
-    """Results that are all scaled alike, along some lines."""
-    out, _, spare = to
-    along(passes.finished, uses, out, spare, line, taps, g, n, repeat, g.out_pitch, pitch)
+    """Results that are all scaled alike, along some lines; short ones run on until they are finished."""
+    (out, sums, spare), size, each = to, n * g.channels, pitch // g.jump
+    if run_on(g, size, repeat, pitch):
+        size_of_all = (repeat - 1) * each // g.channels + n
+        along(passes.unfinished, uses, sums, spare, line, taps, g, size_of_all, 1, each, pitch)
+        passes.pick(passes.finished, uses, out, sums, 1, size, repeat, g.out_pitch, each)
+    else:
+        along(passes.finished, uses, out, spare, line, taps, g, n, repeat, g.out_pitch, pitch)
 
 
 def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, column):
     """Results with scales of their own, products of one of a `row` and one of a `column`."""
-    (out, sums, spare), size = to, n * g.channels
+    (out, sums, spare), size, each = to, n * g.channels, pitch // g.jump
     across, down = ahead(pointer(scales), column), ahead(pointer(scales), row)
-    along(passes.unfinished, uses, sums, spare, line, taps, g, n, repeat, size, pitch)
-    passes.scaled(uses, out, sums, across, down, size, repeat, g.out_pitch, size)
+    if run_on(g, size, repeat, pitch):
+        size_of_all = (repeat - 1) * each // g.channels + n
+        along(passes.unfinished, uses, sums, spare, line, taps, g, size_of_all, 1, each, pitch)
+    else:
+        each = size
+        along(passes.unfinished, uses, sums, spare, line, taps, g, n, repeat, each, pitch)
+    passes.scaled(uses, out, sums, across, down, size, repeat, g.out_pitch, each)
+
+
+def run_on(g, size, repeat, pitch):
+    """Whether short lines are taken as one: those that lie one behind the other, of whole windows."""
+    return size < SHORT and repeat > 1 and pitch == g.line and (g.channels == 1 or g.jump == 1)
 
 
 def no_scales(begins, grid, tile, band, lead):
@@ -274,7 +298,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         uses, reads = (merge, finish, write, scales[0], knobs), (odd, read, lift, knobs, take)
         lines, rows_at = pointer(memory[0]), pointer(memory[1])
         spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
-        ring = ahead(sums, g.block * g.width * g.channels)
+        ring = ahead(sums, g.block * max(g.line // g.jump, g.width * g.channels))
         taps = elements_of(ahead(rows_at, memory[1].size - g.across), g, of_phases)
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
@@ -287,13 +311,16 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
+            fresh = ahead(slabs, slabs_of_all.size // 2)
             first_output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
             column, first_row = scales_of(begins, grid, tile, band, lead)
             output = first_output
             while output < end:
                 row, top, bottom, repeat = rows_of(g, output, end)
                 of, rows_to = (row, top, bottom, repeat, seen), (lines, ahead(lines, margin), ring)
-                merged = gather(uses, reads, rows_to, x, g, slabs, deep, rows_at, of, count, inside, straight)
+                merged = gather(
+                    uses, reads, rows_to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight
+                )
                 line_at, pitch, met_one, seen = merged
                 found = bool(found | met_one)
                 to, row_at = (ahead(y, output * g.out_pitch), sums, spare), first_row + output - first_output
@@ -337,7 +364,8 @@ class Cut(NamedTuple):
         block = max(1, min(row.outputs, near // rows))
         span, kept = row.span + (block - 1) * row.stride, max(len(lead.slabs) for lead in r.leads)
         ring = span + -span % row.stride if converts_once(r) else 0
-        memory = 3 * block * line + block * width * channels_of + kept * ring * line + CACHE_LINE
+        sums = block * max(line // columns.stride, width * channels_of)
+        memory = 3 * block * line + sums + kept * ring * line + CACHE_LINE
         return cls(width, line, block, ring, memory)
 
 
@@ -349,6 +377,7 @@ def is_single(r: Reduction) -> bool:
 def converts_once(r: Reduction) -> bool:
     """Whether each row is converted to a line of its own, before lines merge."""
     halves = r.source != "native" and (r.line.careful or r.shape.row.window > r.shape.row.stride)
+    halves = halves and not r.shape.by_planes  # of which slabs share no rows
     return r.lifted or bool(halves)
 
 
@@ -393,6 +422,7 @@ def are_channels(r: Reduction) -> bool:
 
 def plan(along: Callable[..., None], r: Reduction) -> Plan:
     """How to reduce windows by one of the ways along lines."""
+    r = r.across_planes()
     row, columns, cut = r.shape.row, r.shape.columns, Cut.of(r)
     tiles, each = -(-columns.outputs // cut.width), columns.size * r.shape.channels * row.stride
     band = min(row.outputs, max(cut.block, 4 * row.window, r.limits.task // each))
@@ -440,7 +470,7 @@ def scales_in(r: Reduction, band: int, width: int) -> tuple[Array, Integers]:
         r.shape.columns.parts(width),
     )
     tiles = Tiles(tiled(downs, down, top), tiled(acrosses, across, left))
-    columns, rows = r.weigh(tiles)
+    columns, rows = r.weigh(r.shape, tiles)
     tall = np.arange(len(r.leads))[:, None] * sum(count for _, count in tiles.rows)
     row_at = columns.size + tall + beginnings(tiles.rows)[down]
     begins = [beginnings(tiles.columns)[across] * r.shape.channels, row_at.ravel()]

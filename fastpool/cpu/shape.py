@@ -14,6 +14,8 @@ Array = NDArray[Any]
 
 DEEP = 64  # channels, from which planes that are one window stay apart
 PIECE, LEAST = 512, 63  # elements of the pieces of a long row
+SHORT = 64  # elements of the longest rows of which those of several planes merge at a time
+FEWEST, IN_CACHE = 4, 64_000  # planes at least, and elements of all of them
 TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
 
 
@@ -141,6 +143,26 @@ class Shape(NamedTuple):
         """Elements of the largest window, channels not counted."""
         slabs = math.prod(table.most for table, _, _ in self.leading)
         return int(self.row.window * self.columns.window * slabs)
+
+    @property
+    def by_planes(self) -> bool:
+        """Whether planes are the rows, as `across_planes` makes it."""
+        return len(self.leading) == len(self.tables) - 1 > 0
+
+    def across_planes(self, near: int) -> "Shape":
+        """With planes as rows and their rows as slabs, where rows are short: `near` elements at a time."""
+        row, columns, outer = self.row, self.columns, self.outer
+        length, (x_step, y_step) = columns.size * self.channels, outer.steps
+        single = len(self.tables) == 1 or self.by_planes or row.outputs != len(self.tables[-2])
+        most = min(outer.length, near // length, IN_CACHE // (row.size * length))
+        block = next((n for n in range(most, FEWEST - 1, -1) if outer.length % n == 0), 0)
+        if single or length > SHORT or not block:
+            return self
+        return self._replace(
+            outer=Runs(outer.begins, outer.length // block, (block * x_step, block * y_step)),
+            row=Regular(block, block, 1, 1, 0, 1, x_step, y_step),
+            leading=(*self.leading, (self.tables[-2], row.pitch, row.out_pitch)),
+        )
 
     def leads(self) -> list[Lead]:
         """The slabs that each leading output covers."""

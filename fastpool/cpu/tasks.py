@@ -199,11 +199,16 @@ class Reduction(NamedTuple):
     floats: bool
     chosen: str
     scale: Array | None
-    weigh: Callable[[Tiles], tuple[Array, Array]]
+    weigh: Callable[[Shape, Tiles], tuple[Array, Array]]
     like: Array
     work: int
     again: Callable[[Array, Array], None] | None
     limits: Any
+
+    def across_planes(self) -> "Reduction":
+        """As `Shape.across_planes` has it."""
+        shape = self.shape.across_planes(self.limits.near)
+        return self if shape is self.shape else self._replace(shape=shape, leads=shape.leads())
 
     @property
     def placed(self) -> bool:
@@ -252,7 +257,10 @@ class Reduction(NamedTuple):
                 counts,
             ]
         )
-        slabs = np.array([offset for lead in self.leads for offset, _ in lead.slabs])
+        places = [lead.first + offset for lead in self.leads for offset, _ in lead.slabs]
+        fresh = np.zeros(len(places), np.int64)  # no leading output before has that slab: to look for NaNs in
+        fresh[np.unique(places, return_index=True)[1]] = 1
+        slabs = np.array([*(offset for lead in self.leads for offset, _ in lead.slabs), *fresh])
         scales = scales or (self.scale, NONE)
         tables = outer.begins, leads, np.array([*grid, *numbers]), *scales, slabs
         tasks = len(outer) * len(self.leads) * math.prod(blocks)
