@@ -48,7 +48,7 @@ class Units(NamedTuple):
 
 read_units = fields(Units)
 FIRST = GRID + len(Rows._fields)  # where the units are
-SHORT = 32  # elements of the shortest row that fills registers well
+FOLDED = 96  # elements of the shortest window that is folded where it is the only one
 
 
 # Passes ----------------------------------------------------------------------------------------------------
@@ -69,8 +69,18 @@ def merge_down(expression, merge, take, to, a, b, c, shifts, count, repeat, pitc
             poke(places, o, found[1])
 
 
+def one_row(merge, there, three):
+    """The only one."""
+    return three[0]
+
+
+def two_rows(merge, there, three):
+    """Two."""
+    return merge(three[0], three[1])
+
+
 def three_rows(merge, there, three):
-    """Three, of which the last may be one again."""
+    """Three."""
     return merge(merge(three[0], three[1]), three[2])
 
 
@@ -98,7 +108,12 @@ def merge_along(expression, put, merge, write, to, there, taps, shifts, corner, 
 
 def of_line(line, i, shift):
     """An element of a line, and its place so much further on."""
-    return peek(line[0], i), peek(line[1], i) + shift
+    return peek(line[0], i), np.int32(peek(line[1], i) + shift)
+
+
+def two_neighbours(merge, there, three):
+    """Two, which may be one."""
+    return earlier(merge, three[0], three[1])
 
 
 def three_neighbours(merge, there, three):
@@ -150,11 +165,17 @@ def three_of(numbers, first, end):
 
 def merge_rows(merge, take, to, x, rows_at, shifts, high, count, repeat, pitches):
     """The rows of input at `rows_at`, first to last; `shifts` are their places."""
+    if pitches == (count, count):  # rows run on
+        count, repeat = count * repeat, 1
     for done in range(1, max(2, high), 2):  # three rows, and then twos
         first = done if done > 1 else 0
         some, own = three_of(rows_at, first, high), three_of(shifts, first, high)
         a, b, c = ahead(x, some[0]), ahead(x, some[1]), ahead(x, some[2])
-        if first == 0:
+        if high == 1:
+            merge_down(one_row, merge, take, to, a, b, c, own, count, repeat, pitches)
+        elif high == 2:
+            merge_down(two_rows, merge, take, to, a, b, c, own, count, repeat, pitches)
+        elif first == 0:
             merge_down(three_rows, merge, take, to, a, b, c, own, count, repeat, pitches)
         else:
             merge_down(two_more_rows, merge, take, to, a, b, c, own, count, repeat, pitches)
@@ -201,7 +222,9 @@ def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner,
         taps, shifts = taps_of(line, elements, done, last, step)
         done += 2
     own = out_pitch, count, pitch
-    if last <= 3:
+    if last <= 2:
+        merge_along(two_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
+    elif last == 3:
         merge_along(three_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
     else:
         merge_along(
@@ -210,31 +233,28 @@ def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner,
 
 
 def grow(put, merge, write, to, spare, line, g, step, corner, count, repeat, pitches):
-    """As `merge_columns` at stride 1: windows grow by three, in `spare`, until three of them are whole."""
-    (out_pitch, pitch), unit, have = pitches, g.gap * g.channels, 1
-    size = count + (g.across - 1) * unit
-    while 3 * have < g.across:
-        size -= 2 * have * unit
-        taps, shifts = grown_taps(line, unit, step, have, 2 * have)
-        own, nothing = (pitch, pitch, pitch), (0, 0, spare[1])
-        merge_along(
-            three_neighbours,
-            put_in_line,
-            merge,
-            write,
-            spare,
-            spare,
-            taps,
-            shifts,
-            nothing,
-            size,
-            repeat,
-            own,
-        )
-        line, have = spare, 3 * have
-    taps, shifts = grown_taps(line, unit, step, max(0, min(have, g.across - have)), g.across - have)
+    """As `merge_columns` at stride 1: windows grow by three, in one of two `spare`, until three are whole.
+
+    They may overlap. Of a single long window what merges is folded.
+    """
+    (out_pitch, pitch), unit, have, across = pitches, g.gap * g.channels, 1, g.across
+    own, nothing, (some, other) = (pitch, pitch, pitch), (0, 0, to[1]), spare
+    size = count + (across - 1) * unit
+    while 3 * have < across:
+        if across >= FOLDED and count == g.channels:
+            third = -(-across // 3)
+            taps, shifts = grown_taps(line, unit, step, third, across - third)
+            across, size = third, third * unit
+        else:
+            size -= 2 * have * unit
+            taps, shifts = grown_taps(line, unit, step, have, 2 * have)
+            have *= 3
+        put_in = three_neighbours, put_in_line
+        merge_along(*put_in, merge, write, some, line, taps, shifts, nothing, size, repeat, own)
+        line, some, other = some, other, some
+    taps, shifts = grown_taps(line, unit, step, max(0, min(have, across - have)), across - have)
     own = out_pitch, pitch, pitch
-    merge_along(three_neighbours, put, merge, write, to, spare, taps, shifts, corner, count, repeat, own)
+    merge_along(three_neighbours, put, merge, write, to, line, taps, shifts, corner, count, repeat, own)
 
 
 def grown_taps(line, unit, step, second, third):
@@ -272,7 +292,7 @@ def give(put, merge, write, to, lines, elements, g, units, corner, columns, n, r
     if g.jump > 1:
         split(others, line, g, pitch * g.block, pitch * repeat)
     rest = (corner, units.down, columns), count, repeat, (g.out_pitch, pitch)
-    if count < SHORT and repeat > 1:
+    if count < g.short and repeat > 1 and not (count == g.channels and g.across >= FOLDED):
         size, result = (repeat - 1) * pitch + count, spare[2]
         flat = (0, 0, columns), size, 1, (size, size)
         along(put_in_line, merge, write, result, (line, spare, others), elements, g, units.column, *flat)
@@ -289,7 +309,7 @@ def along(put, merge, write, to, lines, elements, g, step, corner, count, repeat
             put, merge, write, to, (some, other), others, elements, g, step, corner, count, repeat, pitches
         )
     else:
-        grow(put, merge, write, to, others, line, g, step, corner, count, repeat, pitches)
+        grow(put, merge, write, to, (others, some), line, g, step, corner, count, repeat, pitches)
 
 
 def put_rows(put, write, to, line, corner, count, repeat, pitches):
@@ -345,7 +365,7 @@ def kernel(
         grid, g, units = read_grid(numbers, 0), read_rows(numbers, GRID), read_units(numbers, FIRST)
         block, spans = g.line * g.block, max(g.line // g.jump, g.width * g.channels) * g.block
         pair = pointer(memory[0]), pointer(memory[1])
-        lines, columns, rows_at = *lines_in(pair, block, spans), pointer(memory[2])
+        (lines, columns), rows_at = lines_in(pair, block, spans), pointer(memory[2])
         most = memory[2].size - g.across
         shifts = ahead(rows_at, most // 2)
         elements = elements_of(ahead(rows_at, most), g, g.jump > 1)
@@ -406,12 +426,19 @@ def cut_of(r: Reduction) -> tuple[int, int, int, int]:
     return width, line, block, block * size + CACHE_LINE
 
 
+def alone(r: Reduction) -> Reduction:
+    """Without a stride where a row of output is one window."""
+    columns = r.shape.columns
+    stride = columns.stride if columns.outputs > 1 else 1
+    return r._replace(shape=r.shape._replace(columns=columns._replace(stride=stride)))
+
+
 def fit(r: Reduction) -> bool:
     """Chosen elements, of windows not far longer than what is written, whose lines are not much memory."""
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
     farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * row.pitch // channels + columns.span
     few = columns.window <= max(LONGEST, ALONE * columns.outputs * channels)
-    return r.placed and few and farthest < NOBODY and cut_of(r)[-1] <= MOST
+    return r.placed and few and farthest < NOBODY and cut_of(alone(r))[-1] <= MOST
 
 
 def taps_of_slabs(r: Reduction) -> list[int]:
@@ -428,7 +455,7 @@ def taps_of_slabs(r: Reduction) -> list[int]:
 
 def plan(r: Reduction) -> Plan:
     """How to find values and chosen elements of windows."""
-    r = r.across_planes()
+    r = alone(r).across_planes()
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
     width, line, block, size = cut_of(r)
     each = columns.size * channels * row.stride
@@ -436,8 +463,8 @@ def plan(r: Reduction) -> Plan:
     wide, high = row.pitch // channels, len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
     if r.chosen == "taps":
         units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
-    elif r.shape.by_planes:
-        units = Units(0, columns.step, 0, columns.stride, 0, columns.before, row.outputs)
+    elif r.shape.by_planes or high == 1:  # a row of output is a plane
+        units = Units(row.step * wide, columns.step, 0, columns.stride, 0, columns.before, row.outputs)
     else:
         down, across = row.stride * wide, columns.stride
         units = Units(row.step * wide, columns.step, down, across, row.before * wide, columns.before, high)

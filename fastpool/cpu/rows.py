@@ -23,7 +23,7 @@ from ..windows import Integers
 from . import half, passes
 from .flags import clear_overflow, overflowed
 from .memory import ahead, choose, fields, move_4, move_8, peek, pointer, poke, wide_registers
-from .shape import Shape
+from .shape import SHORT, Shape
 from .tasks import (
     GRID,
     Array,
@@ -63,12 +63,10 @@ class Rows(NamedTuple):
     block: int  # rows of output that are merged at a time
     line: int  # elements of a line
     ring: int  # converted rows that are kept of each slab; 0 where the input is read as it is
+    short: int  # elements of a row, below which rows run on
 
 
 read_rows = fields(Rows)
-
-
-SHORT = 32  # elements of the shortest row that fills registers well
 
 
 # Along lines: `n` windows of each -------------------------------------------------------------------------
@@ -246,7 +244,7 @@ def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, c
 
 def run_on(g, size, repeat, pitch):
     """Whether short lines are taken as one: those that lie one behind the other, of whole windows."""
-    return size < SHORT and repeat > 1 and pitch == g.line and (g.channels == 1 or g.jump == 1)
+    return size < g.short and repeat > 1 and pitch == g.line and (g.channels == 1 or g.jump == 1)
 
 
 def no_scales(begins, grid, tile, band, lead):
@@ -460,6 +458,7 @@ def numbers_of(r: Reduction, *, width: int, band: int, block: int, line: int, ri
         block=block,
         line=line,
         ring=ring,
+        short=SHORT // max(4, r.line.itemsize),
     )
 
 

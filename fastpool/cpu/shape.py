@@ -13,8 +13,8 @@ from .memory import Runs, c_strides, runs
 Array = NDArray[Any]
 
 DEEP = 64  # channels, from which planes that are one window stay apart
-PIECE, LEAST = 512, 63  # elements of the pieces of a long row
-SHORT = 64  # elements of the longest rows of which those of several planes merge at a time
+PIECE, LEAST = 256, 63  # elements of the pieces of a long row
+SHORT = 128  # bytes of a row, of four an element at least, below which those of several planes merge
 FEWEST, IN_CACHE = 4, 64_000  # planes at least, and elements of all of them
 TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
 
@@ -82,6 +82,15 @@ class Regular(NamedTuple):
         return (self.window - 1) * self.step + 1
 
 
+def _folded(row: Regular, columns: Regular) -> tuple[Regular, Regular]:
+    """A long row that is one window as a plane of shorter ones, where it has such parts."""
+    length = next((n for n in range(PIECE, LEAST, -1) if columns.size % n == 0), columns.size)
+    size = columns.size // length
+    if size == 1:
+        return row, columns
+    return Regular(size, 1, size, size, 0, 1, length, 1), Regular(length, 1, length, length, 0, 1, 1, 1)
+
+
 class Lead(NamedTuple):
     """A leading output: offsets of its first slab and of the output, of its slabs, and of their places."""
 
@@ -124,13 +133,11 @@ class Shape(NamedTuple):
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
         if not leading and strides == c_strides(x.shape):
             one_window = row.whole() and columns.whole()
-            length = next((n for n in range(PIECE, LEAST, -1) if columns.size % n == 0), 0)
-            if channels == 1 and one_window and row.size == 1 and placed and length:
-                size = columns.size // length  # a long row is one window: a plane of shorter ones
-                row = Regular(size, 1, size, size, 0, 1, length, 1)
-                columns = Regular(length, 1, length, length, 0, 1, 1, 1)
-            if channels == 1 and one_window and row.size > 1 and not placed:
-                size = row.size * columns.size  # a plane is one window: a row
+            if placed and channels == 1 and one_window and row.size == 1:
+                row, columns = _folded(row, columns)
+            size = row.size * columns.size
+            joined = one_window and row.size > 1 and (not placed or size <= PIECE)
+            if channels == 1 and joined:  # a plane is one window: a row
                 columns = Regular(size, 1, size, size, 0, 1, 1, 1)
                 row = Regular(1, 1, 1, 1, 0, 1, size, 1)
             if row.cells() and not (one_window and channels >= DEEP) and row.outputs <= TALL:
@@ -156,7 +163,7 @@ class Shape(NamedTuple):
         single = len(self.tables) == 1 or self.by_planes or row.outputs != len(self.tables[-2])
         most = min(outer.length, near // length, IN_CACHE // (row.size * length))
         block = next((n for n in range(most, FEWEST - 1, -1) if outer.length % n == 0), 0)
-        if single or length > SHORT or not block:
+        if single or length * max(4, self.itemsize) > SHORT or not block:
             return self
         return self._replace(
             outer=Runs(outer.begins, outer.length // block, (block * x_step, block * y_step)),
