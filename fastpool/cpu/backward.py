@@ -382,7 +382,7 @@ def _gather_taps(stored: str) -> Callable[..., None]:
             count, line = (high - 1) * b.pitch + wide * b.channels, (top * b.columns + left) * b.channels
             low = line - b.above * b.pitch - b.left * b.channels
             end_at = line + count + b.below * b.pitch + b.right * b.channels
-            g = choose(True, ahead(pointer(gy_all), line), 0, pointer(memory[1]))
+            g = choose(True, ahead(pointer(gy_all), line), pointer(memory[1]))
             names = ahead(pointer(chosen_all), line)
             if not b.here or low < 0 or end_at > gy_all.size:
                 g, names = pointer(memory[1]), pointer(memory[2])
@@ -401,7 +401,7 @@ def _gather_taps(stored: str) -> Callable[..., None]:
                 g, names = ahead(g, inner), ahead(names, inner)
             for phase in range(0, b.stride * b.jump, b.turns):
                 acc = ahead(lines_all, phase * b.phase)
-                out = choose(b.flat, ahead(pointer(gx_all), line), 0, acc)
+                out = choose(b.flat, ahead(pointer(gx_all), line), acc)
                 gather(zero, b.turns, lanes, out, g, names, far, own, ahead(begins, phase), count)
             size = min(wide * b.jump, b.across - left * b.jump)
             plane, row = top // b.rows, top % b.rows * b.stride
@@ -473,7 +473,7 @@ def _scatter(stored: str) -> Callable[..., None]:
             plane, band = task // bands.shape[1], task % bands.shape[1]
             begin, size = bands[0, band], bands[1, band] - bands[0, band]
             at, out = plane * of_plane * channels, ahead(pointer(gx_all), plane * elements + begin)
-            sums = choose(not apart_from, out, 0, pointer(memory[0]))
+            sums = choose(not apart_from, out, pointer(memory[0]))
             passes.fill(sums, 0, size)
             gy, indices = ahead(pointer(gy_all), at), ahead(pointer(indices_all), at)
             add_chosen(read, sums, gy, indices, begin, size, bands[2, band], bands[3, band], channels)

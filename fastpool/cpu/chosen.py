@@ -186,50 +186,22 @@ def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner,
     (some, other), (out_pitch, pitch), last = spare, pitches, g.across
     done = min(3, last)
     taps, shifts = taps_of(line, elements, 0, last, step)
+    own = corner, count, repeat, (count, count, pitch)
     while done < last:
-        own = count, count, pitch
         if done == 3:
-            merge_along(
-                three_neighbours,
-                put_in_line,
-                merge,
-                write,
-                some,
-                other,
-                taps,
-                shifts,
-                corner,
-                count,
-                repeat,
-                own,
-            )
+            merge_along(three_neighbours, put_in_line, merge, write, some, other, taps, shifts, *own)
         else:
-            merge_along(
-                two_more_neighbours,
-                put_in_line,
-                merge,
-                write,
-                other,
-                some,
-                taps,
-                shifts,
-                corner,
-                count,
-                repeat,
-                own,
-            )
+            merge_along(two_more_neighbours, put_in_line, merge, write, other, some, taps, shifts, *own)
             some, other = other, some
         taps, shifts = taps_of(line, elements, done, last, step)
         done += 2
-    own = out_pitch, count, pitch
+    own = corner, count, repeat, (out_pitch, count, pitch)
     if last <= 2:
-        merge_along(two_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
+        merge_along(two_neighbours, put, merge, write, to, some, taps, shifts, *own)
     elif last == 3:
-        merge_along(three_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own)
+        merge_along(three_neighbours, put, merge, write, to, some, taps, shifts, *own)
     else:
-        merge_along(
-            two_more_neighbours, put, merge, write, to, some, taps, shifts, corner, count, repeat, own
-        )
+        merge_along(two_more_neighbours, put, merge, write, to, some, taps, shifts, *own)
 
 
 def grow(put, merge, write, to, spare, line, g, step, corner, count, repeat, pitches):
@@ -238,7 +210,7 @@ def grow(put, merge, write, to, spare, line, g, step, corner, count, repeat, pit
     They may overlap. Of a single long window what merges is folded.
     """
     (out_pitch, pitch), unit, have, across = pitches, g.gap * g.channels, 1, g.across
-    own, nothing, (some, other) = (pitch, pitch, pitch), (0, 0, to[1]), spare
+    (some, other), nothing = spare, (0, 0, to[1])
     size = count + (across - 1) * unit
     while 3 * have < across:
         if across >= FOLDED and count == g.channels:
@@ -249,12 +221,12 @@ def grow(put, merge, write, to, spare, line, g, step, corner, count, repeat, pit
             size -= 2 * have * unit
             taps, shifts = grown_taps(line, unit, step, have, 2 * have)
             have *= 3
-        put_in = three_neighbours, put_in_line
-        merge_along(*put_in, merge, write, some, line, taps, shifts, nothing, size, repeat, own)
+        own = nothing, size, repeat, (pitch, pitch, pitch)
+        merge_along(three_neighbours, put_in_line, merge, write, some, line, taps, shifts, *own)
         line, some, other = some, other, some
     taps, shifts = grown_taps(line, unit, step, max(0, min(have, across - have)), across - have)
-    own = out_pitch, pitch, pitch
-    merge_along(three_neighbours, put, merge, write, to, line, taps, shifts, corner, count, repeat, own)
+    own = corner, count, repeat, (out_pitch, pitch, pitch)
+    merge_along(three_neighbours, put, merge, write, to, line, taps, shifts, *own)
 
 
 def grown_taps(line, unit, step, second, third):
@@ -305,9 +277,8 @@ def along(put, merge, write, to, lines, elements, g, step, corner, count, repeat
     """Windows along lines, or along those of the phases of a stride."""
     line, (some, other, _), others = lines
     if g.jump > 1:
-        merge_columns(
-            put, merge, write, to, (some, other), others, elements, g, step, corner, count, repeat, pitches
-        )
+        rest = elements, g, step, corner, count, repeat, pitches
+        merge_columns(put, merge, write, to, (some, other), others, *rest)
     else:
         grow(put, merge, write, to, (others, some), line, g, step, corner, count, repeat, pitches)
 

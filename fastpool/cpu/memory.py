@@ -404,8 +404,8 @@ def once(typing_context):
     return types.void(), generate
 
 
-# Lines: pointers, or for elements that are pairs of value and place, pairs of pointers. A tuple of the first
-# alone is a bare line, whose places are 0. Each is an intrinsic, since numba compiles overloads one by one --
+# Lines: pointers, or for elements that are pairs of value and place, pairs of pointers. Each is an intrinsic,
+# since numba compiles overloads one by one -----------------------------------------------------------------
 
 
 def _parts(builder, kind, line):
@@ -481,18 +481,6 @@ def values(typing_context, line):
 
 
 @intrinsic
-def bare(typing_context, line):
-    """The line, its places taken for 0."""
-
-    def generate(context, builder, signature, arguments):
-        parts = _parts(builder, signature.args[0], arguments[0])
-        paired = isinstance(signature.args[0], types.BaseTuple)
-        return context.make_tuple(builder, signature.return_type, parts[:1]) if paired else parts[0]
-
-    return (types.Tuple((line[0],)) if isinstance(line, types.BaseTuple) else line)(line), generate
-
-
-@intrinsic
 def pointers(typing_context, arrays):
     """The line that begins with `arrays`."""
     paired = isinstance(arrays, types.BaseTuple)
@@ -510,19 +498,15 @@ def pointers(typing_context, arrays):
 
 
 @intrinsic
-def choose(typing_context, inputs, x, zeros, line):
-    """The input as a line where `inputs`, its places from `zeros`; the line where dtypes differ."""
-    paired = isinstance(line, types.BaseTuple)
+def choose(typing_context, wanted, x, line):
+    """`x` where `wanted`, else the line; and this where dtypes differ."""
 
     def generate(context, builder, signature, arguments):
-        if x != (line[0] if paired else line):
-            return arguments[3]
-        wanted = context.is_true(builder, signature.args[0], arguments[0])
-        own = _parts(builder, line, arguments[3])
-        parts = [builder.select(wanted, *each) for each in zip(arguments[1:3], own, strict=False)]
-        return context.make_tuple(builder, line, parts) if paired else parts[0]
+        if x != line:
+            return arguments[2]
+        return builder.select(context.is_true(builder, wanted, arguments[0]), *arguments[1:])
 
-    return line(inputs, x, zeros, line), generate
+    return line(wanted, x, line), generate
 
 
 jit.name_intrinsics(__name__)

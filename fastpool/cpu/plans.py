@@ -1,4 +1,4 @@
-"""Which programs reduce a geometry, and the blocks that they are for."""
+"""How a call is reduced: by a kernel for regular windows, by parts, or by the general skeleton."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -191,7 +191,7 @@ def from_input(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, in
     high = places(rows_at, g, slabs, deep, row, top, bottom)
     line_at, pitch = lines, g.line
     if high == 1 and straight and inside and (repeat == 1 or g.jump == 1):
-        line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), 0, lines), g.stride * g.pitch
+        line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), lines), g.stride * g.pitch
     else:
         passes.merge_all(reads[4], uses, inner, x, rows_at, high, count, repeat, g.line, g.stride * g.pitch)
     found, seen = look(reads[0], x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)

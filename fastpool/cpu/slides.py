@@ -225,9 +225,9 @@ def by_up_to_9(uses, blank, out, taps, kept, g, x, scale, across, down):
             else:
                 clear(ahead(new, -left), blank, length)
         output = row - 2 * half
-        one = choose(output >= 0, ahead(out, output * out_pitch), 0, unwanted)
+        one = choose(output >= 0, ahead(out, output * out_pitch), unwanted)
         two = ahead(out, (output + 1) * out_pitch)
-        two = choose(0 <= output < outputs - 1, two, 0, ahead(unwanted, line))
+        two = choose(0 <= output < outputs - 1, two, ahead(unwanted, line))
         oldest, near = turned(newest + line, ring), turned(newest + 2 * line, ring)
         between, far = turned(newest + min(3, half) * line, ring), turned(newest + half * line, ring)
         for j in range(0, count, together):
