@@ -434,11 +434,10 @@ def plan(r: Reduction) -> Plan:
     wide, high = row.pitch // channels, len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
     if r.chosen == "taps":
         units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
-    elif r.shape.by_planes or high == 1:  # a row of output is a plane
-        units = Units(row.step * wide, columns.step, 0, columns.stride, 0, columns.before, row.outputs)
     else:
-        down, across = row.stride * wide, columns.stride
-        units = Units(row.step * wide, columns.step, down, across, row.before * wide, columns.before, high)
+        down, corner = row.stride * wide, (row.before * wide, columns.before)
+        down, high = (0, row.outputs) if r.shape.by_planes or high == 1 else (down, high)  # rows are planes
+        units = Units(row.step * wide, columns.step, down, columns.stride, *corner, high)
     deep = max(len(lead.slabs) for lead in r.leads)
     memory = (
         (size, r.line.dtype),
