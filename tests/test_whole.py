@@ -70,6 +70,25 @@ def test_whole(seed):
             np.testing.assert_allclose(found, expected, rtol=tolerance)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_axes_of_one_element_that_lie_apart(seed):
+    """Whole axes, some of one element, of an array that is cut out of a larger one along any axis."""
+    rng = np.random.default_rng(seed)
+    shape = (2, 3, *(int(rng.choice([1, 1, 2, 9, 30])) for _ in range(3)))
+    behind = rng.choice([0, 0, 1, 16], 5)
+    large = rng.integers(1, 99, np.add(shape, behind)).astype(np.float32)
+    x = large[tuple(slice(0, n) for n in shape)]
+    for axes in ((2, 3, 4), (3, 4), (2, 3), (2, 4), (4,)):
+        for op, reduce in (("max", np.max), ("avg", np.mean), ("sum", np.sum)):
+            expected = reduce(x.astype(np.float64), axis=axes, keepdims=True)
+            found = fp.global_pool(x, op, axes=axes, keepdims=True)
+            np.testing.assert_allclose(found, expected, rtol=2e-6)
+        y, places = fp.adaptive_pool(x, "max", (1,) * len(axes), axes=axes, return_indices=True)
+        moved = np.moveaxis(x, axes, range(5 - len(axes), 5)).reshape(*y.squeeze(axes).shape, -1)
+        np.testing.assert_array_equal(places.squeeze(axes), moved.argmax(-1))
+        np.testing.assert_array_equal(y.squeeze(axes), moved.max(-1))
+
+
 def test_most_of_these_geometries_reach_the_kernels():
     reached = []
     for seed in SEEDS:

@@ -413,11 +413,10 @@ WIDEST = 2_048  # ... of one of channels or of a row of a window
 def joined(shape: Shape) -> int:
     """Whether the elements of a window run on in memory: 1 from row to row, 2 from slab to slab as well."""
     row, columns = shape.row, shape.columns
-    if not columns.whole() or (
-        row.window > 1 and (row.step > 1 or row.pitch != columns.size * shape.channels)
-    ):
+    length = columns.size * shape.channels
+    if not columns.whole() or (row.window > 1 and (row.step > 1 or row.pitch != length)):
         return 0
-    size, whole = row.size * row.pitch, row.whole()
+    size, whole = row.size * length, row.whole()  # a single row may be any distance from what is no row
     for table, stride, _ in reversed(shape.leading):
         if table.most > 1 and not (whole and table.step == 1 and stride == size):
             return 1
