@@ -841,7 +841,7 @@ CHOICES = (
     Choice(
         "gather",
         lambda call: call.kept == "indices",
-        Gathered,
+        lambda call: Gathered(call._replace(gy=np.empty(0))),
         "planes that do not lie together: each element looks for its index in the windows around it",
     ),
     Choice("divided", differ, plan_divided, "windows have divisors of their own: shares first, then sums"),

@@ -207,7 +207,7 @@ def merge_columns(put, merge, write, to, spare, line, elements, g, step, corner,
 def grow(put, merge, write, to, spare, line, g, step, corner, count, repeat, pitches):
     """As `merge_columns` at stride 1: windows grow by three, in one of two `spare`, until three are whole.
 
-    They may overlap. Of a single long window what merges is folded.
+    They may overlap. A single long window is first folded into thirds.
     """
     (out_pitch, pitch), unit, have, across = pitches, g.gap * g.channels, 1, g.across
     (some, other), nothing = spare, (0, 0, to[1])

@@ -126,6 +126,8 @@ def load(reads, ring, spare, x, g, slabs, deep, row, place, n, count, margin):
                 x_row = ahead(x, peek(slabs, s) + r * g.pitch)
                 found = bool(found | passes.convert(odd, read, lift, knobs, spare, x_row, count))
                 passes.merge_onto(uses, inner, spare, count)
+        else:  # between windows; longer ones merge it, though none is written
+            passes.fill(line, blank, g.line)
     return found
 
 
@@ -276,8 +278,9 @@ def are_long(r: Reduction) -> bool:
 
 
 def chain(shape: Shape) -> int:
-    """The longest chain of merges that an element goes through."""
-    return 2 * (shape.row.window.bit_length() + shape.columns.window.bit_length())
+    """The longest chain of merges that an element goes through: slabs merge one by one."""
+    slabs = shape.positions() // (shape.row.window * shape.columns.window)
+    return slabs + 2 * (shape.row.window.bit_length() + shape.columns.window.bit_length())
 
 
 @cache

@@ -225,7 +225,7 @@ def split(out, far, x, stride, phases, count):
 
 
 def split_cells(out, far, x, stride, channels, count):
-    """As `split`, of cells of channels; what is behind a line is overwritten by up to seven elements more."""
+    """As `split`, of cells of channels; up to three elements behind the last line are overwritten."""
     for phase in range(stride):
         to, source = ahead(out, phase * far), ahead(x, phase * channels)
         if channels <= 4:

@@ -164,10 +164,7 @@ def places(out, g, slabs, deep, row, top, bottom):
 
 
 def look(odd, x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count):
-    """Whether there is a NaN in the rows of some windows, of those from `seen` on where windows overlap.
-
-    That is in slabs that are `fresh`: the others are those of another leading output as well.
-    """
+    """Whether rows of some windows hold a NaN. Skips slabs that are not `fresh`, and rows before `seen`."""
     low, high = row + top * g.step, row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride
     overlaps, found = g.stride <= (g.window - 1) * g.step + 1, False
     # A window that is partly in the padding may begin behind the first row of the next one.
@@ -304,7 +301,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             left, n, start, low, count = columns_of(g, tile)
             margin = (low - start) * g.channels
             inside = margin == 0 and low * g.channels + g.line <= g.columns * g.channels
-            if tile != tile_before and not inside:
+            runs_on = count < g.line and n * g.channels < g.short  # and so reads what is behind a line
+            if tile != tile_before and (runs_on or not inside):
                 passes.fill(lines, like[0], g.line * g.block)
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
@@ -387,8 +385,9 @@ def merge_one_by_one(r: Reduction) -> bool:
 
 
 def chain(shape: Shape) -> int:
-    """The longest chain of merges that an element goes through: of three more, it is in two."""
-    return 2 + 2 * (shape.row.window + shape.columns.window) // 3
+    """The longest chain of merges that an element goes through: each pass adds three rows by two merges."""
+    slabs = shape.positions() // (shape.row.window * shape.columns.window)
+    return 2 + 2 * (slabs * shape.row.window + shape.columns.window) // 3
 
 
 def are_ones(r: Reduction) -> bool:

@@ -14,7 +14,8 @@ Array = NDArray[Any]
 
 DEEP = 64  # channels, from which planes that are one window stay apart
 PIECE, LEAST = 256, 63  # elements of the pieces of a long row
-SHORT = 128  # bytes of a row, of four an element at least, below which those of several planes merge
+SHORT = 128  # bytes of the longest rows that merge plane by plane; an element counts as four at least
+TABLED = 4_096  # rows of all windows down a plane, of which there is a table
 FEWEST, IN_CACHE = 4, 64_000  # planes at least, and elements of all of them
 TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
 
@@ -163,7 +164,8 @@ class Shape(NamedTuple):
         single = len(self.tables) == 1 or self.by_planes or row.outputs != len(self.tables[-2])
         most = min(outer.length, near // length, IN_CACHE // (row.size * length))
         block = next((n for n in range(most, FEWEST - 1, -1) if outer.length % n == 0), 0)
-        if single or length * max(4, self.itemsize) > SHORT or not block:
+        long = length * max(4, self.itemsize) > SHORT or row.outputs * row.window > TABLED
+        if single or long or not block:
             return self
         return self._replace(
             outer=Runs(outer.begins, outer.length // block, (block * x_step, block * y_step)),

@@ -258,7 +258,7 @@ class Reduction(NamedTuple):
             ]
         )
         places = [lead.first + offset for lead in self.leads for offset, _ in lead.slabs]
-        fresh = np.zeros(len(places), np.int64)  # no leading output before has that slab: to look for NaNs in
+        fresh = np.zeros(len(places), np.int64)  # 1 where no earlier leading output reads this slab
         fresh[np.unique(places, return_index=True)[1]] = 1
         slabs = np.array([*(offset for lead in self.leads for offset, _ in lead.slabs), *fresh])
         scales = scales or (self.scale, NONE)

@@ -106,7 +106,7 @@ def to_all(gradient, value, position, share, second, third, params):
 
 # Lines ----------------------------------------------------------------------------------------------------
 
-CHAIN = 32  # additions in a row that stay within a few ulp
+CHAIN = 40  # additions in a row that stay within a few ulp
 
 
 def sum_line(source: DType, target: DType, elements: int, chain: int, params: Params) -> Line | None:
