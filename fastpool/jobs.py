@@ -311,12 +311,14 @@ class Taps(NamedTuple):
     """Which element of its window each window chose, as a number among them: one byte, never a caller's."""
 
     array: Array
+    kind: str = "taps"
 
 
 class Indices(NamedTuple):
     """Where in its plane the element is that each window chose."""
 
     array: Array
+    kind: str = "indices"
 
 
 Chosen = Taps | Indices | None  # nothing, of operators that choose none and of calls that kept none
@@ -442,7 +444,7 @@ def backward(job: Job, gy: Array, x: Array, chosen: Chosen) -> Array:
         return gx
     if row.backward == "chosen" and chosen is None:
         chosen = Indices(forward_indices(job, x))
-    kept = type(chosen).__name__.lower() if chosen else "shares"
+    kept = chosen.kind if chosen else "shares"
     divisors = job.divisors if row.averages else tuple(map(np.ones_like, job.divisors))
     like = row, geometry, divisors, job.params, g, floating, kept
     key = ("back", kept, floating, arrays.place(g))
