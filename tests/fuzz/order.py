@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import subprocess
 import sys
 import time
@@ -134,7 +135,10 @@ def work(job, note, tell):
     dtypes = job["dtypes"] or ["float32", "uint8", "int32", "float64", "bool"]
     operators = job["operators"] or [name for name in OPERATORS if name != "stochastic"]  # that draws anew
     count, told = job["done"], time.monotonic()
+    end = told + job["seconds"] if job["seconds"] else math.inf
     for number in range(job["first"], job["order"]):
+        if time.monotonic() > end:
+            break
         rng = np.random.default_rng([job["seed"], 1, number])
         calls = [one for _ in range(2) for one in variants(rng, dtypes, operators)]
         calls = [calls[n] for n in rng.permutation(len(calls))]
