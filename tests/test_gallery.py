@@ -50,7 +50,7 @@ def test_the_guides_measured_tables(name):
 
 
 @peer
-@pytest.mark.parametrize(("name", "tolerance"), [("retrieval", 0.01), ("gap_head", 3)])
+@pytest.mark.parametrize(("name", "tolerance"), [("retrieval", 0.015), ("gap_head", 3)])
 def test_the_studies_tables(name, tolerance):
     """Sums of matrix products depend on the machine's BLAS: a few of 500 digits, one of 68 queries."""
     pytest.importorskip("sklearn")
