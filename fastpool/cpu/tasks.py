@@ -179,8 +179,8 @@ class Reduction(NamedTuple):
     scale : ndarray or None
         By which all results are scaled; None where windows have scales of their own.
     weigh : callable
-        What makes these for some tiles: one for each output of a row and one for each row of each leading
-        output, whose products they are.
+        What makes these for a shape and some tiles: one for each output of a row and one for each row of each
+        leading output, whose products they are.
     like : ndarray
         As `Plan` has it.
     work, again
