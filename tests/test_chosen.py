@@ -69,7 +69,7 @@ ANY, WIDE = ("float32", "float16", "uint8"), ("float32", "int32", "float64")
 ROWS = {"plane": 0, "registers": 10**6, "slid": 10**6}
 FAMILIES = {
     "rows": (any_windows, ROWS, {"rows of places", "chosen cells", "slides over channels"}),
-    "cells": (small_cells, {"row_of_chosen": 1, "plane": 0}, {"chosen cells"}),
+    "cells": (small_cells, {"row_of_cells": 1, "plane": 0}, {"chosen cells"}),
     "slides": (around, {"plane": 0}, {"slides by 1", "slides by 2", "slides over channels"}),
     "planes": (around_each, {"registers": 10**6}, {"planes"}),
 }

@@ -279,7 +279,7 @@ def are_chosen(r: Reduction) -> bool:
     row, columns = r.shape.row, r.shape.columns
     single = r.placed and len(r.leads) == 1 and not r.shape.leading and row.step == columns.step == 1
     inside = not row.padded() and not columns.padded() and (row.window, columns.window) in SIZES
-    beside = columns.window == columns.stride and columns.outputs >= r.limits.row_of_chosen
+    beside = columns.window == columns.stride and columns.outputs >= r.limits.row_of_cells
     return single and inside and (beside if r.shape.channels == 1 else r.shape.channels >= r.limits.channels)
 
 

@@ -14,8 +14,7 @@ from .tasks import Plan, Reduction
 class Limits(NamedTuple):
     """Sizes at which another kernel, or another block, is faster, in elements if nothing else is said."""
 
-    row_of_cells: int = 24  # outputs of the shortest row of cells that is worth a pass
-    row_of_chosen: int = 6  # the same where chosen elements are wanted
+    row_of_cells: int = 4  # outputs of the shortest row of small cells that are one pass
     channels: int = 9  # fewest channels that are worth a pass
     block: int = 8_192  # input of a task, but of whole rows where these have no more than ...
     whole_row: int = 65_536
