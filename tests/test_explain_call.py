@@ -254,6 +254,32 @@ def test_an_array_on_a_gpu():
         fp.explain_call(fp.max_pool, cuda.to_device(X), 3)
 
 
+LENGTHS = [1, 2, 3, 4, 7, 14, 16, 28, 56, 64, 100, 224, 256, 365, 1000, 1024, 4096, 30000]
+WINDOWS = [1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 13, 16, 31]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_no_large_call_is_left_to_the_general_kernel_or_takes_much_memory(seed):
+    """Of pooled axes that are neighbours, whatever lies before and behind them."""
+    rng = np.random.default_rng(seed)
+    shape = (0,)
+    while not 200_000 < np.prod(shape) < 8_000_000:
+        shape = tuple(int(n) for n in rng.choice(LENGTHS, rng.integers(2, 6)))
+    count = int(rng.integers(1, min(3, len(shape) + 1)))
+    first = int(rng.integers(0, len(shape) - count + 1))
+    axes = tuple(range(first, first + count))
+    window = tuple(min(shape[axis], int(rng.choice(WINDOWS))) for axis in axes)
+    stride = tuple(int(rng.choice([1, 1, 2, 3, k, k])) for k in window)
+    padding = tuple((int(n), int(n)) for n in (int(rng.choice([0, 0, k // 2])) for k in window))
+    x, op = np.zeros(shape, rng.choice(["float32", "uint8"])), str(rng.choice(["max", "avg"]))
+    indices = {"return_indices": True} if op == "max" and seed % 3 == 0 else {}
+    call = {"stride": stride, "padding": padding, "axes": axes, **indices}
+    told = fp.explain_call(fp.pool, x, op, window, **call)
+    if np.prod(window) > 1:
+        assert told.kernel != "general", told
+    assert told.scratch <= 2_000_000, told
+
+
 # The command ---------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ CHANNELS = {
     "cells": [1],
     "phases": [1],
     "channels": [9, 17],
-    "picked ones": [2, 3, 4, 5, 8],
+    "picked ones": [1, 2, 3, 4, 5, 8],
 }
 
 
@@ -33,10 +33,10 @@ def geometry(rng, along):
         if axis == count - 1 and along == "ones":
             stride, window = 1, min(window, 5)
         elif axis == count - 1 and along == "cells":
-            stride = window = int(rng.integers(2, 5))
+            stride = window = int(rng.choice([2, 3, 4, 6, 8, 9, 12, 16]))
             dilation = 1
         elif axis == count - 1:
-            stride = int(rng.integers(2, 6))
+            stride = int(rng.integers(2, 9 if channels == 1 else 6))
         span = (window - 1) * dilation + 1
         before, after = (int(n) for n in rng.integers(0, window, 2)) if rng.integers(2) else (0, 0)
         least = max(1, span - before - after)
@@ -136,3 +136,53 @@ def test_bits_do_not_depend_on_what_was_in_memory(seed, along, monkeypatch):
         with choose.limited(**LIMITS):
             results.append(fp.sum_pool(x, axes=axes, **call).tobytes())
     assert results[0] == results[1]
+
+
+def few_axes(rng):
+    """Windows of one or two axes before many elements, or of a short last axis."""
+    if rng.integers(3) == 0:
+        window = int(rng.integers(2, 10))
+        shape = int(rng.integers(2, 300)), int(rng.integers(1, 4)), window * int(rng.integers(1, 3))
+        return shape, (1, 2), {"window": (1, window), "stride": (1, window)}
+    found, count = [], int(rng.integers(1, 3))
+    for _ in range(count):
+        stride, dilation = int(rng.choice([1, 1, 2, 3, 7])), int(rng.choice([1, 1, 2]))
+        window = int(rng.choice([1, 2, 3, 5, 7, 9, 13, 31, 40] if count == 1 else [1, 2, 3, 5]))
+        before, after = (int(n) for n in rng.integers(0, window, 2)) if rng.integers(2) else (0, 0)
+        length = max(1, (window - 1) * dilation + 1 - before - after) + int(rng.integers(0, 60 // count**2))
+        found.append((window, stride, (before, after), dilation, length))
+    window, stride, padding, dilation, lengths = zip(*found, strict=True)
+    shape = int(rng.integers(1, 4)), *lengths, int(rng.choice([64, 100, 300, 1_500]))
+    call = {"window": window, "stride": stride, "padding": padding, "dilation": dilation}
+    return shape, tuple(range(1, 1 + count)), call
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_few_axes_before_many_elements_or_a_short_last_one(seed, monkeypatch):
+    rng = np.random.default_rng([seed, 1])
+    shape, axes, call = few_axes(rng)
+    monkeypatch.setattr("fastpool.cpu.shape.WIDER", 150)
+    numbers = call["window"], call["stride"], call.get("padding", ((0, 0),) * 2), call.get("dilation", (1, 1))
+    tables = [
+        reference.taps(shape[axis], k, s, *p, d, False)
+        for axis, k, s, p, d in zip(axes, *numbers, strict=False)
+    ]
+    x = rng.integers(0, 60_000, shape).astype(np.float32)
+    if seed % 2:
+        x[tuple(rng.integers(shape))] = np.nan
+    with choose.limited(**LIMITS, near=int(rng.choice([50, 1_600])), task=int(rng.choice([1_000, 100_000]))):
+        for op in ("max", "avg"):
+            include = op != "avg" or seed % 4 > 1
+            options = {} if include else {"count_include_pad": False}
+            expected, places = reference.pool(x.astype(np.float64), op, tables, axes, include_pad=include)
+            np.testing.assert_allclose(
+                fp.pool(x, op, axes=axes, **call, **options), expected, rtol=0 if op == "max" else 2e-6
+            )
+            if op == "max":
+                found, indices = fp.pool(x, op, axes=axes, return_indices=True, **call)
+                np.testing.assert_array_equal(found, expected)
+                np.testing.assert_array_equal(indices, places)
+            gradient = rng.integers(1, 9, expected.shape).astype(np.float32)
+            _, pull = fp.vjp(fp.pool, x, op, axes=axes, **call, **options)
+            exact = reference.pull(gradient, x, op, tables, axes, include_pad=op == "avg" and include)
+            np.testing.assert_allclose(pull(gradient), exact, rtol=2e-5)

@@ -25,6 +25,7 @@ class Limits(NamedTuple):
     task: int = 100_000  # input of a task of rows, about
     registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
     kept: int = 200_000  # lines that long windows keep, and stay in the second-level cache
+    swept: int = 8  # rows of the shortest windows that merge in runs, if rows are long
     slid: int = 150  # shortest row over which larger windows slide
 
 
@@ -136,7 +137,7 @@ CHOICES = (
         "rows of cells",
         rows.are_cells,
         partial(rows.plan, rows.cells),
-        "windows side by side: rows merge, then two to four neighbours",
+        "windows side by side: rows merge, then two or three neighbours at a time",
     ),
     Choice(
         "rows of phases",
@@ -154,7 +155,7 @@ CHOICES = (
         "rows of picked ones",
         rows.are_picked,
         partial(rows.plan, rows.picked),
-        "a few channels at a stride: rows merge, then neighbours at every element, and cells are picked",
+        "few channels, or a long stride: rows merge, then neighbours at every element, and cells are picked",
     ),
     Choice(
         "rows of places",

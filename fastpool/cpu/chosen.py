@@ -407,20 +407,20 @@ def alone(r: Reduction) -> Reduction:
 def fit(r: Reduction) -> bool:
     """Chosen elements, of windows not far longer than what is written, whose lines are not much memory."""
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
-    farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * row.pitch // channels + columns.span
+    farthest = max(lead.slabs[-1][1] for lead in r.leads) + row.span * row.place + columns.span
     few = columns.window <= max(LONGEST, ALONE * columns.outputs * channels)
     return r.placed and few and farthest < NOBODY and cut_of(alone(r))[-1] <= MOST
 
 
 def taps_of_slabs(r: Reduction) -> list[int]:
     """Which element of its window the first of each slab is; taps are of two axes at most."""
-    if not r.shape.by_planes:
-        return [0] * len(r.leads)
+    if not r.shape.leading:
+        return [0]
     (_, stride, before), table = r.shape.tables[0].regular or (1, 1, 0), r.shape.tables[0]
-    pitch, found = r.shape.plane[-1], []
+    pitch, size, found = r.shape.plane[-1], r.shape.row.window * r.shape.columns.window, []
     for output, lead in enumerate(r.leads):
         outside = (lead.place // pitch - (output * stride - before)) // table.step
-        found += [(outside + n) * r.shape.columns.window for n in range(len(lead.slabs))]
+        found += [(outside + n) * size for n in range(len(lead.slabs))]
     return found
 
 
@@ -431,13 +431,13 @@ def plan(r: Reduction) -> Plan:
     width, line, block, size = cut_of(r)
     each = columns.size * channels * row.stride
     band = min(row.outputs, max(block, 4 * row.window, r.limits.task // each))
-    wide, high = row.pitch // channels, len(r.shape.tables[-2]) if len(r.shape.tables) > 1 else 1
     if r.chosen == "taps":
         units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
     else:
-        down, corner = row.stride * wide, (row.before * wide, columns.before)
-        down, high = (0, row.outputs) if r.shape.by_planes or high == 1 else (down, high)  # rows are planes
-        units = Units(row.step * wide, columns.step, down, columns.stride, *corner, high)
+        high = len(r.shape.tables[-2]) if row.place and len(r.shape.tables) > 1 else row.outputs
+        corner = row.before * row.place, columns.before * columns.place
+        down, across = row.stride * row.place, columns.stride * columns.place
+        units = Units(row.step * row.place, columns.step * columns.place, down, across, *corner, high)
     deep = max(len(lead.slabs) for lead in r.leads)
     memory = (
         (size, r.line.dtype),

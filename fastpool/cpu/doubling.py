@@ -6,7 +6,8 @@ windows do not overlap and single elements fill the gaps: 31 is three times 10 a
 little as those by halves do.
 
 Down the rows, the windows of each length have a ring of lines, of which each is written once. Along the rows,
-the line of a whole window grows in the same way.
+the line of a whole window grows in the same way. Where rows are long and elements may merge twice, rows merge
+`by_sweeps` instead, which takes two merges a row.
 """
 
 from collections.abc import Callable
@@ -16,13 +17,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .. import jit
-from ..operators.line import may_overflow
+from ..operators.line import Line, may_overflow
 from . import half, passes
 from .flags import clear_overflow, overflowed
 from .memory import ahead, fields, peek, pointer, wide_registers
 from .rows import (
     CACHE_LINE,
-    Kind,
     Rows,
     alike,
     columns_of,
@@ -38,6 +38,7 @@ from .tasks import GRID, Plan, Reduction, begin, following, located, parted, rea
 
 MOST = 2_000_000  # elements of memory of a thread
 SHORT, OVERLAPS = 5, 4  # windows, and times the stride, up to which elements merge one by one
+ONE_COLUMN = 9  # the same of windows of one column, whose rows merge to results
 MOST_PICKED = 3  # stride of columns; beyond it too many elements are merged for nothing
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
@@ -182,10 +183,82 @@ def whole(uses, lines, rings, lengths, g, source, size, at, n):
     return lines, n
 
 
+def by_growth(reads, lines, rings, lengths, g, of, outputs, along_lines):
+    """Windows of a band: rings of lines for those of each length, each of which is written once."""
+    (x, slabs, deep, row, n, count, margin), (deliver, to, along, scales, scale, column) = of, along_lines
+    uses, span, done, place, found = reads[4], (g.window - 1) * g.step + 1, 0, 0, False
+    while done < outputs:
+        more = min(g.block, (outputs - 1) * g.stride + span - place)
+        met_one = load(reads, rings, to[2], x, g, slabs, deep, row + place, place, more, count, margin)
+        found = bool(found | met_one)
+        source, size = grow(uses, rings, lengths, g, place, more)
+        place += more
+        ready = min(outputs, (place - span) // g.stride + 1) if place >= span else 0
+        while done < ready:
+            first, repeat = done * g.stride, min(g.block, ready - done)
+            line, repeat = whole(uses, lines, rings, lengths, g, source, size, first, repeat)
+            target = ahead(to[0], done * g.out_pitch), to[1], to[2]
+            deliver(grown, uses, target, line, along, g, n, repeat, g.line, scales, scale + done, column)
+            done += repeat
+    return found
+
+
+def by_sweeps(reads, lines, rings, lengths, g, of, outputs, along_lines):
+    """Windows of a band, whose rows are cut into runs as long as a window, so that each lies in two runs.
+
+    The ring holds what the rest of a run merges to, from each row on, and a line behind it the next run up to
+    here: two merges a row, whatever the window (van Herk 1992).
+    """
+    (x, slabs, deep, row, n, count, margin), (deliver, to, along, scales, scale, column) = of, along_lines
+    uses, window, found, done, at = reads[4], g.window, False, 0, 0
+    ring, line = ahead(rings, margin), ahead(lines, margin)
+    begin, other = ahead(ring, (window + 1) * g.line), ahead(ring, (window + 2) * g.line)
+    for place in range((outputs - 1) * g.stride + window):
+        met_one = load(reads, rings, to[2], x, g, slabs, deep, row + place, at, 1, count, margin)
+        found, own, last = bool(found | met_one), ahead(ring, at * g.line), at == window - 1
+        if at == 0:
+            passes.copy(begin, own, count)
+        else:
+            merge_two(uses, other, begin, own, count)
+            begin, other = other, begin
+        if place == window - 1 + done * g.stride:
+            if last:
+                passes.copy(line, begin, count)
+            else:
+                merge_two(uses, line, begin, ahead(own, 2 * g.line), count)
+            target = ahead(to[0], done * g.out_pitch), to[1], to[2]
+            deliver(grown, uses, target, lines, along, g, n, 1, g.line, scales, scale + done, column)
+            done += 1
+        if last:
+            passes.copy(ahead(own, g.line), own, count)
+        for i in range(window - 2 if last else -1, -1, -1):  # to the place behind, which nobody reads again
+            own = ahead(ring, i * g.line)
+            merge_two(uses, ahead(own, g.line), own, ahead(own, 2 * g.line), count)
+        at = 0 if last else at + 1
+    return found
+
+
+def merge_two(uses, out, a, b, count):
+    """Two lines."""
+    rows = a, b, b, b
+    passes.merge_in(passes.of_2, passes.as_line, passes.unfinished, uses, out, rows, count, 1, (0, 0, 0))
+
+
+class Kind(NamedTuple):
+    """What a kernel is compiled for: the way down the rows, the operator, and how elements are stored."""
+
+    name: str
+    down: Callable[..., bool]
+    line: Line
+    uniform: bool  # all results are scaled alike
+    source: str
+    target: str
+
+
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks."""
-    line, digest = kind.line, jit.source_digest()
+    line, down_rows, digest = kind.line, kind.down, jit.source_digest()
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     merge = line.careful if careful else line.merge
     finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
@@ -214,6 +287,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place_of), place_of
             left, n, start, low, count = columns_of(g, tile)
             if tile != tile_before:
+                passes.fill(lines, like[0], g.line * g.block)
                 passes.fill(rings, like[0], g.ring * g.line)
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
@@ -221,31 +295,16 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             margin = (low - start) * g.channels
             output, outputs = band * g.band, min(g.band, g.high - band * g.band)
             column, row_scale = scales_of(begins, grid, tile, band, lead)
-            row, span, done, place = output * g.stride - g.above, (g.window - 1) * g.step + 1, 0, 0
-            while done < outputs:
-                more = min(g.block, (outputs - 1) * g.stride + span - place)
-                met_one = load(
-                    reads, rings, spare, x, g, slabs, deep, row + place, place, more, count, margin
-                )
-                found = bool(found | met_one)
-                source, size = grow(uses, rings, down, g, place, more)
-                place += more
-                ready = min(outputs, (place - span) // g.stride + 1) if place >= span else 0
-                while done < ready:
-                    repeat = min(g.block, ready - done)
-                    line_at, repeat = whole(
-                        uses, lines, rings, down, g, source, size, done * g.stride, repeat
-                    )
-                    to = ahead(y, (output + done) * g.out_pitch), sums, spare
-                    at = row_scale + done
-                    deliver(grown, uses, to, line_at, along, g, n, repeat, g.line, scales, at, column)
-                    done += repeat
+            of = x, slabs, deep, output * g.stride - g.above, n, count, margin
+            to = ahead(y, output * g.out_pitch), sums, spare
+            along_lines = deliver, to, along, scales, row_scale, column
+            found = bool(found | down_rows(reads, lines, rings, down, g, of, outputs, along_lines))
             place_of, tile_before = following(grid, place_of), tile
         if overflowed() if watches else found:
             met[0] = 1
 
     how = f"{kind.name}{'' if kind.uniform else '_scaled'}{'_careful' if careful else ''}"
-    return jit.kernel(walk, f"doubling_{how}_{kind.source}_{line.dtype}_{kind.target}")
+    return jit.kernel(walk, f"doubling_{kind.down.__name__}_{how}_{kind.source}_{line.dtype}_{kind.target}")
 
 
 # Which windows ---------------------------------------------------------------------------------------------
@@ -265,8 +324,9 @@ class Block(NamedTuple):
 def overlap_much(shape: Shape) -> bool:
     """Whether windows are long and overlap, and their lines are not too much memory."""
     row, columns = shape.row, shape.columns
+    short = ONE_COLUMN if columns.window == 1 else SHORT
     far = any(
-        axis.outputs > 1 and axis.window > max(SHORT, OVERLAPS * axis.stride) for axis in (row, columns)
+        axis.outputs > 1 and axis.window > max(short, OVERLAPS * axis.stride) for axis in (row, columns)
     )
     near = 6 * row.span * columns.span * shape.channels <= MOST  # of a line that is as long as two windows
     return far and near and columns.stride <= MOST_PICKED
@@ -313,6 +373,12 @@ def growths(window: int, step: int, block: int, *, repeats: bool) -> list[Growth
     return [each._replace(lines=far * step + block) for each, far in zip(found, [*further, 0], strict=True)]
 
 
+def sweeps(r: Reduction, rows: int) -> bool:
+    """Whether rows merge twice whatever the window: where they are long, and may merge again."""
+    row = r.shape.row
+    return r.repeats and row.step == 1 and rows == 1 and row.window >= r.limits.swept
+
+
 def block_of(r: Reduction) -> Block:
     """What stays in cache."""
     row, columns, channels = r.shape.row, r.shape.columns, r.shape.channels
@@ -325,6 +391,8 @@ def block_of(r: Reduction) -> Block:
     line = ((width - 1) * columns.stride + columns.span) * channels
     line += -line % columns.stride
     rows = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
+    if sweeps(r, rows):
+        return Block(width, line, 1, row.window + 3 + 4, row.window + 1, [])
     down, ring = growths(row.window, row.step, rows, repeats=r.repeats), FEW * row.step + rows
     lines = ring + sum(each.lines for each in down[:-1]) + 4 * rows
     return Block(width, line, rows, lines, ring, down)
@@ -338,7 +406,7 @@ def plan(r: Reduction) -> Plan:
     numbers = numbers_of(r, width=own.width, band=band, block=own.rows, line=own.line, ring=own.ring)
     along = growths(columns.window, 1, 1, repeats=r.repeats)
     table = *numbers, len(own.down), len(along), *chained.from_iterable((*own.down, *along))
-    kind = Kind(r.name, grown, r.line, r.uniform, r.converts, r.lifted, r.source, r.target)
+    kind = Kind(r.name, by_growth if own.down else by_sweeps, r.line, r.uniform, r.source, r.target)
     blocks = -(-row.outputs // band), -(-columns.outputs // own.width)
     memory = ((own.lines * own.line + CACHE_LINE, r.line.dtype),)
     scales = None if r.uniform else scales_in(r, band, own.width)

@@ -31,14 +31,14 @@ read_places = fields(Places)
 
 def places_of(shape: Any) -> Places:
     """The numbers of windows of one slab."""
-    row, columns, wide = shape.row, shape.columns, shape.plane[-1]
+    row, columns = shape.row, shape.columns
     return Places(
         factor=(1 << SHIFT) // columns.window + 1,
-        row=row.step * wide - columns.window * columns.step,
-        column=columns.step,
-        down=row.stride * wide,
-        across=columns.stride,
-        first=-row.before * wide - columns.before,
+        row=row.step * row.place - columns.window * columns.step * columns.place,
+        column=columns.step * columns.place,
+        down=row.stride * row.place,
+        across=columns.stride * columns.place,
+        first=-row.before * row.place - columns.before * columns.place,
         high=len(shape.tables[-2]) if len(shape.tables) > 1 else 1,
     )
 

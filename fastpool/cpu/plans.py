@@ -234,12 +234,17 @@ class Form(NamedTuple):
         return x.transpose(self.order) if self.order else x
 
 
+def _is_one_element(axis: windows.Axis) -> bool:
+    """Whether windows along an axis are each of its elements, or its only one."""
+    return axis.regular == (1, 1, 0) or axis.size == len(axis) == 1
+
+
 def _forms(
     operator: Operator, x: Array, geometry: Geometry, divisors: Sequence[Integers], chosen: str
 ) -> list[Form]:
     """The geometry, without axes of one-element windows, and in the order of the memory."""
     found = [Form(geometry, divisors)]
-    pooled = [n for n, table in enumerate(geometry.tables) if table.regular != (1, 1, 0)]
+    pooled = [n for n, table in enumerate(geometry.tables) if not _is_one_element(table)]
     if 0 < len(pooled) < len(geometry.tables) and not chosen:
         rest = math.prod(int(factor[0]) for n, factor in enumerate(divisors) if n not in pooled)
         kept = [divisors[n] for n in pooled]
@@ -435,6 +440,8 @@ def _weights(
     if line.scales == "none":
         return np.ones(1, dtype), np.ones(1, dtype)
     *others, columns = [factor.astype(np.float64) for factor in divisors]
+    if len(shape.tables) > len(divisors):  # columns are channels
+        others, columns = [*others, columns], np.ones(1)
     if tiles is None:
         rows = np.array([math.prod(factor[0] for factor in others)])
         columns = columns[:1]

@@ -79,16 +79,26 @@ def ones(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
 
 
 def cells(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
-    """Windows of two to four neighbours that lie side by side."""
+    """Windows side by side, whose lengths are products of two and three: so many neighbours at a time."""
     if out_pitch == n and pitch == g.across * n:  # rows run on
         n, repeat = n * repeat, 1
-    if g.across == 2:
-        passes.merge_cells(passes.pair, give, uses, out, line, n, repeat, out_pitch, pitch)
-    elif g.across == 3:
-        passes.merge_cells(passes.triple, give, uses, out, line, n, repeat, out_pitch, pitch)
-    else:  # strides of four are taken apart far slower than two of two
-        passes.merge_cells(passes.pair, passes.unfinished, uses, spare, line, 2 * n, repeat, 2 * n, pitch)
-        passes.merge_cells(passes.pair, give, uses, out, spare, n, repeat, out_pitch, 2 * n)
+    left, source, other = g.across, line, spare
+    to = ahead(spare, g.line * g.block)
+    while left > 3:
+        few = 2 if left % 2 == 0 else 3
+        left //= few
+        size = left * n
+        if few == 2:
+            passes.merge_cells(passes.pair, passes.unfinished, uses, other, source, size, repeat, size, pitch)
+        else:
+            passes.merge_cells(
+                passes.triple, passes.unfinished, uses, other, source, size, repeat, size, pitch
+            )
+        source, other, to, pitch = other, to, other, size
+    if left == 2:
+        passes.merge_cells(passes.pair, give, uses, out, source, n, repeat, out_pitch, pitch)
+    else:
+        passes.merge_cells(passes.triple, give, uses, out, source, n, repeat, out_pitch, pitch)
 
 
 def phases(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
@@ -113,6 +123,9 @@ def picked(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
     size, step = ((n - 1) * g.jump + 1) * g.channels, g.jump * g.channels
     cells = ahead(spare, g.line * g.block)
     passes.merge_all(passes.as_line, uses, spare, line, taps, g.across, size, repeat, g.line, pitch)
+    if g.channels == 1:
+        passes.pick(give, uses, out, spare, g.jump, n, repeat, out_pitch, g.line)
+        return
     for r in range(repeat):
         if g.channels <= 4:
             passes.pick_cells(move_4, cells, ahead(spare, r * g.line), g.channels, step, n)
@@ -195,6 +208,14 @@ def from_input(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, in
     return line_at, pitch, found, seen
 
 
+def to_results(uses, reads, lines, x, g, slabs, fresh, deep, rows_at, of, count, out):
+    """Merge rows of the input to results, of windows of one column."""
+    row, top, bottom, repeat, seen = of
+    high, pitches = places(rows_at, g, slabs, deep, row, top, bottom), (g.out_pitch, g.stride * g.pitch)
+    passes.merge_to(passes.finished, uses, out, lines, x, rows_at, high, count, repeat, *pitches)
+    return look(reads[0], x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)
+
+
 def from_ring(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight):
     """Convert rows of the input, each once, into a ring of lines, and merge these."""
     (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
@@ -244,6 +265,15 @@ def run_on(g, size, repeat, pitch):
     return size < g.short and repeat > 1 and pitch == g.line and (g.channels == 1 or g.jump == 1)
 
 
+def parts_of(memory, g, of_phases):
+    """The memory of a thread: lines of three kinds and a ring, and where rows and elements of windows are."""
+    lines, rows_at = pointer(memory[0]), pointer(memory[1])
+    spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
+    ring = ahead(sums, g.block * max(g.line // g.jump, g.width * g.channels))
+    taps = elements_of(ahead(rows_at, memory[1].size - g.across), g, of_phases)
+    return lines, spare, sums, ring, rows_at, taps
+
+
 def no_scales(begins, grid, tile, band, lead):
     """Where the scales of a block begin, of which there are none."""
     return 0, 0
@@ -281,6 +311,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     )
     gather, take = from_ring if kind.rings else from_input, passes.TAKE[kind.source]
     straight = not kind.converts
+    direct = straight and kind.uniform and kind.along is ones
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -291,10 +322,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         outer, leads, numbers, scales, begins, slabs_of_all = tables
         grid, g = read_grid(numbers, 0), read_rows(numbers, GRID)
         uses, reads = (merge, finish, write, scales[0], knobs), (odd, read, lift, knobs, take)
-        lines, rows_at = pointer(memory[0]), pointer(memory[1])
-        spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
-        ring = ahead(sums, g.block * max(g.line // g.jump, g.width * g.channels))
-        taps = elements_of(ahead(rows_at, memory[1].size - g.across), g, of_phases)
+        lines, spare, sums, ring, rows_at, taps = parts_of(memory, g, of_phases)
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
@@ -308,20 +336,20 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             y = ahead(pointer(y_all), y_at + left * g.channels)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
             fresh = ahead(slabs, slabs_of_all.size // 2)
-            first_output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
-            column, first_row = scales_of(begins, grid, tile, band, lead)
-            output = first_output
+            output, end, seen = band * g.band, min((band + 1) * g.band, g.high), 0
+            column, row_at = scales_of(begins, grid, tile, band, lead)
             while output < end:
                 row, top, bottom, repeat = rows_of(g, output, end)
                 of, rows_to = (row, top, bottom, repeat, seen), (lines, ahead(lines, margin), ring)
-                merged = gather(
-                    uses, reads, rows_to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight
-                )
-                line_at, pitch, met_one, seen = merged
-                found = bool(found | met_one)
-                to, row_at = (ahead(y, output * g.out_pitch), sums, spare), first_row + output - first_output
-                deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, scales, row_at, column)
-                output += repeat
+                out, slabs_at = ahead(y, output * g.out_pitch), (slabs, fresh, deep, rows_at)
+                if direct and g.across == 1:
+                    met_one, seen = to_results(uses, reads, lines, x, g, *slabs_at, of, count, out)
+                else:
+                    merged = gather(uses, reads, rows_to, x, g, *slabs_at, of, count, inside, straight)
+                    line_at, pitch, met_one, seen = merged
+                    to = out, sums, spare
+                    deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, scales, row_at, column)
+                found, output, row_at = bool(found | met_one), output + repeat, row_at + repeat
             place, tile_before = following(grid, place), tile
         if overflowed() if watches else found:
             met[0] = 1
@@ -333,6 +361,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 # Which windows -------------------------------------------------------------------------------------------
 
 MOST_PICKED = 8  # channels of cells that are picked
+MOST_MERGED = 40  # bytes of the longest windows that merge at every element, for long strides
 MOST = 1_000_000  # elements of memory of a thread
 LONGEST, ALONE = 512, 64  # windows, or times as long as a row of output with its channels
 CACHE_LINE = 64
@@ -396,20 +425,22 @@ def are_ones(r: Reduction) -> bool:
 
 
 def are_cells(r: Reduction) -> bool:
-    """Two to four elements, side by side."""
+    """Elements side by side, as many as products of two and three."""
     columns = r.shape.columns
-    fits = columns.window == columns.stride and 2 <= columns.window <= 4 and columns.step == 1
-    return merge_one_by_one(r) and fits and r.shape.channels == 1
+    fits = columns.window == columns.stride > 1 and columns.step == 1
+    return merge_one_by_one(r) and fits and r.shape.channels == 1 and 6**LONGEST % columns.window == 0
 
 
 def are_phases(r: Reduction) -> bool:
-    """Strides of single elements."""
-    return merge_one_by_one(r) and r.shape.channels == 1
+    """Strides of single elements: of up to four, or of windows that are long for their strides."""
+    columns = r.shape.columns
+    few = columns.stride <= 4 or columns.window > MOST_MERGED // r.line.itemsize
+    return merge_one_by_one(r) and r.shape.channels == 1 and few
 
 
 def are_picked(r: Reduction) -> bool:
-    """Strides of a few channels."""
-    return merge_one_by_one(r) and 1 < r.shape.channels <= MOST_PICKED
+    """Strides of a few channels, and longer ones of single elements."""
+    return merge_one_by_one(r) and r.shape.channels <= MOST_PICKED
 
 
 def are_channels(r: Reduction) -> bool:

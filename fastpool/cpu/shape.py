@@ -7,21 +7,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import windows
 from ..windows import Axis, Geometry, Integers
 from .memory import Runs, c_strides, runs
 
 Array = NDArray[Any]
 
 DEEP = 64  # channels, from which planes that are one window stay apart
+WIDE = 150  # elements of a window of a single axis with its channels, beyond which these are columns
+WIDER = 30_000  # the same of several axes
+MANY = 32  # elements of a large window
 PIECE, LEAST = 256, 63  # elements of the pieces of a long row
 SHORT = 128  # bytes of the longest rows that merge plane by plane; an element counts as four at least
 TABLED = 4_096  # rows of all windows down a plane, of which there is a table
+FEW = 8  # elements of a cell, from which on rows stay apart
 FEWEST, IN_CACHE = 4, 64_000  # planes at least, and elements of all of them
 TALL = 4_096  # outputs of a column of the tallest planes that are taken as one
 
 
 class Regular(NamedTuple):
-    """A regular axis in numbers; the pitches are distances between its elements in input and output."""
+    """A regular axis in numbers; the pitches are distances of its elements in input, output and indices."""
 
     size: int
     outputs: int
@@ -31,14 +36,16 @@ class Regular(NamedTuple):
     step: int
     pitch: int
     out_pitch: int
+    place: int
 
     @classmethod
-    def of(cls, table: Axis, pitch: int, out_pitch: int) -> "Regular | None":
+    def of(cls, table: Axis, pitch: int, out_pitch: int, place: int) -> "Regular | None":
         """None where the axis is not regular."""
         if table.regular is None:
             return None
         window, stride, before = table.regular
-        return cls(table.size, len(table), window, stride, before, table.step, pitch, out_pitch)
+        stride = window if len(table) == 1 else stride
+        return cls(table.size, len(table), window, stride, before, table.step, pitch, out_pitch, place)
 
     def whole(self) -> bool:
         """Whether there is one window, of every element."""
@@ -59,6 +66,11 @@ class Regular(NamedTuple):
         """Whether windows lie side by side and cover the axis."""
         fits = self.window == self.stride and self.step == 1 and self.before == 0
         return fits and self.outputs * self.stride == self.size
+
+    def groups(self, columns: "Regular") -> bool:
+        """Whether windows are large and share little, so that their elements merge in groups."""
+        size = self.outputs * self.window * columns.outputs * columns.window
+        return self.window * columns.window >= MANY and size <= 2 * self.size * columns.size
 
     def parts(self, height: int) -> tuple[list[int], Integers, Integers]:
         """The outputs in runs of `height`: how many there are of each shape; each run's shape, and its first.
@@ -89,7 +101,8 @@ def _folded(row: Regular, columns: Regular) -> tuple[Regular, Regular]:
     size = columns.size // length
     if size == 1:
         return row, columns
-    return Regular(size, 1, size, size, 0, 1, length, 1), Regular(length, 1, length, length, 0, 1, 1, 1)
+    parts = Regular(size, 1, size, size, 0, 1, length, 1, length)
+    return parts, Regular(length, 1, length, length, 0, 1, 1, 1, 1)
 
 
 class Lead(NamedTuple):
@@ -124,14 +137,20 @@ class Shape(NamedTuple):
         if min(strides) < 0 or any(table.fewest < 1 for table in tables):  # inverse ones may be empty
             return None
         out_strides, channels = c_strides(geometry.output_shape), math.prod(x.shape[last + 1 :])
-        columns = Regular.of(tables[-1], channels, channels)
-        row: Regular | None = Regular(1, 1, 1, 1, 0, 1, plane[-1] * channels, len(tables[-1]) * channels)
+        columns = Regular.of(tables[-1], channels, channels, 1)
+        row: Regular | None = Regular(1, 1, 1, 1, 0, 1, plane[-1] * channels, len(tables[-1]) * channels, 0)
         if len(axes) > 1:
-            row = Regular.of(tables[-2], strides[last - 1], out_strides[last - 1])
+            row = Regular.of(tables[-2], strides[last - 1], out_strides[last - 1], plane[-1])
         if columns is None or row is None:
             return None
-        outer = runs(geometry.output_shape, (strides, out_strides), range(first))
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
+        wide, grouped = columns.span * channels > (WIDE if len(axes) == 1 else WIDER), row.groups(columns)
+        if wide and (placed or leading or not grouped):
+            if len(axes) > 1:
+                leading = *leading, (tables[-2], row.pitch, row.out_pitch)
+            row, columns = columns, Regular(channels, channels, 1, 1, 0, 1, 1, 1, 0)
+            tables, channels = (*tables, windows.sliding(channels, 1, 1, 0, 0)), 1
+        outer = runs(geometry.output_shape, (strides, out_strides), range(first))
         if not leading and strides == c_strides(x.shape):
             one_window = row.whole() and columns.whole()
             if placed and channels == 1 and one_window and row.size == 1:
@@ -139,12 +158,17 @@ class Shape(NamedTuple):
             size = row.size * columns.size
             joined = one_window and row.size > 1 and (not placed or size <= PIECE)
             if channels == 1 and joined:  # a plane is one window: a row
-                columns = Regular(size, 1, size, size, 0, 1, 1, 1)
-                row = Regular(1, 1, 1, 1, 0, 1, size, 1)
+                columns = Regular(size, 1, size, size, 0, 1, 1, 1, 1)
+                row = Regular(1, 1, 1, 1, 0, 1, size, 1, 0)
             if row.cells() and not (one_window and channels >= DEEP) and row.outputs <= TALL:
                 planes = len(outer)  # windows stay within their plane: all planes are one
                 row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
                 outer = runs((), ((), ()), ())
+            short = columns.cells() and columns.window < FEW and channels == 1
+            if row.window == row.stride == 1 and short and not placed:  # all rows are one
+                size, outputs = row.size * columns.size, row.outputs * columns.outputs
+                row = Regular(1, 1, 1, 1, 0, 1, size, outputs, 0)
+                columns = columns._replace(size=size, outputs=outputs)
         return cls(outer, channels, row, columns, leading, plane, tables, x.itemsize)
 
     def positions(self) -> int:
@@ -169,7 +193,7 @@ class Shape(NamedTuple):
             return self
         return self._replace(
             outer=Runs(outer.begins, outer.length // block, (block * x_step, block * y_step)),
-            row=Regular(block, block, 1, 1, 0, 1, x_step, y_step),
+            row=Regular(block, block, 1, 1, 0, 1, x_step, y_step, 0),
             leading=(*self.leading, (self.tables[-2], row.pitch, row.out_pitch)),
         )
 
