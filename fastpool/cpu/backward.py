@@ -541,10 +541,24 @@ class Runs(NamedTuple):
         return np.array(found).T
 
 
+class Tile(NamedTuple):
+    """A tile of a row: its first element and how many, its first window and how many, and its runs.
+
+    Or, in place of runs, how many elements of each phase.
+    """
+
+    left: int
+    size: int
+    window: int
+    windows: int
+    runs: int
+    end: int
+
+
 class Along(NamedTuple):
     """How a line, to which rows of the gradient add up, becomes a row of elements.
 
-    Columns of `tiles` are a tile's first element and how many, its first window and how many, and its runs.
+    Columns of `tiles` are each a `Tile`.
     """
 
     walk: Callable[..., None]
@@ -598,7 +612,7 @@ def phases_of(table: Axis, channels: int) -> Along:
     begins = np.arange(0, many, width)
     sizes = np.minimum(width * taps.stride, table.size - begins * taps.stride)
     counts = np.minimum(width, many - begins)
-    tiles = np.stack([begins * taps.stride, sizes, begins - high, counts + high - low, counts])
+    tiles = np.stack([begins * taps.stride, sizes, begins - high, counts + high - low, counts, counts])
     columns = []
     for phase in range(taps.stride):
         own = taps.shifts[taps.phases == phase]
@@ -649,7 +663,7 @@ def plan_shares(call: Call) -> Plan | None:
     )
     divisor = math.prod(int(factor[0]) for factor in call.divisors)
     inverse = 1 / divisor if divisor & (divisor - 1) == 0 else 0
-    tables = leads, (runs.columns, np.array(runs.repeat)), (along.columns, along.repeat), along.tiles
+    tables = leads, (runs.columns, np.array(runs.repeat)), (along.columns, along.repeat), along.tiles.T.copy()
     tasks = call.planes * shares.leads * -(-shares.runs // height) * shares.tiles
     kernel = _share(storage(call.gy.dtype), storage(call.target), along.walk)
     memory = line + along.memory * channels, call.computed
@@ -658,35 +672,41 @@ def plan_shares(call: Call) -> Plan | None:
     )
 
 
+def table_of(table):
+    """Pointers to the columns of a table and to how they repeat, and how many columns there are."""
+    columns, repeat = table
+    return pointer(columns), pointer(repeat), columns.shape[1]
+
+
 def run_of(runs, run):
     """The begin and the length of a run, its first window and how many."""
-    columns, repeat = runs
+    columns, repeat, count = runs
     column, turns = run, 0
-    if run >= repeat[0]:
-        column, turns = repeated(run, repeat[0], repeat[1], repeat[2])
-    begin, lo = columns[0, column] + turns * repeat[3], columns[2, column] + turns * repeat[4]
-    return begin, columns[1, column], lo, columns[3, column]
+    if run >= peek(repeat, 0):
+        column, turns = repeated(run, peek(repeat, 0), peek(repeat, 1), peek(repeat, 2))
+    begin = peek(columns, column) + turns * peek(repeat, 3)
+    lo = peek(columns, 2 * count + column) + turns * peek(repeat, 4)
+    return begin, peek(columns, count + column), lo, peek(columns, 3 * count + column)
 
 
-def weave_phases(write, out, lines, phases, tiles, tile, s):
+def weave_phases(write, out, lines, phases, tile, s):
     """A row out of phases; one with a single window is the line itself."""
-    columns, _ = phases
-    width = tiles[4, tile] * s.channels
-    for phase in range(s.stride):
-        if columns[1, phase] != 1:
-            line, first = ahead(lines, columns[2, phase]), ahead(lines, columns[0, phase] * s.channels)
-            total(unchanged, line, first, columns[1, phase], s.gap * s.channels, width)
-    weave(write, out, lines, ahead(pointer(columns), 2 * s.stride), s.stride, tiles[1, tile], s.channels)
+    columns, _, stride = phases
+    for phase in range(stride):
+        number, first = peek(columns, stride + phase), peek(columns, phase) * s.channels
+        if number != 1:
+            line, step = ahead(lines, peek(columns, 2 * stride + phase)), s.gap * s.channels
+            total(unchanged, line, ahead(lines, first), number, step, tile.runs * s.channels)
+    weave(write, out, lines, ahead(columns, 2 * stride), stride, tile.size, s.channels)
 
 
-def repeat_runs(write, out, lines, runs, tiles, tile, s):
+def repeat_runs(write, out, lines, runs, tile, s):
     """A row of runs, in each of which all elements have the same sum."""
-    left, low = tiles[0, tile], tiles[2, tile]
-    for run in range(tiles[4, tile], tiles[5, tile]):
+    for run in range(tile.runs, tile.end):
         begin, count, lo, number = run_of(runs, run)
         x, to, sums = (
-            ahead(lines, (lo - low) * s.channels),
-            ahead(out, (begin - left) * s.channels),
+            ahead(lines, (lo - tile.window) * s.channels),
+            ahead(out, (begin - tile.left) * s.channels),
             ahead(lines, s.line),
         )
         if number == 1:
@@ -710,38 +730,36 @@ def _share(source: str, target: str, along: Callable[..., None]) -> Callable[...
         (gy_all, gx_all), ((begins, slabs), down, across, tiles) = arrays, tables
         s, lines, divisor, inverse = read_shares(numbers, 0), pointer(memory[0]), divisors[0], divisors[1]
         bands = -(-s.runs // s.height)
+        down, across, begins, slabs = table_of(down), table_of(across), pointer(begins), pointer(slabs)
+        gy_at, gx_at = pointer(gy_all), pointer(gx_all)
         for task in range(first, last):
             tile, rest = task % s.tiles, task // s.tiles
             band, rest = rest % bands, rest // bands
             lead, plane = rest % s.leads, rest // s.leads
-            left, size, window, count = (
-                tiles[0, tile],
-                tiles[1, tile] * s.channels,
-                tiles[2, tile],
-                tiles[3, tile],
-            )
-            low, high = max(window, 0), min(window + count, s.windows)
-            to, width = ahead(lines, (low - window) * s.channels), (high - low) * s.channels
-            passes.fill(lines, 0, count * s.channels)
+            own = read_tile(tiles, tile * TILE_FIELDS)
+            low, high = max(own.window, 0), min(own.window + own.windows, s.windows)
+            to, width = ahead(lines, (low - own.window) * s.channels), (high - low) * s.channels
+            passes.fill(lines, 0, own.windows * s.channels)
+            from_slab, end_slab = peek(begins, lead), peek(begins, lead + 1)
             for run in range(band * s.height, min((band + 1) * s.height, s.runs)):
                 top, repeat, lo, number = run_of(down, run)
-                if number * (begins[lead + 1] - begins[lead]) == 0:
+                if number * (end_slab - from_slab) == 0:
                     passes.fill(to, 0, width)
-                for n in range(begins[lead], begins[lead + 1]):
-                    row = (plane * s.slabs + slabs[n]) * s.outputs + lo
+                for n in range(from_slab, end_slab):
+                    row = (plane * s.slabs + peek(slabs, n)) * s.outputs + lo
                     for t in range(number):
                         at = ((row + t * s.step) * s.windows + low) * s.channels
-                        if n > begins[lead] or t > 0:
-                            add(read, to, ahead(pointer(gy_all), at), width)
+                        if n > from_slab or t > 0:
+                            add(read, to, ahead(gy_at, at), width)
                         else:
-                            convert(read, to, ahead(pointer(gy_all), at), width)
+                            convert(read, to, ahead(gy_at, at), width)
                 if divisor != 1:
                     divide(to, divisor, inverse, width)
                 row = (plane * s.leads + lead) * s.rows + top
-                out = ahead(pointer(gx_all), (row * s.across + left) * s.channels)
-                along(write, out, lines, across, tiles, tile, s)
+                out = ahead(gx_at, (row * s.across + own.left) * s.channels)
+                along(write, out, lines, across, own, s)
                 for r in range(1, repeat):
-                    convert(unchanged, ahead(out, r * s.across * s.channels), out, size)
+                    convert(unchanged, ahead(out, r * s.across * s.channels), out, own.size * s.channels)
 
     return jit.kernel(walk, f"share_{along.__name__}_{source}_{target}")
 
@@ -870,4 +888,5 @@ def plan_backward(*like: Any) -> Any:
 jit.register(half)
 jit.register(fold)
 jit.register(__name__, forceinline=False)
-read_block, read_shares = fields(Block), fields(Shares)
+read_block, read_shares, read_tile = fields(Block), fields(Shares), fields(Tile)
+TILE_FIELDS = len(Tile._fields)

@@ -276,7 +276,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         (x_all, y_all, _, like, met), knobs = arrays, (arrays[3][1], arrays[3][2], arrays[3][3])
         outer, leads, numbers, scales, begins, slabs_of_all = tables
         grid, g, number = read_grid(numbers, 0), read_rows(numbers, GRID), read_lengths(numbers, GRID + ROWS)
-        down, along = (numbers, LENGTHS, number.down), (numbers, LENGTHS + number.down * GROWTH, number.along)
+        down = pointer(numbers), LENGTHS, number.down
+        along = pointer(numbers), LENGTHS + number.down * GROWTH, number.along
         uses = merge, finish, write, scales[0], knobs
         reads = odd, read, lift, knobs, uses, like[0]
         lines = pointer(memory[0])
@@ -297,7 +298,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             column, row_scale = scales_of(begins, grid, tile, band, lead)
             of = x, slabs, deep, output * g.stride - g.above, n, count, margin
             to = ahead(y, output * g.out_pitch), sums, spare
-            along_lines = deliver, to, along, scales, row_scale, column
+            along_lines = deliver, to, along, pointer(scales), row_scale, column
             found = bool(found | down_rows(reads, lines, rings, down, g, of, outputs, along_lines))
             place_of, tile_before = following(grid, place_of), tile
         if overflowed() if watches else found:

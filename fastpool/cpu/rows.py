@@ -250,7 +250,7 @@ def alike(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, column)
 def each_scaled(along, uses, to, line, taps, g, n, repeat, pitch, scales, row, column):
     """Results with scales of their own, products of one of a `row` and one of a `column`."""
     (out, sums, spare), size, each = to, n * g.channels, pitch // g.jump
-    across, down = ahead(pointer(scales), column), ahead(pointer(scales), row)
+    across, down = ahead(scales, column), ahead(scales, row)
     if run_on(g, size, repeat, pitch):
         size_of_all = (repeat - 1) * each // g.channels + n
         along(passes.unfinished, uses, sums, spare, line, taps, g, size_of_all, 1, each, pitch)
@@ -323,6 +323,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         grid, g = read_grid(numbers, 0), read_rows(numbers, GRID)
         uses, reads = (merge, finish, write, scales[0], knobs), (odd, read, lift, knobs, take)
         lines, spare, sums, ring, rows_at, taps = parts_of(memory, g, of_phases)
+        scales_at = pointer(scales)
         place, tile_before, found = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
@@ -348,7 +349,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
                     merged = gather(uses, reads, rows_to, x, g, *slabs_at, of, count, inside, straight)
                     line_at, pitch, met_one, seen = merged
                     to = out, sums, spare
-                    deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, scales, row_at, column)
+                    deliver(along, uses, to, line_at, taps, g, n, repeat, pitch, scales_at, row_at, column)
                 found, output, row_at = bool(found | met_one), output + repeat, row_at + repeat
             place, tile_before = following(grid, place), tile
         if overflowed() if watches else found:
