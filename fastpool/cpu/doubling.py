@@ -39,7 +39,8 @@ from .tasks import GRID, Plan, Reduction, begin, following, located, parted, rea
 MOST = 2_000_000  # elements of memory of a thread
 SHORT, OVERLAPS = 5, 4  # windows, and times the stride, up to which elements merge one by one
 ONE_COLUMN = 9  # the same of windows of one column, whose rows merge to results
-MOST_PICKED = 3  # stride of columns; beyond it too many elements are merged for nothing
+MOST_PICKED = 3  # stride of columns, beyond which elements merge for nothing, and ...
+FAR = 15  # ... only windows of more rows than these grow
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
 
@@ -325,12 +326,13 @@ class Block(NamedTuple):
 def overlap_much(shape: Shape) -> bool:
     """Whether windows are long and overlap, and their lines are not too much memory."""
     row, columns = shape.row, shape.columns
-    short = ONE_COLUMN if columns.window == 1 else SHORT
-    far = any(
+    few = columns.stride <= MOST_PICKED
+    short = (ONE_COLUMN if columns.window == 1 else SHORT) if few else FAR
+    down, along = (
         axis.outputs > 1 and axis.window > max(short, OVERLAPS * axis.stride) for axis in (row, columns)
     )
     near = 6 * row.span * columns.span * shape.channels <= MOST  # of a line that is as long as two windows
-    return far and near and columns.stride <= MOST_PICKED
+    return near and (down or (along and few))
 
 
 def are_long(r: Reduction) -> bool:

@@ -67,10 +67,10 @@ class Regular(NamedTuple):
         fits = self.window == self.stride and self.step == 1 and self.before == 0
         return fits and self.outputs * self.stride == self.size
 
-    def groups(self, columns: "Regular") -> bool:
+    def groups(self, columns: "Regular", itemsize: int) -> bool:
         """Whether windows are large and share little, so that their elements merge in groups."""
-        size = self.outputs * self.window * columns.outputs * columns.window
-        return self.window * columns.window >= MANY and size <= 2 * self.size * columns.size
+        size, shared = self.outputs * self.window * columns.outputs * columns.window, 1 + (itemsize > 1)
+        return self.window * columns.window >= MANY and size <= shared * self.size * columns.size
 
     def parts(self, height: int) -> tuple[list[int], Integers, Integers]:
         """The outputs in runs of `height`: how many there are of each shape; each run's shape, and its first.
@@ -144,7 +144,10 @@ class Shape(NamedTuple):
         if columns is None or row is None:
             return None
         leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
-        wide, grouped = columns.span * channels > (WIDE if len(axes) == 1 else WIDER), row.groups(columns)
+        wide, grouped = (
+            columns.span * channels > (WIDE if len(axes) == 1 else WIDER),
+            row.groups(columns, x.itemsize),
+        )
         if wide and (placed or leading or not grouped):
             if len(axes) > 1:
                 leading = *leading, (tables[-2], row.pitch, row.out_pitch)
