@@ -37,10 +37,11 @@ from .shape import Shape
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
 MOST = 2_000_000  # elements of memory of a thread
-SHORT, OVERLAPS = 5, 4  # windows, and times the stride, up to which elements merge one by one
-ONE_COLUMN = 9  # the same of windows of one column, whose rows merge to results
-MOST_PICKED = 3  # stride of columns, beyond which elements merge for nothing, and ...
-FAR = 15  # ... only windows of more rows than these grow
+OVERLAPS = 4  # times the stride, up to which windows merge one by one, and ...
+SHORT = 5  # ... elements, or, ...
+SHORT_ALONE = 9  # ... of windows of one column, rows, since these merge to results, or, ...
+SHORT_APART = 15  # ... at a longer stride of columns than NEAR, rows, since columns then merge for nothing
+NEAR = 3
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
 
@@ -324,15 +325,14 @@ class Block(NamedTuple):
 
 
 def overlap_much(shape: Shape) -> bool:
-    """Whether windows are long and overlap, and their lines are not too much memory."""
+    """Whether rows or columns are long and overlap, and their lines are not too much memory."""
     row, columns = shape.row, shape.columns
-    few = columns.stride <= MOST_PICKED
-    short = (ONE_COLUMN if columns.window == 1 else SHORT) if few else FAR
+    short = SHORT_APART if columns.stride > NEAR else SHORT_ALONE if columns.window == 1 else SHORT
     down, along = (
         axis.outputs > 1 and axis.window > max(short, OVERLAPS * axis.stride) for axis in (row, columns)
     )
-    near = 6 * row.span * columns.span * shape.channels <= MOST  # of a line that is as long as two windows
-    return near and (down or (along and few))
+    fits = 6 * row.span * columns.span * shape.channels <= MOST  # a line that is as long as two windows
+    return fits and (down or (along and columns.stride <= NEAR))
 
 
 def are_long(r: Reduction) -> bool:

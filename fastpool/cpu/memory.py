@@ -330,8 +330,11 @@ def pointer(typing_context, array):
     return types.CPointer(array.dtype)(array), generate
 
 
-def together(itemsize: int) -> int:
-    """Elements of a register, or of two: loops of eight would be unrolled before they are vectorised."""
+def lanes_of(itemsize: int) -> int:
+    """Elements that are computed at once, in one register or two: 16 of float32, 32 or 64 bytes.
+
+    Loops of eight would be unrolled before they are vectorised.
+    """
     return max(16, REGISTER // itemsize)
 
 
@@ -341,7 +344,7 @@ def lanes(typing_context, line):
     values = line[0] if isinstance(line, types.BaseTuple) else line
 
     def generate(context, builder, signature, arguments):
-        return ir.Constant(ir.IntType(64), together(values.dtype.bitwidth // 8))
+        return ir.Constant(ir.IntType(64), lanes_of(values.dtype.bitwidth // 8))
 
     return types.intp(line), generate
 

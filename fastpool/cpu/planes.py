@@ -18,6 +18,7 @@ from .memory import (
     apart,
     fields,
     lanes,
+    lanes_of,
     load,
     peek,
     pointer,
@@ -27,7 +28,6 @@ from .memory import (
     values,
     wide_registers,
 )
-from .memory import together as lanes_of
 from .tasks import GRID, Plan, Reduction, begin, following, located, read_grid
 
 COLUMNS = 127  # elements of the longest row, whose numbers any dtype holds

@@ -362,7 +362,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
 # Which windows -------------------------------------------------------------------------------------------
 
 MOST_PICKED = 8  # channels of cells that are picked
-MOST_MERGED = 40  # bytes of the longest windows that merge at every element, for long strides
+MOST_MERGED = 40  # bytes of the longest windows of which `picked` merges one at every element
 MOST = 1_000_000  # elements of memory of a thread
 LONGEST, ALONE = 512, 64  # windows, or times as long as a row of output with its channels
 CACHE_LINE = 64
@@ -427,26 +427,29 @@ def are_ones(r: Reduction) -> bool:
 
 def are_cells(r: Reduction) -> bool:
     """Elements side by side, as many as products of two and three."""
-    columns = r.shape.columns
-    fits = columns.window == columns.stride > 1 and columns.step == 1
-    return merge_one_by_one(r) and fits and r.shape.channels == 1 and 6**LONGEST % columns.window == 0
+    columns, left = r.shape.columns, r.shape.columns.window
+    for factor in (2, 3):
+        while left % factor == 0:
+            left //= factor
+    fits = columns.window == columns.stride > 1 and columns.step == 1 and left == 1
+    return merge_one_by_one(r) and fits and r.shape.channels == 1
 
 
 def are_phases(r: Reduction) -> bool:
-    """Strides of single elements: of up to four, or of windows that are long for their strides."""
+    """Single elements at strides of up to four, or in windows too long to merge at every element."""
     columns = r.shape.columns
-    few = columns.stride <= 4 or columns.window > MOST_MERGED // r.line.itemsize
-    return merge_one_by_one(r) and r.shape.channels == 1 and few
-
-
-def are_picked(r: Reduction) -> bool:
-    """Strides of a few channels, and longer ones of single elements."""
-    return merge_one_by_one(r) and r.shape.channels <= MOST_PICKED
+    apart = columns.stride <= 4 or columns.window > MOST_MERGED // r.line.itemsize
+    return merge_one_by_one(r) and r.shape.channels == 1 and apart
 
 
 def are_channels(r: Reduction) -> bool:
-    """Strides of channels."""
+    """Many channels, at any stride that `ones` has left."""
     return merge_one_by_one(r) and r.shape.channels >= r.limits.channels
+
+
+def are_picked(r: Reduction) -> bool:
+    """Few channels, or single elements, at the strides that the others have left."""
+    return merge_one_by_one(r) and r.shape.channels <= MOST_PICKED
 
 
 def plan(along: Callable[..., None], r: Reduction) -> Plan:

@@ -68,7 +68,7 @@ class Regular(NamedTuple):
         return fits and self.outputs * self.stride == self.size
 
     def groups(self, columns: "Regular", itemsize: int) -> bool:
-        """Whether windows are large and share little, so that their elements merge in groups."""
+        """Whether windows are large and share little: then `whole.py` merges their elements in groups."""
         size, shared = self.outputs * self.window * columns.outputs * columns.window, 1 + (itemsize > 1)
         return self.window * columns.window >= MANY and size <= shared * self.size * columns.size
 
@@ -115,7 +115,14 @@ class Lead(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A geometry as planes of rows and columns, with channels behind and slabs before them."""
+    """A geometry as planes of rows and columns, with channels behind and slabs before them.
+
+    The last two pooled axes are the rows and the columns of a plane; with one pooled axis a plane is a row.
+    Axes behind them are the channels of a column. Of further pooled axes, which are the leading ones, each
+    position is a slab: a window's slabs are planes that merge. `outer` has the planes of all other axes.
+    `plane` keeps the lengths of the pooled axes as they were, whatever is rewritten; `tables` may get one for
+    the channels.
+    """
 
     outer: Runs
     channels: int
@@ -128,7 +135,21 @@ class Shape(NamedTuple):
 
     @classmethod
     def of(cls, x: Array, geometry: Geometry, *, placed: bool) -> "Shape | None":
-        """None where rows are not contiguous, or an axis is not regular."""
+        """The planes of an array, written so that there are few and their rows are long.
+
+        None where rows are not contiguous, or an axis is not regular. `placed` says that chosen elements are
+        wanted too. What is rewritten, in this order, with an example:
+
+        ======================= ========================== ===============================================
+        step                    array and windows          becomes
+        ======================= ========================== ===============================================
+        `_channels_as_columns`  (365, 512, 512), 7 of      rows: 365, windows of 7; columns: 262,144,
+                                axis 0                     windows of 1; no channels
+        `_plane_as_row`         (64, 2048, 7, 7), 7x7      a row of 49, one window
+        `_planes_as_one`        (8, 64, 112, 112), 2x2     one plane of 57,344 rows of 112
+        `_rows_as_one`          (1000, 3), all of axis 1   one row of 3,000, windows side by side
+        ======================= ========================== ===============================================
+        """
         axes, tables, plane = geometry.axes, geometry.tables, geometry.plane
         strides = tuple(stride // x.itemsize for stride in x.strides)
         first, last = axes[0], axes[-1]
@@ -143,36 +164,60 @@ class Shape(NamedTuple):
             row = Regular.of(tables[-2], strides[last - 1], out_strides[last - 1], plane[-1])
         if columns is None or row is None:
             return None
-        leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
-        wide, grouped = (
-            columns.span * channels > (WIDE if len(axes) == 1 else WIDER),
-            row.groups(columns, x.itemsize),
-        )
-        if wide and (placed or leading or not grouped):
-            if len(axes) > 1:
-                leading = *leading, (tables[-2], row.pitch, row.out_pitch)
-            row, columns = columns, Regular(channels, channels, 1, 1, 0, 1, 1, 1, 0)
-            tables, channels = (*tables, windows.sliding(channels, 1, 1, 0, 0)), 1
         outer = runs(geometry.output_shape, (strides, out_strides), range(first))
-        if not leading and strides == c_strides(x.shape):
-            one_window = row.whole() and columns.whole()
-            if placed and channels == 1 and one_window and row.size == 1:
-                row, columns = _folded(row, columns)
-            size = row.size * columns.size
-            joined = one_window and row.size > 1 and (not placed or size <= PIECE)
-            if channels == 1 and joined:  # a plane is one window: a row
-                columns = Regular(size, 1, size, size, 0, 1, 1, 1, 1)
-                row = Regular(1, 1, 1, 1, 0, 1, size, 1, 0)
-            if row.cells() and not (one_window and channels >= DEEP) and row.outputs <= TALL:
-                planes = len(outer)  # windows stay within their plane: all planes are one
-                row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
-                outer = runs((), ((), ()), ())
-            short = columns.cells() and columns.window < FEW and channels == 1
-            if row.window == row.stride == 1 and short and not placed:  # all rows are one
-                size, outputs = row.size * columns.size, row.outputs * columns.outputs
-                row = Regular(1, 1, 1, 1, 0, 1, size, outputs, 0)
-                columns = columns._replace(size=size, outputs=outputs)
-        return cls(outer, channels, row, columns, leading, plane, tables, x.itemsize)
+        leading = tuple(zip(tables[:-2], strides[first:], out_strides[first:], strict=False))
+        shape = cls(outer, channels, row, columns, leading, plane, tables, x.itemsize)
+        shape = shape._channels_as_columns(placed=placed)
+        if shape.leading or strides != c_strides(x.shape):
+            return shape
+        return shape._plane_as_row(placed=placed)._planes_as_one()._rows_as_one(placed=placed)
+
+    def _channels_as_columns(self, *, placed: bool) -> "Shape":
+        """Where there are many, and windows are none that `whole.py` takes as groups."""
+        row, columns, channels, single = self.row, self.columns, self.channels, len(self.tables) == 1
+        grouped = not (placed or self.leading) and row.groups(columns, self.itemsize)
+        if columns.span * channels <= (WIDE if single else WIDER) or grouped:
+            return self
+        slabs = () if single else ((self.tables[-2], row.pitch, row.out_pitch),)
+        return self._replace(
+            row=columns,
+            columns=Regular(channels, channels, 1, 1, 0, 1, 1, 1, 0),
+            channels=1,
+            leading=(*self.leading, *slabs),
+            tables=(*self.tables, windows.sliding(channels, 1, 1, 0, 0)),
+        )
+
+    def _plane_as_row(self, *, placed: bool) -> "Shape":
+        """Where it is one window; a long row whose chosen element is wanted becomes a plane."""
+        row, columns = self.row, self.columns
+        if self.channels > 1 or not (row.whole() and columns.whole()):
+            return self
+        if placed and row.size == 1:
+            row, columns = _folded(row, columns)
+        size = row.size * columns.size
+        if row.size > 1 and (not placed or size <= PIECE):
+            columns = Regular(size, 1, size, size, 0, 1, 1, 1, 1)
+            row = Regular(1, 1, 1, 1, 0, 1, size, 1, 0)
+        return self._replace(row=row, columns=columns)
+
+    def _planes_as_one(self) -> "Shape":
+        """Where windows stay within their plane."""
+        row, planes = self.row, len(self.outer)
+        apart = row.whole() and self.columns.whole() and self.channels >= DEEP
+        if not row.cells() or apart or row.outputs > TALL:
+            return self
+        row = row._replace(size=planes * row.size, outputs=planes * row.outputs)
+        return self._replace(row=row, outer=runs((), ((), ()), ()))
+
+    def _rows_as_one(self, *, placed: bool) -> "Shape":
+        """Where windows are short cells of single rows."""
+        row, columns = self.row, self.columns
+        short = columns.cells() and columns.window < FEW and self.channels == 1
+        if placed or not short or not row.window == row.stride == 1:
+            return self
+        size, outputs = row.size * columns.size, row.outputs * columns.outputs
+        columns = columns._replace(size=size, outputs=outputs)
+        return self._replace(row=Regular(1, 1, 1, 1, 0, 1, size, outputs, 0), columns=columns)
 
     def positions(self) -> int:
         """Elements of the largest window, channels not counted."""

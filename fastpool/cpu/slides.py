@@ -17,6 +17,7 @@ from .memory import (
     choose,
     fields,
     lanes,
+    lanes_of,
     load,
     peek,
     pointer,
@@ -26,7 +27,6 @@ from .memory import (
     values,
     wide_registers,
 )
-from .memory import together as lanes_of
 from .passes import give, give_placed, moved
 from .tasks import GRID, Plan, Reduction, begin, following, located, read_grid
 

@@ -232,7 +232,7 @@ class Reduction(NamedTuple):
 
     @property
     def uniform(self) -> bool:
-        """Whether all results are scaled alike."""
+        """Whether all results are scaled alike: not those of averages in which padding does not count."""
         return self.scale is not None
 
     def plan(
