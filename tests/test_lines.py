@@ -493,11 +493,20 @@ def test_windows_that_slide_row_by_row(seed, limits, kernels):
 
 
 def test_windows_that_are_too_long_take_the_skeleton_where_places_are_wanted(used):
+    x = np.random.default_rng(0).standard_normal((2, 1500)).astype(np.float32)
+    y, places = fp.max_pool(x, (1400,), stride=50, return_indices=True)
+    windows = np.lib.stride_tricks.sliding_window_view(x, 1400, 1)[:, ::50]
+    np.testing.assert_array_equal(y, windows.max(2))
+    np.testing.assert_array_equal(places, windows.argmax(2) + 50 * np.arange(3))
+    assert used == [False]
+
+
+def test_long_windows_before_other_elements_are_rows(used):
     x = np.random.default_rng(0).standard_normal((2, 1500, 4)).astype(np.float32)
     y, places = fp.max_pool(x, (1500,), axes=1, return_indices=True)
     np.testing.assert_array_equal(y, x.max(1, keepdims=True))
     np.testing.assert_array_equal(places, x.argmax(1)[:, None])
-    assert used == [False]
+    assert used == [True]
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 41, 23), (2, 1000), (5, 64, 4)])

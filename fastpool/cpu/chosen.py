@@ -412,18 +412,6 @@ def fit(r: Reduction) -> bool:
     return r.placed and few and farthest < NOBODY and cut_of(alone(r))[-1] <= MOST
 
 
-def taps_of_slabs(r: Reduction) -> list[int]:
-    """Which element of its window the first of each slab is; taps are of two axes at most."""
-    if not r.shape.leading:
-        return [0]
-    (_, stride, before), table = r.shape.tables[0].regular or (1, 1, 0), r.shape.tables[0]
-    pitch, size, found = r.shape.plane[-1], r.shape.row.window * r.shape.columns.window, []
-    for output, lead in enumerate(r.leads):
-        outside = (lead.place // pitch - (output * stride - before)) // table.step
-        found += [(outside + n) * size for n in range(len(lead.slabs))]
-    return found
-
-
 def plan(r: Reduction) -> Plan:
     """How to find values and chosen elements of windows."""
     r = alone(r).across_planes()
@@ -434,9 +422,12 @@ def plan(r: Reduction) -> Plan:
     if r.chosen == "taps":
         units = Units(columns.window, 1, 0, 0, 0, 0, row.outputs)
     else:
-        high = len(r.shape.tables[-2]) if row.place and len(r.shape.tables) > 1 else row.outputs
-        corner = row.before * row.place, columns.before * columns.place
-        down, across = row.stride * row.place, columns.stride * columns.place
+        in_plane = row.place and len(r.shape.tables) > 1  # else rows are planes
+        high, down = (len(r.shape.tables[-2]), row.stride * row.place) if in_plane else (row.outputs, 0)
+        corner, across = (
+            (row.before * row.place, columns.before * columns.place),
+            columns.stride * columns.place,
+        )
         units = Units(row.step * row.place, columns.step * columns.place, down, across, *corner, high)
     deep = max(len(lead.slabs) for lead in r.leads)
     memory = (
@@ -445,7 +436,8 @@ def plan(r: Reduction) -> Plan:
         (2 * deep * row.window + columns.window, np.int64),
     )
     firsts = [lead.place if r.chosen == "places" else 0 for lead in r.leads]
-    further = taps_of_slabs(r) if r.chosen == "taps" else [n for lead in r.leads for _, n in lead.slabs]
+    places = [[n for _, n in lead.slabs] if r.chosen == "places" else lead.taps for lead in r.leads]
+    further = [n for own in places for n in own]
     numbers = *numbers_of(r, width=width, band=band, block=block, line=line), *units
     blocks = -(-row.outputs // band), -(-columns.outputs // width)
     made = partial(kernel, r.name, r.line, r.chosen, r.source, r.target)

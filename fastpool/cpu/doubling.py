@@ -392,7 +392,7 @@ def block_of(r: Reduction) -> Block:
     most = min(most, max(r.limits.long * wide // channels, 2 * halo))
     width = parted(columns.outputs, max(1, most // columns.stride))
     line = ((width - 1) * columns.stride + columns.span) * channels
-    line += -line % columns.stride
+    line += -line % (columns.stride * channels)
     rows = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
     if sweeps(r, rows):
         return Block(width, line, 1, row.window + 3 + 4, row.window + 1, [])

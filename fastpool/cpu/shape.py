@@ -16,6 +16,7 @@ Array = NDArray[Any]
 DEEP = 64  # channels, from which planes that are one window stay apart
 WIDE = 150  # elements of a window of a single axis with its channels, beyond which these are columns
 WIDER = 30_000  # the same of several axes
+FEWEST_COLUMNS = 16  # of these
 MANY = 32  # elements of a large window
 PIECE, LEAST = 256, 63  # elements of the pieces of a long row
 SHORT = 128  # bytes of the longest rows that merge plane by plane; an element counts as four at least
@@ -106,12 +107,17 @@ def _folded(row: Regular, columns: Regular) -> tuple[Regular, Regular]:
 
 
 class Lead(NamedTuple):
-    """A leading output: offsets of its first slab and of the output, of its slabs, and of their places."""
+    """A leading output: where its first slab and its result begin, and its slabs.
+
+    Of each slab: how far it is from the first, in memory and in the plane, and the tap that its first element
+    is, where all leading axes are regular.
+    """
 
     first: int
     out: int
     slabs: tuple[tuple[int, int], ...]
     place: int
+    taps: tuple[int, ...]
 
 
 class Shape(NamedTuple):
@@ -176,7 +182,8 @@ class Shape(NamedTuple):
         """Where there are many, and windows are none that `whole.py` takes as groups."""
         row, columns, channels, single = self.row, self.columns, self.channels, len(self.tables) == 1
         grouped = not (placed or self.leading) and row.groups(columns, self.itemsize)
-        if columns.span * channels <= (WIDE if single else WIDER) or grouped:
+        narrow = channels < FEWEST_COLUMNS or columns.span * channels <= (WIDE if single else WIDER)
+        if narrow or grouped:
             return self
         slabs = () if single else ((self.tables[-2], row.pitch, row.out_pitch),)
         return self._replace(
@@ -236,7 +243,8 @@ class Shape(NamedTuple):
         single = len(self.tables) == 1 or self.by_planes or row.outputs != len(self.tables[-2])
         most = min(outer.length, near // length, IN_CACHE // (row.size * length))
         block = next((n for n in range(most, FEWEST - 1, -1) if outer.length % n == 0), 0)
-        long = length * max(4, self.itemsize) > SHORT or row.outputs * row.window > TABLED
+        slabs = row.outputs * row.window * math.prod(len(table) for table, _, _ in self.leading)
+        long = length * max(4, self.itemsize) > SHORT or slabs > TABLED
         if single or long or not block:
             return self
         return self._replace(
@@ -247,20 +255,23 @@ class Shape(NamedTuple):
 
     def leads(self) -> list[Lead]:
         """The slabs that each leading output covers."""
-        found = []
-        pitches = [math.prod(self.plane[axis + 1 :]) for axis in range(len(self.leading))]
-        written = [table.at(0, len(table)).tolist() for table, _, _ in self.leading]
-        for outputs in product(*(range(len(table)) for table, _, _ in self.leading)):
+        found, tables = [], [table for table, _, _ in self.leading]
+        windows_of = [table.regular or (table.most, 0, 0) for table in tables]
+        inner = self.row.window * self.columns.window
+        sizes = [math.prod((inner, *(k for k, _, _ in windows_of[n:]))) for n in range(1, len(tables) + 1)]
+        pitches = [math.prod(self.plane[axis + 1 :]) for axis in range(len(tables))]
+        written = [table.at(0, len(table)).tolist() for table in tables]
+        for outputs in product(*(range(len(table)) for table in tables)):
             axes, out = [], 0
-            place = 0
-            each = zip(self.leading, written, pitches, outputs, strict=True)
-            for (table, stride, out_stride), (los, counts, _), pitch, o in each:
-                lo, count = los[o], counts[o]
-                place += lo * pitch
-                steps = [t * table.step for t in range(count)]
-                axes.append([((lo + step) * stride, step * pitch) for step in steps])
+            each = zip(self.leading, written, windows_of, pitches, sizes, outputs, strict=True)
+            for (table, stride, out_stride), (los, counts, _), (_, further, before), pitch, size, o in each:
+                lo, step = los[o], table.step
+                tap = (lo - (o * further - before)) // step  # those before it are in the padding
+                at = [(lo + t * step, tap + t) for t in range(counts[o])]
+                axes.append([(element * stride, element * pitch, tap * size) for element, tap in at])
                 out += o * out_stride
-            taps = [tuple(map(sum, zip((0, 0), *tap, strict=True))) for tap in product(*axes)]
-            first = taps[0][0]
-            found.append(Lead(first, out, tuple((at - first, further) for at, further in taps), place))
+            slabs = [tuple(map(sum, zip((0, 0, 0), *slab, strict=True))) for slab in product(*axes)]
+            first, place, _ = slabs[0]
+            near = tuple((offset - first, further - place) for offset, further, _ in slabs)
+            found.append(Lead(first, out, near, place, tuple(tap for _, _, tap in slabs)))
         return found
