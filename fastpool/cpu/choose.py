@@ -128,7 +128,7 @@ CHOICES = (
         "doubling",
         doubling.are_long,
         doubling.plan,
-        "long windows that overlap: up to four shorter ones merge to each, down the rows and along them",
+        "long windows that overlap: shorter ones merge to each, or long rows merge in runs",
     ),
     Choice(
         "rows of ones", rows.are_ones, partial(rows.plan, rows.ones), "stride 1: rows merge, then neighbours"

@@ -290,7 +290,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place_of), place_of
             left, n, start, low, count = columns_of(g, tile)
             if tile != tile_before:
-                passes.fill(lines, like[0], g.line * g.block)
+                passes.fill(lines, like[0], g.line * g.block)  # sweeps leave the margins so
                 passes.fill(rings, like[0], g.ring * g.line)
             x = ahead(pointer(x_all), x_at + low * g.channels)
             y = ahead(pointer(y_all), y_at + left * g.channels)
@@ -395,7 +395,8 @@ def block_of(r: Reduction) -> Block:
     line += -line % (columns.stride * channels)
     rows = max(1, min((row.outputs - 1) * row.stride + row.span, r.limits.near * wide // line))
     if sweeps(r, rows):
-        return Block(width, line, 1, row.window + 3 + 4, row.window + 1, [])
+        ring = row.window + 1  # and two beginnings of runs, a line of windows, and what is scratch along it
+        return Block(width, line, 1, ring + 2 + 4, ring, [])
     down, ring = growths(row.window, row.step, rows, repeats=r.repeats), FEW * row.step + rows
     lines = ring + sum(each.lines for each in down[:-1]) + 4 * rows
     return Block(width, line, rows, lines, ring, down)

@@ -6,9 +6,10 @@ slabs are more rows, and channels behind the columns only make steps longer, so 
 axes are the same loops.
 
 How the second step goes tells the kernels apart: `ones` merges neighbours at stride 1, `phases` those at a
-stride, after the elements of each phase of the stride have become a line, `cells` two to four neighbours that
-lie side by side, `channels` cells of channels, and `picked` a few channels everywhere, of which it picks
-cells.
+stride, after the elements of each phase of the stride have become a line, `cells` windows side by side, two
+or three neighbours at a time, `channels` cells of channels, and `picked` a few channels, or single elements
+at a long stride, everywhere, of which it picks cells. Windows of one column have no second step: their rows
+merge to results.
 """
 
 from collections.abc import Callable
