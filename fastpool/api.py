@@ -6,6 +6,10 @@ from numpy import ndarray
 
 from . import arrays, jobs
 from .kinds import any_kind
+from .missing import asked
+from .missing_jobs import forward
+
+ONE = 1  # the default of `min_count`: small integers are one object each, and all others are looked at
 
 
 @any_kind
@@ -19,6 +23,11 @@ def pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     dtype: Any = None,
@@ -84,10 +93,12 @@ def pool(
     array([[ 4,  6,  8, 10],
            [ 8,  9, 10, 11]])
     """
+    weights = op_params.pop("weights", None)
     array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     if out is not None:
-        arrays.check_apart(out, x=x)
-    return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
+        arrays.check_apart(out, x=x, where=where, weights=weights)
+    return forward(job, array, missing, return_indices=return_indices, out=out, dtype=dtype)
 
 
 def _named(
@@ -95,13 +106,23 @@ def _named(
     op: str,
     window: Any,
     around: tuple[Any, ...],
+    absent: tuple[Any, ...],
     return_indices: bool,
     out: Any,
     dtype: Any,
     op_params: dict[str, Any],
 ) -> Any:
     """`pool` for the functions of one operator; for NumPy's arrays without its keywords (0.5 us)."""
-    if type(x) is ndarray:
+    where, skipna, nodata, min_count, fill = absent
+    if (
+        type(x) is ndarray
+        and where is None
+        and skipna is False
+        and nodata is None
+        and fill is None
+        and min_count is ONE
+        and "weights" not in op_params
+    ):
         array, job = jobs.sliding(x, op, window, *around, op_params)
         if out is not None:
             arrays.check_apart(out, x=x)
@@ -116,6 +137,11 @@ def _named(
         dilation=dilation,
         ceil_mode=ceil_mode,
         axes=axes,
+        where=where,
+        skipna=skipna,
+        nodata=nodata,
+        min_count=min_count,
+        fill=fill,
         return_indices=return_indices,
         out=out,
         dtype=dtype,
@@ -132,6 +158,11 @@ def max_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     dtype: Any = None,
@@ -147,8 +178,8 @@ def max_pool(
     >>> fp.max_pool(np.array([3, 1, 4, 1, 5, 9]), (3,), stride=2, padding=1, return_indices=True)
     (array([3, 4, 9]), array([0, 2, 5], dtype=int32))
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "max", window, around, return_indices, out, dtype, {})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "max", window, around, absent, return_indices, out, dtype, {})
 
 
 def min_pool(
@@ -160,6 +191,11 @@ def min_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     dtype: Any = None,
@@ -174,8 +210,8 @@ def min_pool(
     >>> fp.min_pool(np.array([3, 1, 4, 1, 5, 9]), (2,))
     array([1, 1, 5])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "min", window, around, return_indices, out, dtype, {})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "min", window, around, absent, return_indices, out, dtype, {})
 
 
 def avg_pool(
@@ -187,6 +223,12 @@ def avg_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    weights: Any = None,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
     out: Any = None,
@@ -219,16 +261,21 @@ def avg_pool(
     >>> fp.avg_pool(np.array([True, False, False, False]), (4,))
     array([0.25])
     """
-    around = stride, padding, dilation, ceil_mode, axes
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     return _named(
         x,
         "avg",
         window,
         around,
+        absent,
         False,
         out,
         dtype,
-        {"count_include_pad": count_include_pad, "divisor_override": divisor_override},
+        {
+            "count_include_pad": count_include_pad,
+            "divisor_override": divisor_override,
+            **({} if weights is None else {"weights": weights}),
+        },
     )
 
 
@@ -241,6 +288,12 @@ def sum_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    weights: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -256,8 +309,52 @@ def sum_pool(
     >>> fp.sum_pool(np.array([200, 100, 7], np.uint8), (2,), ceil_mode=True)
     array([300,   7], dtype=uint64)
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "sum", window, around, False, out, dtype, {})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    given = {} if weights is None else {"weights": weights}
+    return _named(x, "sum", window, around, absent, False, out, dtype, given)
+
+
+def count_pool(
+    x: Any,
+    window: Any,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    weights: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Number of elements of each sliding window that take part; the arguments are those of `pool`.
+
+    ``y[o] = sum of 1`` over the window's real elements, those that `where`, `skipna` and `nodata` leave out
+    not counted; int64. With `weights` the sum of their weights, float64. Windows with fewer elements than
+    `min_count` give `fill`, which is 0 by default. All dtypes; no gradient.
+
+    Parameters
+    ----------
+    weights : ndarray, optional
+        Real numbers from 0 on, of a shape that broadcasts to that of `x`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.array([1.0, np.nan, np.nan, np.nan, 3.0, 4.0])
+    >>> fp.count_pool(x, (2,), skipna=True)
+    array([1, 0, 2])
+    >>> fp.count_pool(x, (2,), skipna=True) / fp.count_pool(x, (2,))  # the fraction that is there
+    array([0.5, 0. , 1. ])
+    """
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    given = {} if weights is None else {"weights": weights}
+    return _named(x, "count", window, around, absent, False, out, dtype, given)
 
 
 def lp_pool(
@@ -270,6 +367,11 @@ def lp_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -291,8 +393,8 @@ def lp_pool(
     >>> fp.lp_pool(np.array([3.0, -4.0, 0.0, 0.0]), (2,))
     array([5., 0.])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "lp", window, around, False, out, dtype, {"p": p})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "lp", window, around, absent, False, out, dtype, {"p": p})
 
 
 def gem_pool(
@@ -306,6 +408,11 @@ def gem_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -329,8 +436,8 @@ def gem_pool(
     >>> fp.gem_pool(np.array([1.0, 7.0, 2.0, 2.0]), (2,), p=2)
     array([5., 2.])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "gem", window, around, False, out, dtype, {"p": p, "eps": eps})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "gem", window, around, absent, False, out, dtype, {"p": p, "eps": eps})
 
 
 def lse_pool(
@@ -343,6 +450,11 @@ def lse_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -364,8 +476,8 @@ def lse_pool(
     >>> fp.lse_pool(np.log([1.0, 3.0, 5.0, 5.0]), (2,)).round(4)  # log 2, log 5
     array([0.6931, 1.6094])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "lse", window, around, False, out, dtype, {"r": r})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "lse", window, around, absent, False, out, dtype, {"r": r})
 
 
 def soft_pool(
@@ -378,6 +490,11 @@ def soft_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -399,8 +516,8 @@ def soft_pool(
     >>> fp.soft_pool(np.array([0.0, np.log(3.0), 2.0, 2.0]), (2,)).round(4)  # 3/4 log 3
     array([0.824, 2.   ])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "soft", window, around, False, out, dtype, {"beta": beta})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "soft", window, around, absent, False, out, dtype, {"beta": beta})
 
 
 def mixed_pool(
@@ -415,6 +532,11 @@ def mixed_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -437,12 +559,13 @@ def mixed_pool(
     >>> fp.mixed_pool(np.array([1.0, 5.0, 2.0, 2.0]), (2,), alpha=0.25)  # 5/4 + 9/4
     array([3.5, 2. ])
     """
-    around = stride, padding, dilation, ceil_mode, axes
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     return _named(
         x,
         "mixed",
         window,
         around,
+        absent,
         False,
         out,
         dtype,
@@ -461,6 +584,11 @@ def stochastic_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     dtype: Any = None,
@@ -490,9 +618,17 @@ def stochastic_pool(
     >>> fp.stochastic_pool(x, (3,), training=False)  # 16/4, 10/4
     array([4. , 2.5])
     """
-    around = stride, padding, dilation, ceil_mode, axes
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     return _named(
-        x, "stochastic", window, around, return_indices, out, dtype, {"rng": rng, "training": training}
+        x,
+        "stochastic",
+        window,
+        around,
+        absent,
+        return_indices,
+        out,
+        dtype,
+        {"rng": rng, "training": training},
     )
 
 
@@ -505,6 +641,11 @@ def median_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -522,8 +663,8 @@ def median_pool(
     >>> fp.median_pool(np.array([7, 4, 1, 2]), (2,))
     array([4, 1])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "median", window, around, False, out, dtype, {})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "median", window, around, absent, False, out, dtype, {})
 
 
 def quantile_pool(
@@ -536,6 +677,11 @@ def quantile_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -556,8 +702,8 @@ def quantile_pool(
     >>> fp.quantile_pool(np.array([3.0, 9.0, 1.0, 2.0, 4.0, 8.0]), (3,), q=0.75)
     array([6., 6.])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "quantile", window, around, False, out, dtype, {"q": q})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "quantile", window, around, absent, False, out, dtype, {"q": q})
 
 
 def mode_pool(
@@ -570,6 +716,11 @@ def mode_pool(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     out: Any = None,
     dtype: Any = None,
 ) -> Any:
@@ -591,8 +742,8 @@ def mode_pool(
     >>> fp.mode_pool(labels, (2, 2), ignore=0)
     array([[7, 3]])
     """
-    around = stride, padding, dilation, ceil_mode, axes
-    return _named(x, "mode", window, around, False, out, dtype, {"ignore": ignore})
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "mode", window, around, absent, False, out, dtype, {"ignore": ignore})
 
 
 @any_kind
@@ -602,6 +753,11 @@ def adaptive_pool(
     output_size: Any,
     *,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     **op_params: Any,
@@ -636,10 +792,12 @@ def adaptive_pool(
     >>> fp.adaptive_pool(np.arange(7.0), "avg", (3,))
     array([1., 3., 5.])
     """
+    weights = op_params.pop("weights", None)
     array, job = jobs.adaptive(x, op, output_size, axes, op_params)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     if out is not None:
-        arrays.check_apart(out, x=x)
-    return jobs.forward(job, array, return_indices=return_indices, out=out)
+        arrays.check_apart(out, x=x, where=where, weights=weights)
+    return forward(job, array, missing, return_indices=return_indices, out=out)
 
 
 def adaptive_avg_pool(x: Any, output_size: Any, *, axes: Any = None, out: Any = None) -> Any:
@@ -669,7 +827,19 @@ def adaptive_max_pool(
 
 
 @any_kind
-def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **op_params: Any) -> Any:
+def global_pool(
+    x: Any,
+    op: str,
+    *,
+    axes: Any = None,
+    keepdims: bool = False,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    **op_params: Any,
+) -> Any:
     """Reduce whole axes with any operator.
 
     Parameters
@@ -701,8 +871,10 @@ def global_pool(x: Any, op: str, *, axes: Any = None, keepdims: bool = False, **
     >>> fp.global_pool(np.arange(12.0).reshape(1, 2, 2, 3), "avg")
     array([[2.5, 8.5]])
     """
+    weights = op_params.pop("weights", None)
     array, job = jobs.whole(x, op, axes, keepdims, op_params)
-    return jobs.forward(job, array)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    return forward(job, array, missing)
 
 
 def global_avg_pool(x: Any, *, axes: Any = None, keepdims: bool = False) -> Any:

@@ -158,7 +158,7 @@ def parameters(row: Operator, given: dict[str, Any], dtype: np.dtype[Any]) -> tu
     """What the operator's expressions take: its parameters in the table's order, the defaults filled in."""
     if row.testing:
         return _draws(given)
-    if row.backward == "none":
+    if row.name == "mode":
         return _ignored(given, dtype)
     _only(
         row.name,

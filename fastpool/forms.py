@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, checks, fractional, jobs, planes, random, regions
+from . import arrays, checks, fractional, jobs, missing_jobs, planes, random, regions
 from .api import sum_pool
 from .arrays import Array
 from .gradients import vjp
 from .jobs import Job, Kept
 from .kinds import any_kind
+from .missing import Missing, asked
 from .operators import Operator
 from .planes import PlaneJob
 from .windows import PlaneWindows
@@ -33,6 +34,11 @@ def fractional_pool(
     rng: Any = None,
     samples: Any = None,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     **op_params: Any,
@@ -90,13 +96,13 @@ def fractional_pool(
     >>> fp.fractional_pool(x, "sum", ratio=(2.25,), scheme="pseudo", samples=np.array([0.5]))
     array([ 1.,  9., 11., 15.])
     """
+    weights = op_params.pop("weights", None)
     arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
     array, job = _fractional(x, op, *arguments)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     if out is not None:
-        arrays.check_apart(out, x=x, samples=samples)
-    if isinstance(job, PlaneJob):
-        return planes.forward(job, array, return_indices=return_indices, out=out)
-    return jobs.forward(job, array, return_indices=return_indices, out=out)
+        arrays.check_apart(out, x=x, samples=samples, where=where, weights=weights)
+    return missing_jobs.forward(job, array, missing, return_indices=return_indices, out=out)
 
 
 @any_kind
@@ -113,6 +119,11 @@ def fractional_pool_backward(
     rng: Any = None,
     samples: Any = None,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     indices: Any = None,
     **op_params: Any,
 ) -> Array:
@@ -126,11 +137,11 @@ def fractional_pool_backward(
     >>> fp.fractional_pool_backward(np.ones(2), np.arange(5.0), "max", (2,), window=3, rng=0)
     array([0., 0., 1., 0., 1.])
     """
+    weights = op_params.pop("weights", None)
     arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
     array, job = _fractional(x, op, *arguments)
-    if isinstance(job, PlaneJob):
-        return planes.backward(job, gy, array, indices)
-    return jobs.checked_backward(job, gy, array, indices)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    return missing_jobs.backward(job, gy, array, missing, indices)
 
 
 def _fractional(
@@ -272,6 +283,11 @@ def pyramid_pool(
     levels: Any = (1, 2, 4),
     *,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     **op_params: Any,
 ) -> Any:
@@ -308,14 +324,18 @@ def pyramid_pool(
     >>> fp.pyramid_pool(np.arange(16.0).reshape(1, 1, 4, 4), "max", (1, 2))
     array([[15.,  5.,  7., 13., 15.]])
     """
+    weights = op_params.pop("weights", None)
     row, array = jobs.operands(op, x)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
     each_level = _checked_levels(levels, len(pooled))
+    missing = asked(row, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     tape = jobs.tape_for(row)
     parts, pulls = [], []
     for job in _level_jobs(row, array, each_level, pooled, op_params):
         recorded = tape is not None
-        result, pull = jobs.part_of_call(job, array, recorded=recorded, return_indices=return_indices)
+        result, pull = missing_jobs.part_of_call(
+            job, array, missing, recorded=recorded, return_indices=return_indices
+        )
         pulls.append(pull)
         parts.append(result if isinstance(result, tuple) else (result,))
     if tape is not None:
@@ -341,6 +361,11 @@ def pyramid_pool_backward(
     levels: Any = (1, 2, 4),
     *,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     indices: Any = None,
     **op_params: Any,
 ) -> Array:
@@ -353,8 +378,10 @@ def pyramid_pool_backward(
     array([[[1.5, 1.5, 2. , 2. ]]])
     """
     if indices is None:
-        result: Array = vjp(pyramid_pool, x, op, levels, axes=axes, **op_params)[1](gy)
+        absent = {"where": where, "skipna": skipna, "nodata": nodata, "min_count": min_count, "fill": fill}
+        result: Array = vjp(pyramid_pool, x, op, levels, axes=axes, **absent, **op_params)[1](gy)
         return result
+    weights = op_params.pop("weights", None)
     row, array = jobs.operands(op, x)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
     found = _level_jobs(row, array, _checked_levels(levels, len(pooled)), pooled, op_params)
@@ -362,10 +389,12 @@ def pyramid_pool_backward(
     joined = _joined_shape(shapes, pooled)
     pieces = _levels(jobs.checked_gradient(gy, joined), shapes, pooled)
     jobs.check_chooses("indices are", row)
-    places = _levels(jobs.checked_indices("indices", indices, joined, limit), shapes, pooled)
+    missing = asked(row, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    least = 0 if missing is None else -1
+    places = _levels(jobs.checked_indices("indices", indices, joined, limit, least=least), shapes, pooled)
     gx: Array = arrays.added(
         [
-            jobs.checked_backward(job, piece, array, place)
+            missing_jobs.backward(job, piece, array, missing, place)
             for job, piece, place in zip(found, pieces, places, strict=True)
         ]
     )
@@ -462,6 +491,11 @@ def roi_pool(
     output_size: Any,
     *,
     scale: float = 1.0,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     return_indices: bool = False,
     out: Any = None,
     **op_params: Any,
@@ -502,10 +536,12 @@ def roi_pool(
     >>> fp.roi_pool(x, "max", np.array([[0, 1, 1, 2, 3]]), (1, 2))
     array([[[[13., 14.]]]])
     """
+    weights = op_params.pop("weights", None)
     array, job = _roi(x, op, boxes, output_size, scale, op_params)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     if out is not None:
-        arrays.check_apart(out, x=x, boxes=boxes)
-    return planes.forward(job, array, return_indices=return_indices, out=out)
+        arrays.check_apart(out, x=x, boxes=boxes, where=where, weights=weights)
+    return missing_jobs.forward(job, array, missing, return_indices=return_indices, out=out)
 
 
 @any_kind
@@ -517,6 +553,11 @@ def roi_pool_backward(
     output_size: Any,
     *,
     scale: float = 1.0,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     indices: Any = None,
     **op_params: Any,
 ) -> Array:
@@ -530,8 +571,10 @@ def roi_pool_backward(
     array([[[[0., 0.],
              [4., 0.]]]])
     """
+    weights = op_params.pop("weights", None)
     array, job = _roi(x, op, boxes, output_size, scale, op_params)
-    return planes.backward(job, gy, array, indices)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    return missing_jobs.backward(job, gy, array, missing, indices)
 
 
 def _roi(
@@ -553,7 +596,19 @@ def _roi(
 
 
 @any_kind
-def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params: Any) -> Any:
+def mosaic(
+    x: Any,
+    cell: Any,
+    op: str = "avg",
+    *,
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    **op_params: Any,
+) -> Any:
     """Cut the pooled axes into cells and write each cell's value over the cell.
 
     ``y[i] = pool(x, op, cell, ceil_mode=True)[i // cell]``: cells at the end have the elements that are left.
@@ -585,11 +640,13 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
     >>> fp.mosaic(np.array([1.0, 3.0, 5.0, 7.0, 8.0]), (2,))
     array([2., 2., 6., 6., 8.])
     """
+    weights = op_params.pop("weights", None)
     array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     tape = jobs.tape_for(job.operator)
-    y, _ = jobs.part_of_call(job, array, recorded=tape is not None)
+    y, _ = missing_jobs.part_of_call(job, array, missing, recorded=tape is not None)
     if tape is not None:
-        tape.append(partial(_pull_cells, job, jobs.Kept.of(array), lengths, pooled))
+        tape.append(partial(_pull_cells, job, jobs.Kept.of(array), missing, lengths, pooled))
     if not isinstance(y, np.ndarray):
         return arrays.backend(y).cells_filled(y, job.geometry)
     for axis, k in zip(pooled, lengths, strict=True):
@@ -599,7 +656,18 @@ def mosaic(x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params:
 
 @any_kind
 def mosaic_backward(
-    gy: Any, x: Any, cell: Any, op: str = "avg", *, axes: Any = None, **op_params: Any
+    gy: Any,
+    x: Any,
+    cell: Any,
+    op: str = "avg",
+    *,
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    **op_params: Any,
 ) -> Array:
     """Gradient of `mosaic` for `x`, without a forward call; see `pool_backward`.
 
@@ -609,8 +677,10 @@ def mosaic_backward(
     >>> fp.mosaic_backward(np.array([1.0, 3.0, 5.0]), np.zeros(3), (2,))
     array([2., 2., 5.])
     """
+    weights = op_params.pop("weights", None)
     array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
-    gradient: Array = _pull_cells(job, jobs.Kept.of(array), lengths, pooled, gy)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    gradient: Array = _pull_cells(job, jobs.Kept.of(array), missing, lengths, pooled, gy)
     return gradient
 
 
@@ -627,7 +697,14 @@ def _cells(
 
 
 def _pull_cells(
-    job: Job, kept: Kept, lengths: list[int], pooled: tuple[int, ...], gy: object, *, params: bool = False
+    job: Job,
+    kept: Kept,
+    missing: Missing | None,
+    lengths: list[int],
+    pooled: tuple[int, ...],
+    gy: object,
+    *,
+    params: bool = False,
 ) -> Any:
     """As `jobs.pull`: a cell's value has the gradients of all its elements; 16-bit ones add up in float32."""
     gradient = jobs.checked_gradient(gy, job.geometry.shape)
@@ -637,6 +714,6 @@ def _pull_cells(
         floating, wide = x.dtype, arrays.cast(x, np.result_type(np.float32, x.dtype))
         gradient = arrays.cast(gradient, wide.dtype)
     sums = sum_pool(gradient, lengths, ceil_mode=True, axes=pooled)
-    gx, slopes = jobs.pull(job, Kept.of(wide), None, sums, params=True)
+    gx, slopes = missing_jobs.pull(job, Kept.of(wide), missing, None, sums, params=True)
     gx = arrays.cast(gx, floating or gx.dtype)
     return (gx, slopes) if checks.boolean("params", params) else gx

@@ -7,6 +7,8 @@ from . import jobs, kinds
 from .arrays import Array
 from .jobs import Pull
 from .kinds import any_kind
+from .missing import asked
+from .missing_jobs import backward
 
 
 def vjp(f: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> tuple[Any, Pull]:
@@ -72,6 +74,11 @@ def pool_backward(
     dilation: Any = 1,
     ceil_mode: bool = False,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     indices: Any = None,
     **op_params: Any,
 ) -> Array:
@@ -103,8 +110,10 @@ def pool_backward(
     >>> fp.pool_backward(np.array([4.0, 8.0]), np.zeros(4), "avg", (2,))
     array([2., 2., 4., 4.])
     """
+    weights = op_params.pop("weights", None)
     array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
-    return jobs.checked_backward(job, gy, array, indices)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    return backward(job, gy, array, missing, indices)
 
 
 @any_kind
@@ -115,6 +124,11 @@ def adaptive_pool_backward(
     output_size: Any,
     *,
     axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     indices: Any = None,
     **op_params: Any,
 ) -> Array:
@@ -126,8 +140,10 @@ def adaptive_pool_backward(
     >>> fp.adaptive_pool_backward(np.array([3.0, 2.0]), np.zeros(5), "sum", (2,))
     array([3., 3., 5., 2., 2.])
     """
+    weights = op_params.pop("weights", None)
     array, job = jobs.adaptive(x, op, output_size, axes, op_params)
-    return jobs.checked_backward(job, gy, array, indices)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    return backward(job, gy, array, missing, indices)
 
 
 @any_kind
@@ -138,6 +154,11 @@ def global_pool_backward(
     *,
     axes: Any = None,
     keepdims: bool = False,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
     indices: Any = None,
     **op_params: Any,
 ) -> Array:
@@ -149,5 +170,7 @@ def global_pool_backward(
     >>> fp.global_pool_backward(np.array(6.0), np.array([1.0, 3.0, 2.0]), "max", axes=0)
     array([0., 6., 0.])
     """
+    weights = op_params.pop("weights", None)
     array, job = jobs.whole(x, op, axes, keepdims, op_params)
-    return jobs.checked_backward(job, gy, array, indices)
+    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    return backward(job, gy, array, missing, indices)

@@ -357,15 +357,6 @@ def recording() -> Iterator[list[Pull]]:
         TAPE.reset(token)
 
 
-def part_of_call(job: Job, x: Array, *, recorded: bool, **options: Any) -> tuple[Any, Pull]:
-    """The result of one of several jobs of a call and, where `recorded`, its own way back."""
-    if not recorded:
-        return forward(job, x, **options), partial(pull, job, Kept.of(x), None)
-    with recording() as tape:
-        result = forward(job, x, **options)
-    return result, tape[0]
-
-
 def wants_indices(row: Operator, return_indices: object) -> bool:
     """Whether indices are asked for, of an operator that has them."""
     if return_indices is False or not checks.boolean("return_indices", return_indices):

@@ -56,12 +56,14 @@ class PlaneJob:
         """An array with its pooled axes last, C-contiguous."""
         return arrays.contiguous(array.transpose(self.order), dtype)
 
-    def plan(self, name: str, fold: Fold, x: Array, target: Any, pull: Expression | None = None) -> Any:
-        """How the backend runs a fold, or with `pull` the way back, for arrays like `x`."""
+    def plan(
+        self, name: str, fold: Fold, x: Array, target: Any, pull: Expression | None = None, takes: str = ""
+    ) -> Any:
+        """How the backend runs a fold, or with `pull` the way back, for arrays like `x`; `takes` elements."""
         backend = arrays.backend(x)
         dtype = np.dtype(target)
         arguments = (self.windows, (self.shape, self.order), self.divisors, self.params, dtype)
-        return backend.plan_planes(name, fold, pull, x, *arguments)
+        return backend.plan_planes(name, fold, pull, x, *arguments, takes)
 
 
 def job(
@@ -104,11 +106,11 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
             arrays.assign(y, direct)
     if tape is not None:
         own = arrays.copied(indices) if indexed and indices is not None else indices
-        tape.append(partial(_pull, job, jobs.Kept.of(x), own))
+        tape.append(partial(pull, job, jobs.Kept.of(x), own))
     return (y, indices) if indexed else y
 
 
-def _pull(job: PlaneJob, kept: jobs.Kept, indices: Array | None, gy: object, *, params: bool = False) -> Any:
+def pull(job: PlaneJob, kept: jobs.Kept, indices: Array | None, gy: object, *, params: bool = False) -> Any:
     """As `jobs.pull`."""
     gradient = jobs.checked_gradient(gy, job.shape)
     x = kept.beside(gradient)
@@ -120,7 +122,7 @@ def _pull(job: PlaneJob, kept: jobs.Kept, indices: Array | None, gy: object, *, 
 def backward(job: PlaneJob, gy: object, x: Array, indices: object) -> Array:
     """The gradient for `x`, with a caller's indices or without."""
     gradient = jobs.checked_gradient(gy, job.shape)
-    return _send(job, gradient, x, None if indices is None else _chosen(job, indices))
+    return _send(job, gradient, x, None if indices is None else chosen_indices(job, indices))
 
 
 def _send(job: PlaneJob, gy: Array, x: Array, indices: Array | None) -> Array:
@@ -159,7 +161,7 @@ def _slopes(job: PlaneJob, gy: Array, x: Array) -> dict[str, Any]:
     return slopes
 
 
-def _chosen(job: PlaneJob, indices: object) -> Array:
+def chosen_indices(job: PlaneJob, indices: object) -> Array:
     """A caller's indices, each an element of its own window, or -1 where that is empty."""
     jobs.check_chooses("indices are", job.operator)
     windows = job.windows

@@ -2,17 +2,30 @@
 
 from .align import align_backward, align_forward, align_way
 from .backward import has_taps, plan_backward
-from .fold import gather, plan_planes, reduce
+from .fold import LISTED, WEIGHED, Present, gather, plan_planes, reduce, reduce_present
+from .missing import first_few, keep, mask_of, product, replaced, settle, shared, slope_of_weights
 from .plans import plan
 
 __all__ = [
+    "LISTED",
+    "WEIGHED",
+    "Present",
     "align_backward",
     "align_forward",
     "align_way",
+    "first_few",
     "gather",
     "has_taps",
+    "keep",
+    "mask_of",
     "plan",
     "plan_backward",
     "plan_planes",
+    "product",
     "reduce",
+    "reduce_present",
+    "replaced",
+    "settle",
+    "shared",
+    "slope_of_weights",
 ]

@@ -43,6 +43,27 @@ HEAD = 13  # where that of the planes begins
 LENGTH, BEGIN, STRIDE, PLACE, OUT, STEP, PLACE_STEP, OWN, REPEATS, PERIOD, TIMES, ADVANCE = range(12)
 FIELDS = 12
 NO_REPEAT = (LARGEST, 1, 0, 0)
+NO_WEIGHTS = np.empty(0, np.float64)
+# Which elements a kernel takes: all, those that a mask lists, or those with weights beside them.
+ALL, LISTED, WEIGHED = "", "some", "weighed"
+
+
+class Present(NamedTuple):
+    """Which elements take part in windows, and how many do; every array C-contiguous.
+
+    Attributes
+    ----------
+    mask : ndarray of uint8
+        Of the input's shape: 0 where an element is left out.
+    weights : ndarray of float64 or None
+        Of the input's shape.
+    counts : ndarray of int64
+        Of the result's shape, written: elements that took part, and -1 of a region without an element.
+    """
+
+    mask: Array
+    weights: Array | None
+    counts: Array
 
 
 class Plan(NamedTuple):
@@ -57,7 +78,14 @@ class Plan(NamedTuple):
     wide: Callable[[], Callable[..., Any]] | None = None  # the kernel to take where sums overflow
     why: str = "any windows of any array"
 
-    def run(self, x: Array, y: Array, second: Array | None = None, third: Array | None = None) -> None:
+    def run(
+        self,
+        x: Array,
+        y: Array,
+        second: Array | None = None,
+        third: Array | None = None,
+        present: Present | None = None,
+    ) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
         (flat, origin), layout = flatten(raw(x)), self.layout
         extra = NOWHERE if second is None else second.reshape(-1)
@@ -65,17 +93,32 @@ class Plan(NamedTuple):
         if origin:
             layout = layout.copy()
             layout[HEAD : HEAD + layout[PLANES]] += origin
-        if self._start(flat, raw(y).ravel(), extra, more, 0, layout) and self.wide:
-            self._replace(walk=self.wide(), wide=None).run(x, y, second, third)
+        saved: Any = 0
+        if present is not None:
+            weights = NO_WEIGHTS if present.weights is None else present.weights.reshape(-1)
+            saved = present.mask.reshape(-1), weights, present.counts.reshape(-1)
+        if self._start(flat, raw(y).ravel(), extra, more, saved, layout) and self.wide:
+            self._replace(walk=self.wide(), wide=None).run(x, y, second, third, present)
 
-    def gather(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
+    def gather(
+        self, gy: Array, x: Array, states: Sequence[Array], gx: Array, sends: Array | None = None
+    ) -> None:
         """Sum into each `gx` what its windows send; every array C-contiguous."""
-        saved = raw(x).reshape(-1), *(state.reshape(-1) for state in states)
+        extra = () if sends is None else (sends.reshape(-1),)
+        saved = raw(x).reshape(-1), *(state.reshape(-1) for state in states), *extra
         self._start(flatten(raw(gy))[0], raw(gx).reshape(-1), NOWHERE, NOWHERE, saved, self.layout)
 
-    def send(self, gy: Array, x: Array, states: Sequence[Array], gx: Array) -> None:
+    def send(
+        self,
+        gy: Array,
+        x: Array,
+        states: Sequence[Array],
+        gx: Array,
+        present: tuple[Array, Array] | None = None,
+    ) -> None:
         """Add to `gx`, which has the dtype of `gy`, what every window sends; every array C-contiguous."""
-        saved = gy.reshape(-1), *(state.reshape(-1) for state in states)
+        extra = () if present is None else (each.reshape(-1) for each in present)
+        saved = gy.reshape(-1), *(state.reshape(-1) for state in states), *extra
         self._start(raw(x).reshape(-1), gx.reshape(-1), NOWHERE, NOWHERE, saved, self.layout)
 
     def _start(self, *arguments: Any) -> bool:
@@ -107,16 +150,23 @@ def plan(
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
+    takes: str = ALL,
 ) -> Plan:
     """How to reduce the windows of arrays like `x` to results of the dtype `target`."""
-    walk, wide = _forward(name, operator, x.dtype, target)
+    walk, wide = _forward(name, operator, x.dtype, target, takes)
     found = _plan(walk, steps(x), geometry, divisors, params)._replace(wide=wide)
     largest = math.prod(table.most for table in geometry.tables)
-    return _ranked(found, name, operator, x.dtype, target, largest)
+    return _ranked(found, name, operator, x.dtype, target, largest, takes)
 
 
 def _ranked(
-    found: Plan, name: str, operator: Fold, source: np.dtype[Any], target: np.dtype[Any], largest: int
+    found: Plan,
+    name: str,
+    operator: Fold,
+    source: np.dtype[Any],
+    target: np.dtype[Any],
+    largest: int,
+    takes: str,
 ) -> Plan:
     """A plan with memory for what a fold keeps of a window of at most `largest` elements."""
     if operator.combine not in RANKS:
@@ -126,15 +176,15 @@ def _ranked(
     if counting is None:
         return found._replace(window=(largest, dtype, largest if operator.combine is collect else 0))
     counted, counters = counting
-    walk = _walk(f"{name}_counted_{dtype}", counted, None, FORWARD, storage(source), storage(target))
+    walk = _walk(f"{name}_counted_{dtype}", counted, None, FORWARD, storage(source), storage(target), takes)
     return found._replace(walk=walk, window=(counters, np.dtype(np.int64), 0))
 
 
 def _forward(
-    name: str, operator: Fold, source: np.dtype[Any], target: np.dtype[Any]
+    name: str, operator: Fold, source: np.dtype[Any], target: np.dtype[Any], takes: str
 ) -> tuple[Callable[..., Any], Callable[[], Callable[..., Any]] | None]:
     """The kernel for a fold, and what gives the one for calls in which its sums overflow."""
-    rest = None, FORWARD, storage(source), storage(target)
+    rest = None, FORWARD, storage(source), storage(target), takes
     wide = partial(_walk, f"{name}_wide", operator.wide, *rest) if operator.wide else None
     return _walk(name, operator, *rest), wide
 
@@ -159,6 +209,26 @@ def reduce(
     plan(name, operator, x, geometry, divisors, params, y.dtype).run(x, y, second, third)
 
 
+def reduce_present(
+    name: str,
+    operator: Fold,
+    x: Array,
+    geometry: Geometry,
+    params: NDArray[np.float64],
+    present: Present,
+    y: Array,
+    second: Array | None = None,
+    third: Array | None = None,
+) -> None:
+    """As `reduce`, the elements that take part; divisors are their numbers.
+
+    Windows in which none does give 0 and, where indices are asked for, the place of their first element.
+    """
+    takes = LISTED if present.weights is None else WEIGHED
+    none = [np.ones(table.columns.shape[1], np.int64) for table in geometry.tables]
+    plan(name, operator, x, geometry, none, params, y.dtype, takes).run(x, y, second, third, present)
+
+
 def gather(
     name: str,
     pull: Expression,
@@ -168,14 +238,17 @@ def gather(
     geometry: Geometry,
     params: NDArray[np.float64],
     gx: Array,
+    sends: Array | None = None,
 ) -> None:
     """Sum into each `gx` what `pull` sends from the windows that cover it; every array C-contiguous.
 
-    `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`.
+    `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`. Where `sends`, an array
+    of uint8 of the shape of `gy`, is 0, a window sends nothing.
     """
-    walk = _walk(name, GATHER, pull, PULL, storage(gy.dtype), storage(gx.dtype))
+    takes = ALL if sends is None else LISTED
+    walk = _walk(name, GATHER, pull, PULL, storage(gy.dtype), storage(gx.dtype), takes)
     counts = [table.columns[1] for table in geometry.tables]
-    _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, states, gx)
+    _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, states, gx, sends)
 
 
 def repeated(output, first, period, times):
@@ -189,11 +262,31 @@ def repeated(output, first, period, times):
 FORWARD, PULL, SEND = "fold", "pull", "send"
 
 
+def always(listed, tap):
+    """Take each element."""
+    return True
+
+
+def where_listed(listed, tap):
+    """Take those that a mask lists."""
+    return listed[tap] != 0
+
+
+def beside_weight(value, weights, tap):
+    """An element of a fold with weights."""
+    return value, weights[tap]
+
+
+def without_weight(value, weights, tap):
+    """An element of any other."""
+    return value
+
+
 @cache
 def _walk(
-    name: str, operator: Fold, pull: Expression | None, way: str, source: str, target: str
+    name: str, operator: Fold, pull: Expression | None, way: str, source: str, target: str, takes: str
 ) -> Callable[..., Any]:
-    """The loop nest for one operator and way; `source` and `target` name dtypes.
+    """The loop nest for one operator and way; `source` and `target` name dtypes, `takes` which elements.
 
     It says whether sums overflowed, of a fold for which there is a wide one.
     """
@@ -201,13 +294,24 @@ def _walk(
     watches = wide is not None
     read, write, give = half.READ[source], half.WRITE[target], pull or lift
     back, pulls, sends = way != FORWARD, way == PULL, way == SEND
+    some = takes != ALL
+    counts_some, pulls_some, sends_some = some and not back, some and pulls, some and sends
+    is_taken = where_listed if some else always
+    weighed = beside_weight if takes == WEIGHED else without_weight
     digest = jit.source_digest()
 
     def walk(values, out, extra, more, saved, layout, params, first, last):
         _ = digest  # captured, and so part of the cache key
         if watches:
             clear_overflow()
-        if back:
+        listed, weights = values, values
+        if counts_some:
+            listed, weights, numbers = saved
+        elif pulls_some:
+            local, state, state_2, state_3, listed = saved
+        elif sends_some:
+            local, state, state_2, state_3, listed, sending = saved
+        elif back:
             local, state, state_2, state_3 = saved
         rank, segments, planes, groups = layout[RANK], layout[SEGMENTS], layout[PLANES], layout[CELLS]
         sets, width, run, cells = layout[SETS], layout[WIDTH], layout[RUN], layout[RUN_IN]
@@ -283,7 +387,8 @@ def _walk(
                     first_here = here0 + output * out_stride + layout[inner + groups + group]
                     for cell in range(cells):
                         corner, here = first_corner + cell * next_cell, first_here + cell * next_out
-                        acc = start(read(values[corner]), place, here, params)
+                        element = weighed(read(values[corner]), weights, corner)
+                        acc, taken = start(element, place, here, params), 0
                         for turn in range(turns):
                             if turn > 0:
                                 acc = again(acc, params)
@@ -297,23 +402,41 @@ def _walk(
                                     tap += i * layout[axes + axis * FIELDS + STEP]
                                     position += i * layout[axes + axis * FIELDS + PLACE_STEP]
                                 for _ in range(count):
-                                    value = read(values[tap])
-                                    if sends:
-                                        states = state[here], state_2[here], state_3[here]
-                                        out[tap] += give(local[here], value, position, *states, params)
-                                    else:
-                                        if pulls:
+                                    if is_taken(listed, tap):
+                                        value = read(values[tap])
+                                        if sends:
+                                            if sends_some and sending[here] == 0:
+                                                break
+                                            states = state[here], state_2[here], state_3[here]
+                                            out[tap] += give(local[here], value, position, *states, params)
+                                        elif pulls:
                                             own, mine_too = own0 + output, read(local[here])
                                             states = state[tap], state_2[tap], state_3[tap]
-                                            value = give(value, mine_too, own, *states, params)
-                                        acc = combine(acc, lift(value, position, here, params), params)
+                                            sent = give(value, mine_too, own, *states, params)
+                                            acc = combine(acc, lift(sent, position, here, params), params)
+                                        else:
+                                            element = weighed(value, weights, tap)
+                                            if some:
+                                                if (taken == 0) & (turn == 0):
+                                                    acc = start(element, position, here, params)
+                                                taken += 1 if turn == 0 else 0
+                                            acc = combine(acc, lift(element, position, here, params), params)
                                     tap += step
                                     position += place_step
+                        if counts_some:
+                            numbers[here] = taken if rows * count > 0 else -1
+                            divisor = taken
                         if not sends:
                             if rows * count == 0:  # a region without an element
                                 out[here] = write(0)
                                 if extra.size:
                                     extra[here] = -1
+                            elif counts_some and taken == 0:
+                                out[here] = write(0)
+                                if extra.size:
+                                    extra[here] = place
+                                if more.size:
+                                    more[here] = 0
                             else:
                                 out[here] = write(finish(acc, divisor, params))
                                 if extra.size:
@@ -322,7 +445,7 @@ def _walk(
                                     more[here] = third(acc, divisor, params)
         return overflowed() if watches else False
 
-    return jit.kernel(walk, f"{way}_{name}_{source}_{target}")
+    return jit.kernel(walk, f"{way}_{name}_{source}_{target}{takes and '_' + takes}")
 
 
 def plan_planes(
@@ -335,15 +458,18 @@ def plan_planes(
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
+    takes: str = ALL,
 ) -> Plan:
     """As `plan`, of windows that differ from plane to plane, for C-contiguous arrays like `x`.
 
     `form` is the output's shape, and the order of its axes that puts pooled ones last.
     With a `pull` it is the way back: planes of the input are one thread's each.
     """
-    walk, wide = _walk(name, operator, pull, SEND, storage(x.dtype), storage(target)), None
-    if not pull:
-        walk, wide = _forward(name, operator, x.dtype, target)
+    walk, wide = None, None
+    if pull:
+        walk = _walk(name, operator, pull, SEND, storage(x.dtype), storage(target), takes)
+    else:
+        walk, wide = _forward(name, operator, x.dtype, target, takes)
     order = np.argsort(windows.planes, kind="stable")
     lengths, size = windows.outputs, math.prod(windows.plane)
     shape, turned = form
@@ -373,7 +499,7 @@ def plan_planes(
     largest = math.prod(int(count.max(initial=0)) for count in windows.count)
     work = outer.shape[1] * math.prod(lengths) * largest
     found = Plan(walk, layout, params, tasks, work, wide=wide, why="each plane has windows of its own")
-    return found if pull else _ranked(found, name, operator, x.dtype, target, largest)
+    return found if pull else _ranked(found, name, operator, x.dtype, target, largest, takes)
 
 
 def _plan(

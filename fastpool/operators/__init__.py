@@ -26,7 +26,7 @@ from .entry import Operator, Parameter, Partial, Range, always
 __all__ = ["EXPRESSIONS", "OPERATORS", "TESTING", "Operator", "Parameter", "Partial", "Range", "always"]
 
 ENTRIES = (
-    *(extremes.MAX, extremes.MIN, sums.AVG, sums.SUM, powers.LP, powers.GEM, exponentials.LSE),
+    *(extremes.MAX, extremes.MIN, sums.COUNT, sums.AVG, sums.SUM, powers.LP, powers.GEM, exponentials.LSE),
     *(exponentials.SOFT, mixed.MIXED, draws.STOCHASTIC, ranks.MEDIAN, ranks.QUANTILE, ranks.MODE),
 )
 OPERATORS = {entry.name: entry for entry in ENTRIES}

@@ -97,6 +97,11 @@ class Operator(NamedTuple):
         ``bears(lowest, highest, params)``: whether lines serve input of that range.
     partial : Partial or None
         Whole axes chunk by chunk; None where all elements are needed at once.
+    counts : bool
+        Whether the value is a number of elements, of int64, or of float64 with weights.
+    weighed : callable or None
+        ``weighed(source, target)`` gives the fold whose elements are pairs of value and weight, and whose
+        third result is the sum of weights; None where the operator takes no weights.
     testing : Operator or None
         The entry for ``training=False``; an operator that has one draws at random.
     """
@@ -118,4 +123,6 @@ class Operator(NamedTuple):
     wide: bool = False
     bears: Callable[[float, float, Params], bool] | None = None
     partial: Partial | None = None
+    counts: bool = False
+    weighed: FoldChoice | None = None
     testing: "Operator | None" = None

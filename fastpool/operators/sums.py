@@ -1,10 +1,22 @@
 """Sum and average: accumulators by dtype, exact for integers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .compensated import AVG_FLOAT64, SUM_FLOAT64
+from .compensated import (
+    AVG_FLOAT64,
+    PART,
+    SUM_FLOAT64,
+    compensated_sum,
+    plus_compensated,
+    plus_pairs,
+    wide_mean,
+    wide_sum,
+    zero_pair,
+    zero_pairs,
+)
 from .entry import Operator, Partial, State, always
 from .fold import DType, Expression, Fold, accumulated, inverse_divisor, lift_float, plus, zero, zero_integer
 from .line import Line, Params, adding, as_it_is, divided, same_or_wider
@@ -91,6 +103,59 @@ def avg_fold(source: DType, target: DType) -> Fold:
 def _halves(source: DType, finish: Expression) -> Fold:
     lift = lift_signed_halves if source.kind == "i" else lift_unsigned_halves
     return Fold(zero_halves, lift, plus_halves, finish)
+
+
+# The number of elements ----------------------------------------------------------------------------------
+
+
+def lift_one(value, position, here, params):
+    return np.int64(1)
+
+
+# With weights: elements are pairs (value, weight), accumulators (sums of w x as in `compensated`, sum of w).
+
+
+def zero_weighed(element, position, here, params):
+    return zero_pairs(element[0], position, here, params), zero_pair(element[0], position, here, params)
+
+
+def lift_weighed(element, position, here, params):
+    value, weight = np.float64(element[0]), element[1]
+    none = np.float64(0)
+    return ((value * weight, none), (value * PART * weight, none)), (weight, none)
+
+
+def plus_weighed(a, b, params):
+    return plus_pairs(a[0], b[0], params), plus_compensated(a[1], b[1], params)
+
+
+def weighed_mean(acc, divisor, params):
+    return wide_mean(acc[0], compensated_sum(acc[1], divisor, params), params)
+
+
+def weighed_sum(acc, divisor, params):
+    return wide_sum(acc[0], divisor, params)
+
+
+def sum_of_weights(acc, divisor, params):
+    return compensated_sum(acc[1], divisor, params)
+
+
+def nearest_mean(acc, divisor, params):
+    """Half up, as averages of integers are."""
+    return np.floor(weighed_mean(acc, divisor, params) + 0.5)
+
+
+def nearest_sum(acc, divisor, params):
+    return np.floor(weighed_sum(acc, divisor, params) + 0.5)
+
+
+WEIGHED = Fold(zero_weighed, lift_weighed, plus_weighed, sum_of_weights, third=sum_of_weights)
+
+
+def weighed(to_float: Expression, to_integer: Expression) -> Callable[[DType, DType], Fold]:
+    """The folds of weighted elements, by the results' dtype."""
+    return lambda _, target: WEIGHED._replace(finish=to_integer if target.kind in "iu" else to_float)
 
 
 # Backward: every element has the same share, for which a window needs no elements --------------------------
@@ -195,6 +260,7 @@ AVG = Operator(
     partial=Partial(
         lambda value, params: (value("sum" if params["exact"] else "avg"),), merged_means, finished_mean
     ),
+    weighed=weighed(weighed_mean, nearest_mean),
 )
 SUM = Operator(
     "sum",
@@ -206,4 +272,14 @@ SUM = Operator(
     promotes=True,
     line=sum_line,
     partial=Partial(lambda value, _: (value("sum"),), lambda a, b, _: (a[0] + b[0],)),
+    weighed=weighed(weighed_sum, nearest_sum),
+)
+COUNT = Operator(
+    "count",
+    always(Fold(zero_integer, lift_one, plus, accumulated)),
+    "none",
+    "all",
+    counts=True,
+    partial=Partial(lambda value, _: (value("count"),), lambda a, b, _: (a[0] + b[0],)),
+    weighed=weighed(sum_of_weights, sum_of_weights),
 )
