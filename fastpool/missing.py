@@ -125,7 +125,8 @@ def _extremes(array: Array) -> tuple[float, float]:
 def checked_nodata(value: Any, dtype: np.dtype[Any]) -> Any:
     """A value as a number of a dtype that holds it; of floats the nearest one."""
     plain = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
-    if not isinstance(plain, bool | int | float | np.number | np.bool_):
+    known = isinstance(plain, np.generic) and arrays.name(plain.dtype) in arrays.GROUPS["all"]
+    if not (known or isinstance(plain, bool | int | float)):
         raise TypeError(f"nodata must be one number of x's dtype, {dtype}, got {value!r}")
     if arrays.is_float(dtype):
         with np.errstate(over="ignore"):

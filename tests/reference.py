@@ -64,21 +64,28 @@ def pool(x, op, tables, axes, *, include_pad=False, override=None, **params):
     indices = np.zeros(y.shape, np.int64)
     for where, block, positions, divisor in _windows(x, tables, axes, include_pad, override):
         if op in ("max", "min"):
-            best = first_extreme(block, 1 if op == "max" else -1)
-            y[where] = np.take_along_axis(block, best[..., None], -1)[..., 0]
-            indices[where] = positions[best]
-        elif op in ("median", "quantile", "mode"):
-            y[where] = RANKS[op](block, **params)
-        elif x.dtype.kind in "iu":
-            total = block.astype(object).sum(-1)
-            y[where] = (2 * total + divisor) // (2 * divisor) if op == "avg" else total
-        elif op in ("avg", "sum", "mixed"):
-            shares = np.vectorize(share, signature="(n),()->()")
-            average = shares(block.astype(np.float64), 1 if op == "sum" else divisor)
-            y[where] = mixed(average, block, **params) if op == "mixed" else average
-        else:
-            y[where] = VALUES[op](block.astype(np.float64), **params)
+            indices[where] = positions[first_extreme(block, 1 if op == "max" else -1)]
+        y[where] = values(op, block, divisor, **params)
     return y, indices
+
+
+def values(op, block, divisor, **params):
+    """The values of windows."""
+    if op in ("max", "min"):
+        best = first_extreme(block, 1 if op == "max" else -1)
+        return np.take_along_axis(block, best[..., None], -1)[..., 0]
+    if op in RANKS:
+        return RANKS[op](block, **params)
+    if op == "count":
+        return np.full(block.shape[:-1], block.shape[-1])
+    if block.dtype.kind in "iu":
+        total = block.astype(object).sum(-1)
+        return (2 * total + divisor) // (2 * divisor) if op == "avg" else total
+    if op in ("avg", "sum", "mixed"):
+        shares = np.vectorize(share, signature="(n),()->()")
+        average = shares(block.astype(np.float64), 1 if op == "sum" else divisor)
+        return mixed(average, block, **params) if op == "mixed" else average
+    return VALUES[op](block.astype(np.float64), **params)
 
 
 def pull(gy, x, op, tables, axes, *, include_pad=False, override=None, **params):
@@ -90,6 +97,82 @@ def pull(gy, x, op, tables, axes, *, include_pad=False, override=None, **params)
         g = np.asarray(gy[where], np.float64)[..., None]
         flat[..., positions] += g * SHARES[op](block.astype(np.float64), divisor, **params)
     return np.moveaxis(flat.reshape(planes.shape), range(-len(axes), 0), axes)
+
+
+# Missing data: windows of what takes part ---------------------------------------------------------------
+
+
+def taking_part(x, where=None, skipna=False, nodata=None):
+    """Which elements nothing leaves out."""
+    mask = np.broadcast_to(True if where is None else where, x.shape).copy()
+    if skipna and x.dtype.kind not in "iub":
+        mask &= ~np.isnan(x)
+    if nodata is not None:
+        mask &= ~np.isnan(x) if nodata != nodata else x != nodata
+    return mask
+
+
+def _some(x, tables, axes, mask, weights=None):
+    """Each window of each plane: its place in the output, and its elements that take part.
+
+    They come with their flat positions, their weights, and where they are in x.
+    """
+    places = np.arange(x.size).reshape(x.shape)
+    beside = np.ones(x.shape) if weights is None else np.broadcast_to(weights, x.shape)
+    blocks = [_windows(array, tables, axes, False, None) for array in (x, mask, beside, places)]
+    outputs = np.arange(math.prod(_shape(x, tables, axes))).reshape(_shape(x, tables, axes))
+    for (where, block, positions, _), (_, part, _, _), (_, weight, _, _), (_, at, _, _) in zip(
+        *blocks, strict=True
+    ):
+        here = outputs[where]
+        for plane in np.ndindex(here.shape):
+            taken = part[plane]
+            yield here[plane], block[plane][taken], positions[taken], weight[plane][taken], at[plane][taken]
+
+
+def pool_some(x, op, tables, axes, mask, *, least=1, fill=None, weights=None, **params):
+    """As `pool`, of what `mask` lists, and how many elements that is; windows with too few give `fill`."""
+    shape = _shape(x, tables, axes)
+    y = np.zeros(math.prod(shape), object)
+    indices, counts = np.zeros(y.shape, np.int64), np.zeros(y.shape, np.int64)
+    for here, block, positions, weight, _ in _some(x, tables, axes, mask, weights):
+        counts[here] = len(block)
+        none = weights is not None and least > 0 and not weight.sum()
+        if len(block) < least or none:
+            y[here], indices[here] = fill, -1
+        elif not len(block):
+            y[here] = 0
+        elif weights is None:
+            y[here] = values(op, block[None], len(block), **params)[0]
+            if op in ("max", "min"):
+                indices[here] = positions[first_extreme(block[None], 1 if op == "max" else -1)[0]]
+        else:
+            y[here] = weighted_value(op, block, weight)
+    return y.reshape(shape), indices.reshape(shape), counts.reshape(shape)
+
+
+def weighted_value(op, block, weight):
+    products = block.astype(np.float64) * weight
+    if op == "avg":
+        return share(products, math.fsum(weight))
+    return share(products if op == "sum" else weight, 1)
+
+
+def pull_some(gy, x, op, tables, axes, mask, *, least=1, weights=None, **params):
+    """The gradients for x and for the weights, of x's shape."""
+    gx, gw, flat = np.zeros(x.size), np.zeros(x.size), np.asarray(gy, np.float64).reshape(-1)
+    for here, block, _, weight, at in _some(x, tables, axes, mask, weights):
+        if len(block) < max(least, 1) or (weights is not None and not weight.sum()):
+            continue
+        values_in_window = block.astype(np.float64)
+        if weights is None:
+            gx[at] += flat[here] * SHARES[op](values_in_window[None], len(block), **params)[0]
+            continue
+        total = weight.sum() if op == "avg" else 1.0
+        mean = weighted_value(op, block, weight) if op == "avg" else 0.0
+        gx[at] += flat[here] * weight / total
+        gw[at] += flat[here] * (values_in_window - mean) / total
+    return gx.reshape(x.shape), gw.reshape(x.shape)
 
 
 # Values of windows, whose elements are last ------------------------------------------------------------
