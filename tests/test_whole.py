@@ -144,6 +144,33 @@ def test_nothing_beyond_the_input_is_read(rng, shape, axes, window, stride, at_e
             np.testing.assert_array_equal(fp.pool(placed, op, window, **call), fp.pool(x, op, window, **call))
 
 
+@pytest.mark.parametrize("op", ["max", "avg"])
+@pytest.mark.parametrize(
+    ("shape", "zero", "axes", "window", "stride"),
+    [
+        ((6, 4, 47, 1, 2), (3,), (1, 2, 3, 4), (4, 47, 1, 2), (1, 47, 1, 1)),
+        ((6, 4, 47, 1, 2), (0, 3), (1, 2, 3, 4), (4, 47, 1, 2), (1, 47, 1, 1)),
+        ((9, 300, 8), (1,), (1, 2), (1, 8), (1, 8)),
+        ((9, 300, 8), (0, 1), (1, 2), (1, 8), (2, 8)),
+        ((1, 1, 5_000), (0, 1), (0, 1, 2), (1, 1, 40), (1, 1, 40)),
+        ((40, 1, 90), (1,), (0, 1), (5, 1), (5, 1)),
+        ((1, 60, 1, 90), (0, 2), (1, 2, 3), (2, 1, 2), (2, 1, 2)),
+        ((8, 30, 30), (0,), (1, 2), (3, 3), (1, 1)),
+    ],
+)
+def test_strides_of_0(rng, op, shape, zero, axes, window, stride):
+    """Axes that repeat one element, and those of one element, whose strides may be anything."""
+    own = rng.integers(0, 9, [1 if axis in zero else n for axis, n in enumerate(shape)]).astype(np.float32)
+    strides = [0 if axis in zero else step for axis, step in enumerate(own.strides)]
+    x = np.lib.stride_tricks.as_strided(own, shape, strides, writeable=False)
+    call = {"stride": stride, "axes": axes}
+    wanted = fp.pool(np.ascontiguousarray(x), op, window, **call)
+    np.testing.assert_allclose(fp.pool(x, op, window, **call), wanted, rtol=1e-6)
+    gy = rng.random(wanted.shape, np.float32)
+    pulls = [fp.vjp(fp.pool, each, op, window, **call)[1](gy) for each in (x, np.ascontiguousarray(x))]
+    np.testing.assert_allclose(*pulls, rtol=1e-6)
+
+
 def between_guards(array, *, at_end):
     """The array, ending at an unreadable page or beginning behind one."""
     page = mmap.PAGESIZE

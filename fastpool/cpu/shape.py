@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import windows
 from ..windows import Axis, Geometry, Integers
-from .memory import Runs, c_strides, runs
+from .memory import Runs, c_strides, runs, steps
 
 Array = NDArray[Any]
 
@@ -96,6 +96,15 @@ class Regular(NamedTuple):
         return (self.window - 1) * self.step + 1
 
 
+def _settled(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of which those of axes of one element, which may be anything, are those of C order."""
+    found: list[int] = []
+    for n, stride in zip(reversed(shape), reversed(strides), strict=True):
+        behind = shape[len(shape) - len(found)] * found[-1] if found else 1
+        found.append(stride if n != 1 else behind)
+    return tuple(reversed(found))
+
+
 def _folded(row: Regular, columns: Regular) -> tuple[Regular, Regular]:
     """A long row that is one window as a plane of shorter ones, where it has such parts."""
     length = next((n for n in range(PIECE, LEAST, -1) if columns.size % n == 0), columns.size)
@@ -157,7 +166,7 @@ class Shape(NamedTuple):
         ======================= ========================== ===============================================
         """
         axes, tables, plane = geometry.axes, geometry.tables, geometry.plane
-        strides = tuple(stride // x.itemsize for stride in x.strides)
+        strides = _settled(x.shape, steps(x))
         first, last = axes[0], axes[-1]
         if axes != tuple(range(first, last + 1)) or strides[last:] != c_strides(x.shape)[last:]:
             return None

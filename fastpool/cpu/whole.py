@@ -504,7 +504,7 @@ def plan_neighbours(r: Reduction) -> Plan:
     row, columns, window = r.shape.row, r.shape.columns, r.shape.positions()
     rows, wide, stride, pitch = row.outputs, columns.outputs, columns.stride, row.stride * row.pitch
     if wide == 1:
-        stride = pitch
+        stride = max(pitch, 1)  # 0 of rows that are all the same memory
     runs_on = row.out_pitch == wide and pitch == wide * stride  # the windows of all rows of output
     if runs_on:
         rows, wide = 1, rows * wide
