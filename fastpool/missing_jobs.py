@@ -44,8 +44,17 @@ def forward(
         indices = arrays.empty(job.shape, _index_dtype(job), x) if indexed else None
         ways.note(row.name, _in_words(job), x, y, indices, lambda: WAY)
         return (y, indices) if indexed else y
-    found = _Windows.of(job, x, missing)
     chosen = indexed or (tape is not None and row.backward == "chosen")
+    if not chosen and isinstance(job, Job) and y.size:
+        direct = y if out is None or (arrays.is_c(y) and value is not None) else None
+        quick = _by_rows(job, x, missing, target, value, direct)
+        if quick is not None:
+            if quick is not direct:
+                arrays.assign(y, quick.reshape(job.shape))
+            if tape is not None:
+                tape.append(partial(pull, job, jobs.Kept.of(x), missing, None))
+            return y
+    found = _Windows.of(job, x, missing)
     result, indices = found.reduced(target, indexed=chosen)
     backend = arrays.backend(x)
     if value is None:
@@ -62,6 +71,44 @@ def forward(
     if tape is not None:
         tape.append(partial(pull, job, jobs.Kept.of(x), missing, kept))
     return (y, indices.reshape(job.shape)) if indexed and indices is not None else y
+
+
+def _by_rows(
+    job: Job,
+    x: Array,
+    missing: Missing,
+    target: np.dtype[Any],
+    value: Any,
+    direct: Array | None,
+    least: int | None = None,
+) -> Array | None:
+    """The result by the kernel for regular windows; None where the skeleton must serve.
+
+    It is written to `direct`, if there is one.
+    """
+    backend = arrays.backend(x)
+    if missing.weights is not None:
+        return None
+    takes = backend.Takes(missing.where is not None, missing.skipna, missing.nodata is not None, False)
+
+    def planned(array: Array) -> Any:
+        like = job.operator, array, job.geometry, job.params, target, takes
+        key = ("present", array.dtype, array.strides, target, takes)
+        return job.prepared(key, lambda: backend.plan_present(*like))
+
+    local, plan = x, planned(x) if missing.where is None else None
+    if plan is None:  # a mask lies as the input does, and so in C order
+        local = arrays.contiguous(x)
+        plan = planned(local)
+    if plan is None:
+        return None
+    result = arrays.empty(job.shape, target, x) if direct is None else direct
+    marks = None if missing.where is None else arrays.contiguous(missing.where).view(np.uint8)
+    wanted = missing.least if least is None else least
+    overflowed, few = plan.run(local, result, marks, missing.nodata, wanted, value)
+    if (few and value is None) or (overflowed and not np.isfinite(result).all()):
+        return None
+    return result
 
 
 def part_of_call(
@@ -161,6 +208,11 @@ class _Windows(NamedTuple):
 
     def counted(self) -> None:
         """Find `counts`, and `sums` where there are weights."""
+        if self.weights is None and isinstance(self.job, Job) and self.counts.size:
+            job = self.job
+            own = Job(COUNT, job.geometry, job.divisors, job.params, job.geometry.output_shape)
+            if _by_rows(own, self.x, self.missing, COUNTED, 0, self.counts, least=0) is not None:
+                return
         name = "count" if self.weights is None else "count_weighed"
         fold = COUNT.fold(self.x.dtype, COUNTED) if self.weights is None else WEIGHED
         results = [arrays.empty(self.counts.shape, np.int64, self.x)] if self.sums is None else [self.sums]

@@ -4,12 +4,14 @@ from .align import align_backward, align_forward, align_way
 from .backward import has_taps, plan_backward
 from .fold import LISTED, WEIGHED, Present, gather, plan_planes, reduce, reduce_present
 from .missing import first_few, keep, mask_of, product, replaced, settle, shared, slope_of_weights
-from .plans import plan
+from .plans import plan, plan_present
+from .present import Takes
 
 __all__ = [
     "LISTED",
     "WEIGHED",
     "Present",
+    "Takes",
     "align_backward",
     "align_forward",
     "align_way",
@@ -21,6 +23,7 @@ __all__ = [
     "plan",
     "plan_backward",
     "plan_planes",
+    "plan_present",
     "product",
     "reduce",
     "reduce_present",

@@ -16,8 +16,9 @@ from ..operators.ranks import RANKS
 from ..operators.rounding import in_shares
 from ..operators.sums import mean_of_parts, sum_of_parts
 from ..windows import Axis, Geometry, Integers
-from . import choose, fold, rank, slabs, tasks, turn
+from . import choose, fold, present, rank, slabs, tasks, turn
 from .memory import c_strides, raw, storage
+from .present import Takes
 from .shape import Shape
 from .slabs import Slabs
 from .tasks import Tiles
@@ -30,6 +31,7 @@ JOINED = 16_384  # results of several lines that are joined at a time, in cache
 FEW = 8  # planes, fewer of which leave threads without work
 LARGE = 500_000  # elements of one that is worth two plans
 PART = 16_384  # elements of its parts where its memory runs on
+MOST_COUNTED = 2**24  # elements of a window that are counted, whose number float32 holds
 
 
 Single = tasks.Plan  # one kernel
@@ -87,6 +89,49 @@ def _why_general(x: Array, geometry: Geometry, *, ranks: bool, lined: bool) -> s
     if any(table.regular is None for table in geometry.tables):
         return "windows differ in length or distance"
     return "no other kernel takes this memory order, dtype or length of windows"
+
+
+def plan_present(
+    operator: Operator,
+    x: Array,
+    geometry: Geometry,
+    params: NDArray[np.float64],
+    target: np.dtype[Any],
+    takes: Takes,
+) -> present.Plan | None:
+    """How to reduce what takes part in regular windows of arrays like `x`.
+
+    None where the skeleton must serve. A mask, or weights, have memory in the order of `x`.
+    """
+    if x.size < WORTHWHILE or operator.line is None or operator.bears is not None:
+        return None
+    shape = Shape.of(x, geometry, placed=False)
+    if shape is None:
+        return None
+    chain = shape.row.window * shape.positions() // (shape.row.window * shape.columns.window)
+    line = operator.line(x.dtype, target, shape.positions(), chain + shape.columns.window, params)
+    if line is None or shape.positions() >= MOST_COUNTED:
+        return None
+    knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
+    counts = line.dtype if takes.weighed else present.counts_of(line, shape.positions())
+    reduction = tasks.Reduction(
+        operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
+        line,
+        shape,
+        shape.leads(),
+        storage(x.dtype),
+        storage(target),
+        True,
+        x.dtype.kind == "f",
+        "",
+        np.ones(1),
+        partial(_weights, (), line),
+        np.array([line.neutral, *knobs], line.dtype),
+        x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
+        None,
+        choose.limits(),
+    )
+    return present.plan(reduction, takes, counts)
 
 
 class Twice(NamedTuple):

@@ -112,6 +112,15 @@ def lift_one(value, position, here, params):
     return np.int64(1)
 
 
+def count_line(source: DType, target: DType, elements: int, chain: int, params: Params) -> Line | None:
+    """Ones that are added up."""
+    return adding("int32", as_it_is, lift=one_each) if target.kind in "iu" and target.itemsize == 8 else None
+
+
+def one_each(value, knobs):
+    return 1
+
+
 # With weights: elements are pairs (value, weight), accumulators (sums of w x as in `compensated`, sum of w).
 
 
@@ -280,6 +289,7 @@ COUNT = Operator(
     "none",
     "all",
     counts=True,
+    line=count_line,
     partial=Partial(lambda value, _: (value("count"),), lambda a, b, _: (a[0] + b[0],)),
     weighed=weighed(sum_of_weights, sum_of_weights),
 )

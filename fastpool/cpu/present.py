@@ -1,0 +1,370 @@
+"""Regular windows of what takes part: rows of values, and beside them rows of how many they are of.
+
+For each row of output the rows of input that its windows cover merge into one line, in which what is left out
+is the neutral element; a second line counts what takes part, or adds up its weights. Both then merge along
+the line as all rows do (`rows`), and the window's value is made of the two. The input is read once.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import jit, reuse, threads, ways
+from ..operators.line import Line, may_overflow
+from . import half, passes, rows
+from .flags import clear_overflow, overflowed
+from .memory import ahead, apart, flatten, peek, pointer, poke, raw, wide_registers
+from .tasks import GRID, Array, Reduction, begin, following, located, read_grid
+
+COUNTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by the bytes of a value, so that lines run alike
+
+
+class Takes(NamedTuple):
+    """What leaves elements out, and whether those that take part have weights."""
+
+    listed: bool  # a mask lists them
+    numbers: bool  # NaNs are left out
+    others: bool  # one value is left out
+    weighed: bool
+
+    @property
+    def name(self) -> str:
+        """For that of a kernel."""
+        return "_".join(name for name, has in self._asdict().items() if has)
+
+
+@cache
+def taking(takes: Takes) -> Callable[..., Any]:
+    """Whether an element takes part, of its value, what the mask has, and the value that is left out."""
+    listed, numbers, others = takes.listed, takes.numbers, takes.others
+
+    def is_present(value, mark, nodata):
+        found = True
+        if listed:
+            found = found & (mark != 0)
+        if numbers:
+            found = found & (value == value)
+        if others:
+            found = found & (value != nodata)
+        return found
+
+    jit.expression(is_present)
+    return is_present
+
+
+def of_1(uses, element, x, marks, rows_at, j):
+    """An element of one row, and its count."""
+    return element(uses, x, marks, peek(rows_at, 0) + j)
+
+
+def of_2(uses, element, x, marks, rows_at, j):
+    """Those of two rows."""
+    value, count = element(uses, x, marks, peek(rows_at, 0) + j)
+    other, more = element(uses, x, marks, peek(rows_at, 1) + j)
+    return uses[0](value, other), uses[4](count, more)
+
+
+def of_4(uses, element, x, marks, rows_at, j):
+    """Those of four rows."""
+    value, count = of_2(uses, element, x, marks, rows_at, j)
+    other, more = of_2(uses, element, x, marks, ahead(rows_at, 2), j)
+    return uses[0](value, other), uses[4](count, more)
+
+
+def merge_fresh(expression, uses, element, values, counts, x, marks, rows_at, size):
+    """One row or two to a line of values and one of counts."""
+    apart()
+    for j in range(size):
+        value, count = expression(uses, element, x, marks, rows_at, j)
+        poke(values, j, value)
+        poke(counts, j, count)
+
+
+def merge_onto(expression, uses, element, values, counts, x, marks, rows_at, size):
+    """Two rows or four onto what is there."""
+    apart()
+    for j in range(size):
+        value, count = expression(uses, element, x, marks, rows_at, j)
+        poke(values, j, uses[0](peek(values, j), value))
+        poke(counts, j, uses[4](peek(counts, j), count))
+
+
+def merge_rows(uses, element, values, counts, x, marks, rows_at, high, size):
+    """All rows of a window: one or two, then so many that fours are left, then these."""
+    if high % 2 == 1:
+        merge_fresh(of_1, uses, element, values, counts, x, marks, rows_at, size)
+    else:
+        merge_fresh(of_2, uses, element, values, counts, x, marks, rows_at, size)
+    done = 2 - high % 2
+    if (high - done) % 4 == 2:
+        merge_onto(of_2, uses, element, values, counts, x, marks, ahead(rows_at, done), size)
+        done += 2
+    while done < high:
+        merge_onto(of_4, uses, element, values, counts, x, marks, ahead(rows_at, done), size)
+        done += 4
+
+
+def single(merge, line, j):
+    """An element of a line."""
+    return peek(line, j)
+
+
+def give(cell, value_of, uses, wanted, out, values, counts, size, repeat, pitches):
+    """The values of windows of which `cell` makes each of a line, and whether some have too few elements."""
+    apart()
+    (out_pitch, pitch), few = pitches, False
+    for r in range(repeat):
+        for j in range(size):
+            count = cell(uses[1], ahead(counts, r * pitch), j)
+            lacks = count < wanted[0]
+            value = value_of(cell(uses[0], ahead(values, r * pitch), j), count, wanted)
+            poke(out, r * out_pitch + j, wanted[1] if lacks else value)
+            few = bool(few | lacks)
+    return few
+
+
+def give_squares(value_of, uses, element, wanted, out, x, marks, rows_at, size):
+    """As `give`, of windows of two rows and two columns: read, merged and written in one pass."""
+    apart()
+    few = False
+    for j in range(size):
+        left, count = of_2(uses, element, x, marks, rows_at, 2 * j)
+        right, more = of_2(uses, element, x, marks, rows_at, 2 * j + 1)
+        some = uses[4](count, more)
+        lacks = some < wanted[0]
+        value = value_of(uses[0](left, right), some, wanted)
+        poke(out, j, wanted[1] if lacks else value)
+        few = bool(few | lacks)
+    return few
+
+
+class Kind(NamedTuple):
+    """What a kernel is compiled for."""
+
+    name: str
+    along: Callable[..., None]
+    line: Line
+    takes: Takes
+    counts: str
+    source: str
+    target: str
+
+
+@cache
+def kernel(kind: Kind) -> Callable[..., bool]:
+    """All windows of some tasks; ``met`` tells whether sums overflowed and whether windows lack elements."""
+    line, along, digest = kind.line, kind.along, jit.source_digest()
+    pairs = along is passes.pair
+    takes, of_phases, watches = kind.takes, kind.along is rows.phases, may_overflow(kind.line)
+    merge = line.merge if takes.numbers else line.careful or line.merge
+    read, write, lift, finish = half.READ[kind.source], half.WRITE[kind.target], line.lift, line.finish
+    is_present, weighed = taking(takes), takes.weighed
+    computed, counted = getattr(np, line.dtype), getattr(np, kind.counts)
+    scale_type = np.float64 if line.dtype in ("float64", "int32") else np.float32
+    inverse = line.scales == "inverse"
+
+    def element(uses, row, marks, j):
+        value, mark = read(peek(row, j)), peek(marks, j)
+        present = is_present(value, mark, uses[1])
+        if weighed:
+            weight = counted(mark if present else 0)
+            return computed(lift(value, uses[3]) * mark) if present else uses[2], weight
+        return computed(lift(value, uses[3])) if present else uses[2], counted(1 if present else 0)
+
+    def plus(a, b):
+        return counted(a + b)  # of int32, which would add up to int64
+
+    def value_of(value, count, wanted):
+        some = scale_type(count if count > 0 else 1)
+        return write(finish(value, scale_type(1) / some if inverse else some, wanted[2]))
+
+    jit.expression(element)
+    jit.expression(plus)
+    jit.expression(value_of)
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        if watches:
+            clear_overflow()
+        x_all, y_all, marks_all, nodata, like, fill, least, met = arrays
+        knobs, neutral = (like[1], like[2], like[3]), like[0]
+        outer, leads, numbers, _, _, slabs_of_all = tables
+        grid, g = read_grid(numbers, 0), rows.read_rows(numbers, GRID)
+        lines, spare, sums, _, rows_at, taps = rows.parts_of((memory[0], memory[2]), g, of_phases)
+        tally, spare_tally, tallies, _, _, _ = rows.parts_of((memory[1], memory[2]), g, of_phases)
+        uses, wanted = (merge, read(nodata[0]), neutral, knobs, plus), (counted(least[0]), fill[0], knobs)
+        place, tile_before, few = begin(grid, first), -1, False
+        for _ in range(first, last):
+            (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
+            left, n, start, low, count = rows.columns_of(g, tile)
+            margin, size = (low - start) * g.channels, n * g.channels
+            if tile != tile_before and (margin > 0 or count < g.line):
+                passes.fill(lines, neutral, g.line * g.block)
+                passes.fill(tally, 0, g.line * g.block)
+            x = ahead(pointer(x_all), x_at + low * g.channels)
+            marks = ahead(pointer(marks_all), x_at + low * g.channels)
+            y = ahead(pointer(y_all), y_at + left * g.channels)
+            slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
+            output, end = band * g.band, min((band + 1) * g.band, g.high)
+            while output < end:
+                row, top, bottom, repeat = rows.rows_of(g, output, end)
+                high = rows.places(rows_at, g, slabs, deep, row, top, bottom)
+                out = ahead(y, output * g.out_pitch)
+                if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
+                    lack = give_squares(value_of, uses, element, wanted, out, x, marks, rows_at, size)
+                    few, output = bool(few | lack), output + 1
+                    continue
+                for r in range(repeat):
+                    at, further = r * g.line + margin, r * g.stride * g.pitch
+                    to = ahead(lines, at), ahead(tally, at), ahead(x, further), ahead(marks, further)
+                    merge_rows(uses, element, *to, rows_at, high, count)
+                if pairs:
+                    ends = (
+                        value_of,
+                        (merge, plus),
+                        wanted,
+                        out,
+                        lines,
+                        tally,
+                        size,
+                        repeat,
+                        (g.out_pitch, g.line),
+                    )
+                    lack = give(passes.pair, *ends)
+                else:
+                    along(passes.unfinished, uses, sums, spare, lines, taps, g, n, repeat, size, g.line)
+                    along(
+                        passes.unfinished,
+                        (plus, 0),
+                        tallies,
+                        spare_tally,
+                        tally,
+                        taps,
+                        g,
+                        n,
+                        repeat,
+                        size,
+                        g.line,
+                    )
+                    ends = (
+                        value_of,
+                        (merge, plus),
+                        wanted,
+                        out,
+                        sums,
+                        tallies,
+                        size,
+                        repeat,
+                        (g.out_pitch, size),
+                    )
+                    lack = give(single, *ends)
+                few, output = bool(few | lack), output + repeat
+            place, tile_before = following(grid, place), tile
+        if few:
+            met[1] = 1
+        if watches and overflowed():
+            met[0] = 1
+
+    name = f"present_{along.__name__}_{kind.name}_{takes.name}"
+    return jit.kernel(walk, f"{name}_{kind.source}_{line.dtype}_{kind.target}")
+
+
+# Plans ---------------------------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """A kernel and its arguments but for the arrays of a call: as `tasks.Plan`, with what takes part."""
+
+    kernel: Callable[..., Any]
+    tables: tuple[Any, ...]
+    like: Array
+    memory: tuple[tuple[int, Any], ...]
+    tasks: int
+    work: int
+    why: str
+
+    def run(
+        self, x: Array, y: Array, marks: Array | None, nodata: Any, least: int, fill: Any
+    ) -> tuple[bool, bool]:
+        """Reduce the windows of `x` to `y`, which is C-contiguous; those with too few elements get `fill`.
+
+        `marks` are a mask of uint8 or weights, in memory of the order of `x`. Returns whether sums
+        overflowed, and whether there are windows with too few elements.
+        """
+        values, origin = flatten(raw(x))
+        outer, *rest = self.tables
+        if origin:
+            outer = outer + np.array([[origin], [0]])
+        met = np.zeros(2, np.int64)
+        listed = values if marks is None else flatten(marks)[0]
+        sentinel = raw(np.zeros(1, x.dtype) if nodata is None else np.full(1, nodata, x.dtype))
+        filling = raw(np.zeros(1, y.dtype) if fill is None else np.full(1, fill, y.dtype))
+        wanted = np.array([least], np.int64)
+        arguments = (
+            (values, raw(y).ravel(), listed, sentinel, self.like, filling, wanted, met),
+            (outer, *rest),
+        )
+        threads.run(self.kernel, arguments, self.tasks, self.work, self.scratch)
+        return bool(met[0]), bool(met[1])
+
+    def scratch(self) -> tuple[tuple[Array, ...]]:
+        """Memory for one thread."""
+        return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        return ways.of_kernel("present rows", self.why, self.tasks, self.work, "", self.scratch())
+
+
+def are_pairs(r: Reduction) -> bool:
+    """Two elements side by side."""
+    return rows.are_cells(r) and r.shape.columns.window == 2
+
+
+ALONG = (
+    (are_pairs, passes.pair),
+    (rows.are_ones, rows.ones),
+    (rows.are_cells, rows.cells),
+    (rows.are_phases, rows.phases),
+    (rows.are_channels, rows.channels),
+    (rows.are_picked, rows.picked),
+)
+WHY = "what is left out is the neutral element; a second line counts what takes part"
+
+
+def plan(r: Reduction, takes: Takes, counts: str) -> Plan | None:
+    """How to reduce windows of what takes part; None where no way along lines fits."""
+    along = next((way for fits, way in ALONG if fits(r)), None)
+    if along is None:
+        return None
+    row, columns, cut = r.shape.row, r.shape.columns, rows.Cut.of(r)
+    tiles, each = -(-columns.outputs // cut.width), columns.size * r.shape.channels * row.stride
+    band = min(row.outputs, max(cut.block, r.limits.task // each))
+    numbers = rows.numbers_of(r, width=cut.width, band=band, block=cut.block, line=cut.line)
+    kept = max(len(lead.slabs) for lead in r.leads) * row.window
+    memory = (cut.memory, r.line.dtype), (cut.memory, counts), (kept + columns.window, np.int64)
+    kind = Kind(r.name, along, r.line, takes, counts, r.source, r.target)
+    made = r.plan(partial(_kernel, kind), numbers, (-(-row.outputs // band), tiles))
+    return Plan(made.kernel, made.tables, r.like, memory, made.tasks, r.work, WHY)
+
+
+def _kernel(kind: Kind, *, careful: bool) -> Callable[..., Any]:
+    """As `kernel`, which is always careful."""
+    return kernel(kind)
+
+
+def counts_of(line: Line, positions: int) -> str:
+    """The dtype of counts beside a line: as long as its values, or longer where windows are too large.
+
+    Floats count in floats, whose sums and quotients need no conversion.
+    """
+    if line.dtype.startswith("float"):
+        return line.dtype
+    fits = [size for size in COUNTS if size >= line.itemsize and positions <= np.iinfo(COUNTS[size]).max]
+    return COUNTS[fits[0]]
+
+
+jit.register(__name__, forceinline=False)
