@@ -134,6 +134,22 @@ def beside(array: Array, other: Array) -> Array:
     return array if isinstance(array, np.ndarray) else array.beside(other)
 
 
+def spread_to(array: Array, shape: tuple[int, ...], argument: str) -> Array:
+    """A view of another shape, of which axes that the array lacks or has once have a stride of 0.
+
+    Raises
+    ------
+    ValueError
+        Where the array does not broadcast to the shape.
+    """
+    own = (1,) * (len(shape) - array.ndim) + tuple(array.shape)
+    if array.ndim > len(shape) or any(n not in (1, length) for n, length in zip(own, shape, strict=True)):
+        raise ValueError(f"{argument} must broadcast to the shape of x, {shape}, got shape {array.shape}")
+    if isinstance(array, np.ndarray):
+        return np.broadcast_to(array, shape)
+    return array.spread_to(shape)
+
+
 def last_part(array: Array, first: int, last: int) -> Array:
     """A view of elements `first` to `last` of the last axis."""
     return array[..., first:last] if isinstance(array, np.ndarray) else array.part(first, last)
@@ -198,9 +214,18 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return name(dtype) in FLOATS
 
 
-def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[Any]:
-    """Dtype of a result: `wanted`, else the input's, but for sums (as `numpy.sum`) and averages of bool."""
+def result_dtype(
+    row: Operator, source: np.dtype[Any], wanted: Any, *, weighed: bool = False
+) -> np.dtype[Any]:
+    """Dtype of a result: `wanted`, else the input's, but for sums (as `numpy.sum`) and averages of bool.
+
+    Counts are int64; with weights they, and sums and averages of integers, are float64.
+    """
     if wanted is None:
+        if weighed and (row.counts or not is_float(source)):
+            return np.dtype(np.float64)
+        if row.counts:
+            return np.dtype(np.int64)
         if is_float(source) or not (row.promotes or row.averages):
             return source
         if row.averages:
@@ -211,7 +236,7 @@ def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[
         dtype: np.dtype[Any] = np.dtype(wanted)
     except (TypeError, ValueError):
         raise TypeError(f"dtype must be the result's, as numpy.dtype takes it, got {wanted!r}") from None
-    allowed = FLOATS if is_float(source) else GROUPS["numbers"]
+    allowed = FLOATS if is_float(source) and not row.counts else GROUPS["numbers"]
     if source == np.bool_ and not row.promotes:
         allowed = FLOATS if row.averages else GROUPS["all"]
     if name(dtype) not in allowed or not dtype.isnative:

@@ -149,6 +149,12 @@ class DeviceArray:
             return self._view(self.address, lengths, tuple(0 if n == 1 else next(own) for n in lengths))
         return self.astype(self.dtype).reshape(lengths)
 
+    def spread_to(self, shape: Sequence[int]) -> "DeviceArray":
+        """A view of another shape, to which its own broadcasts."""
+        missing = len(shape) - self.ndim
+        own = zip((1,) * missing + self.shape, (0,) * missing + self.strides, shape, strict=True)
+        return self._view(self.address, tuple(shape), tuple(0 if n != m else step for n, step, m in own))
+
     def part(self, first: int, last: int) -> "DeviceArray":
         """A view of elements `first` to `last` of the last axis."""
         shape = (*self.shape[:-1], last - first)

@@ -1,0 +1,170 @@
+"""Missing data: which elements take part, with what weights, and what windows without enough of them give."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import arrays, checks
+from .arrays import Array
+from .operators import Operator
+
+WEIGHED = ("avg", "sum", "count")  # operators that take weights
+EMPTY_SUMS = ("sum", "count")  # operators that have a value for no elements: 0
+
+
+class Missing(NamedTuple):
+    """What a call says of missing data, checked.
+
+    Attributes
+    ----------
+    where : Array or None
+        Bool, of the input's shape by strides of 0: elements that may take part.
+    skipna : bool
+        NaNs are left out.
+    nodata : number of the input's dtype, or None
+        Elements of this value are left out.
+    least : int
+        Elements that a window needs, else it gives `fill`.
+    fill : int, float or None
+        As the caller gave it.
+    weights : Array or None
+        Real numbers of the input's shape, by strides of 0.
+    """
+
+    where: Array | None
+    skipna: bool
+    nodata: Any
+    least: int
+    fill: Any
+    weights: Array | None
+
+    @property
+    def masks(self) -> bool:
+        """Whether elements may be left out."""
+        return self.where is not None or self.skipna or self.nodata is not None
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that the caller gave, by the names of their arguments."""
+        given = {"where": self.where, "weights": self.weights}
+        return {name: array for name, array in given.items() if array is not None}
+
+
+def asked(
+    row: Operator, x: Array, where: Any, skipna: object, nodata: Any, min_count: Any, fill: Any, weights: Any
+) -> Missing | None:
+    """What a call says of missing data, checked beside its input; None where it says nothing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument of a wrong type or value.
+    """
+    skips = checks.boolean("skipna", skipna) and arrays.is_float(x.dtype)
+    sentinel = None if nodata is None else checked_nodata(nodata, x.dtype)
+    if sentinel is not None and sentinel != sentinel:
+        skips, sentinel = True, None
+    least = checks.integer("min_count", min_count, minimum=0)
+    if least < 1 and row.name not in EMPTY_SUMS:
+        least = 1
+    if fill is not None and (isinstance(fill, bool) or not isinstance(fill, int | float | np.generic)):
+        raise TypeError(f"fill must be a number or None, got {fill!r} of type {type(fill).__name__}")
+    part = None if where is None else checked_where(where, x)
+    weighed = None
+    if weights is not None:
+        if row.name not in WEIGHED:
+            raise TypeError(
+                f"weights are for the operators {', '.join(WEIGHED)}, got weights with op={row.name!r}"
+            )
+        weighed = checked_weights(weights, x)
+    found = Missing(part, skips, sentinel, least, fill, weighed)
+    says = found.masks or weighed is not None or least != 1 or fill is not None or skipna
+    return found if says else None
+
+
+def checked_where(where: Any, x: Array) -> Array:
+    """A bool array of the shape of `x`, by strides of 0 where it has fewer elements."""
+    if isinstance(where, bool | np.bool_):
+        where = np.array(bool(where)) if isinstance(x, np.ndarray) else where
+    array = arrays.take("where", where)
+    if array.dtype != np.bool_:
+        raise TypeError(f"where must be of bool, True where an element takes part, got {array.dtype}")
+    return arrays.spread_to(array, x.shape, "where")
+
+
+def checked_weights(weights: Any, x: Array) -> Array:
+    """Finite real numbers from 0 on, of the shape of `x` by strides of 0 where there are fewer."""
+    array = arrays.take("weights", weights)
+    if array.dtype == np.bool_:
+        raise TypeError("weights must be real numbers, got bool; where= takes a mask")
+    found = arrays.spread_to(array, x.shape, "weights")
+    low, high = arrays.extremes(array)
+    if not 0 <= low <= high < math.inf:
+        raise ValueError(f"weights must be finite and at least 0, got values from {low} to {high}")
+    return found
+
+
+def checked_nodata(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A value as a number of a dtype that holds it; of floats the nearest one."""
+    plain = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if not isinstance(plain, bool | int | float | np.number | np.bool_):
+        raise TypeError(f"nodata must be one number of x's dtype, {dtype}, got {value!r}")
+    if arrays.is_float(dtype):
+        with np.errstate(over="ignore"):
+            found = dtype.type(plain)
+        fits = bool(np.isinf(np.float64(found))) == bool(np.isinf(float(plain)))
+    else:
+        low, high = (0, 1) if dtype == np.bool_ else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+        fits = math.isfinite(plain) and int(plain) == plain and low <= int(plain) <= high
+        found = dtype.type(int(plain)) if fits else None
+    if not fits:
+        raise ValueError(f"nodata must be a value that x's dtype, {dtype}, can hold, got {value!r}")
+    return found
+
+
+def fill_value(missing: Missing, row: Operator, target: np.dtype[Any]) -> Any:
+    """What windows with too few elements give, as a number of the result's dtype; None where nothing serves.
+
+    Raises
+    ------
+    ValueError
+        Where the dtype does not hold the `fill` that the caller gave.
+    """
+    if missing.fill is not None:
+        return _held("fill", missing.fill, target)
+    if row.name == "count":
+        return target.type(0)
+    if arrays.is_float(target):
+        return target.type(math.nan)
+    if missing.nodata is not None:
+        try:
+            return _held("nodata", missing.nodata, target)
+        except ValueError:
+            return None
+    return None
+
+
+def _held(argument: str, value: Any, target: np.dtype[Any]) -> Any:
+    """A number as one of the result's dtype."""
+    if arrays.is_float(target):
+        with np.errstate(over="ignore"):
+            return target.type(value)
+    low, high = (0, 1) if target == np.bool_ else (int(np.iinfo(target).min), int(np.iinfo(target).max))
+    if not math.isfinite(value) or int(value) != value or not low <= int(value) <= high:
+        raise ValueError(f"{argument} must be a value that the result's dtype, {target}, can hold, got {value!r}")
+    return target.type(int(value))
+
+
+def check_least(missing: Missing, most: int, min_count: object) -> None:
+    """ValueError where no window has as many elements as a call wants."""
+    if missing.least > max(most, 1):
+        raise ValueError(f"min_count must be at most the window's {most} elements, got {min_count!r}")
+
+
+def too_few(first: Sequence[int], row: Operator, target: np.dtype[Any], count: int, least: int) -> ValueError:
+    """The error of a result without a value for windows with too few elements."""
+    return ValueError(
+        f"fill must be given: {target} has no NaN, and the window at {tuple(map(int, first))} of the {row.name} "
+        f"result has {count} elements that take part, fewer than {max(least, 1)}"
+    )
