@@ -150,6 +150,14 @@ def spread_to(array: Array, shape: tuple[int, ...], argument: str) -> Array:
     return array.spread_to(shape)
 
 
+def extremes(array: Array) -> tuple[float, float]:
+    """Smallest and largest element, NaN where one is; zeros where there is none."""
+    if not array.size:
+        return 0.0, 0.0
+    host = to_host(array)
+    return float(host.min()), float(host.max())
+
+
 def last_part(array: Array, first: int, last: int) -> Array:
     """A view of elements `first` to `last` of the last axis."""
     return array[..., first:last] if isinstance(array, np.ndarray) else array.part(first, last)
@@ -214,18 +222,9 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return name(dtype) in FLOATS
 
 
-def result_dtype(
-    row: Operator, source: np.dtype[Any], wanted: Any, *, weighed: bool = False
-) -> np.dtype[Any]:
-    """Dtype of a result: `wanted`, else the input's, but for sums (as `numpy.sum`) and averages of bool.
-
-    Counts are int64; with weights they, and sums and averages of integers, are float64.
-    """
+def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any) -> np.dtype[Any]:
+    """Dtype of a result: `wanted`, else the input's, but for sums (as `numpy.sum`) and averages of bool."""
     if wanted is None:
-        if weighed and (row.counts or not is_float(source)):
-            return np.dtype(np.float64)
-        if row.counts:
-            return np.dtype(np.int64)
         if is_float(source) or not (row.promotes or row.averages):
             return source
         if row.averages:
@@ -236,7 +235,7 @@ def result_dtype(
         dtype: np.dtype[Any] = np.dtype(wanted)
     except (TypeError, ValueError):
         raise TypeError(f"dtype must be the result's, as numpy.dtype takes it, got {wanted!r}") from None
-    allowed = FLOATS if is_float(source) and not row.counts else GROUPS["numbers"]
+    allowed = FLOATS if is_float(source) else GROUPS["numbers"]
     if source == np.bool_ and not row.promotes:
         allowed = FLOATS if row.averages else GROUPS["all"]
     if name(dtype) not in allowed or not dtype.isnative:
