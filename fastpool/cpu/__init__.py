@@ -4,6 +4,7 @@ from .align import align_backward, align_forward, align_way
 from .backward import has_taps, plan_backward
 from .fold import gather, plan_planes, reduce
 from .plans import plan
+from .weighted import weigh, weigh_way
 
 __all__ = [
     "align_backward",
@@ -15,4 +16,6 @@ __all__ = [
     "plan_backward",
     "plan_planes",
     "reduce",
+    "weigh",
+    "weigh_way",
 ]
