@@ -25,7 +25,7 @@ NUMPY = np.ndarray
 COMPOSED = ("dask", "xarray")  # libraries whose arrays are made of others: `interop` takes the whole call
 
 # Names of arguments that are arrays.
-ARGUMENTS = frozenset(("x", "y", "gy", "gx", "indices", "boxes", "samples", "out"))
+ARGUMENTS = frozenset(("x", "y", "gy", "gx", "indices", "boxes", "samples", "out", "where", "weights"))
 
 
 class Kind(Protocol):

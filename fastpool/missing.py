@@ -152,7 +152,9 @@ def _held(argument: str, value: Any, target: np.dtype[Any]) -> Any:
             return target.type(value)
     low, high = (0, 1) if target == np.bool_ else (int(np.iinfo(target).min), int(np.iinfo(target).max))
     if not math.isfinite(value) or int(value) != value or not low <= int(value) <= high:
-        raise ValueError(f"{argument} must be a value that the result's dtype, {target}, can hold, got {value!r}")
+        raise ValueError(
+            f"{argument} must be a value that the result's dtype, {target}, can hold, got {value!r}"
+        )
     return target.type(int(value))
 
 
@@ -165,6 +167,6 @@ def check_least(missing: Missing, most: int, min_count: object) -> None:
 def too_few(first: Sequence[int], row: Operator, target: np.dtype[Any], count: int, least: int) -> ValueError:
     """The error of a result without a value for windows with too few elements."""
     return ValueError(
-        f"fill must be given: {target} has no NaN, and the window at {tuple(map(int, first))} of the {row.name} "
-        f"result has {count} elements that take part, fewer than {max(least, 1)}"
+        f"fill must be given: {target} has no NaN, and the window at {tuple(map(int, first))} "
+        f"of the {row.name} result has {count} elements that take part, fewer than {max(least, 1)}"
     )

@@ -1,6 +1,7 @@
 """Separable weighted sums: tables of what `area_pool` and `blur_pool` read, for every device; pure NumPy."""
 
 import math
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ FARTHEST = 2**31 - 1  # elements and outputs of an axis: products of two fit int
 LONGEST = 128  # binomial weights of a window: those of six axes together stay finite
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Table:
     """Which elements the outputs along one axis add up, and with which weights.
 
     Output o is the sum over k of ``weights[begin[o] + k] x[lo[o] + k]``, ``count[o]`` of them, over
@@ -47,14 +49,18 @@ class Table(NamedTuple):
 
     def undivided(self) -> "Table":
         """The sums themselves."""
-        return self._replace(divisor=np.ones(self.outputs))
+        return replace(self, divisor=np.ones(self.outputs))
 
     def counting(self) -> "Table":
         """The same elements, each with the weight 1."""
         most = int(self.count.max(initial=0))
         total = np.maximum(self.count, 1).astype(np.float64)
-        return self._replace(
-            begin=np.zeros_like(self.begin), weights=np.ones(most), total=total, divisor=np.ones(self.outputs)
+        return replace(
+            self,
+            begin=np.zeros_like(self.begin),
+            weights=np.ones(most),
+            total=total,
+            divisor=np.ones(self.outputs),
         )
 
     def transposed(self) -> "Table":

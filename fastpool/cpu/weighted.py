@@ -10,6 +10,7 @@ rounded once. Floats are halved, and come back twofold: what has a finite mean t
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -216,27 +217,28 @@ def along(out, line, columns, first, outputs, low, channels):
 # Results -------------------------------------------------------------------------------------------------
 
 
-def as_it_is(value, low, high):
+def as_it_is(total, divisor, low, high):
     """Of floats."""
-    return value
+    return total / divisor
 
 
-def within(value, low, high):
+def within(total, divisor, low, high):
     """Of means of floats, which no rounding takes beyond the largest of all."""
-    top = high if value > 0.0 else low
-    return top if (abs(value) > high) & (abs(value) < np.inf) else value
+    value = total / divisor
+    top = high if total > 0.0 else low
+    return top if (abs(value) > high) & (abs(total) < np.inf) else value
 
 
-def rounded(value, low, high):
+def rounded(total, divisor, low, high):
     """Of integers: half up."""
-    return min(max(np.floor(value + 0.5), low), high)
+    return min(max(np.floor(total / divisor + 0.5), low), high)
 
 
 def divide(finish, write, out, sums, divisors, factor, low, high, count):
     """Results: sums over divisors."""
     apart()
     for j in range(count):
-        poke(out, j, write(finish(peek(sums, j) / (peek(divisors, j) * factor), low, high)))
+        poke(out, j, write(finish(peek(sums, j), peek(divisors, j) * factor, low, high)))
 
 
 def divide_parts(finish, write, out, counted, sums, divisors, factor, count, rule):
@@ -248,7 +250,7 @@ def divide_parts(finish, write, out, counted, sums, divisors, factor, count, rul
         number = number if weight > 0.0 else 0.0
         empty = number < least
         divisor = weight if mean else peek(divisors, j) * factor
-        value = finish(peek(sums, j) / (1.0 if empty else divisor), low, high)
+        value = finish(peek(sums, j), 1.0 if empty else divisor, low, high)
         poke(out, j, write(blank if empty else value))
         if counts:
             poke(counted, j, np.int64(number))
@@ -442,16 +444,18 @@ class Plan(NamedTuple):
     arguments: tuple[Any, ...]
     tasks: int
     work: int
-    scratch: Callable[[], tuple[Array, ...]]
+    scratch: Callable[[], tuple[Any, ...]]  # one argument: four arrays
 
 
 def weigh(
-    x: Array, tables: dict[int, Table], y: Array, *, mean: bool, parts: Parts | None = None, counts: Array | None = None
-) -> bool:
+    x: Array, tables: dict[int, Table], y: Array, *, mean: bool, parts: Parts | None = None
+) -> Array | None:
     """Write weighted sums, or means, into `y`, which is C-contiguous: of each pooled axis a table.
 
-    Of `parts` also how many elements took part, into `counts`. Returns whether that were too few somewhere.
+    Where some outputs have too few elements that take part, and integers no fill: how many each has.
     """
+    whole = y.dtype.kind in "iu"
+    counts = np.empty(y.shape, np.int64) if whole and parts else None
     order, result, number, plan = _plan(x, tables, y, mean, parts, counts)
     found = threads.run(plan.kernel, plan.arguments, plan.tasks, plan.work, plan.scratch)
     if result is not y:
@@ -459,7 +463,26 @@ def weigh(
         y[...] = result.transpose(back)
         if counts is not None:
             counts[...] = number.transpose(back)
-    return found
+    few = None
+    if parts and counts is not None and found:
+        if parts.fill is None:
+            return counts
+        few = counts < parts.least
+        y[few] = parts.fill
+    if whole and mean and y.dtype == x.dtype and y.itemsize == 8:
+        _copy_single(x, tables, y, few)
+    return None
+
+
+def _copy_single(x: Array, tables: dict[int, Table], y: Array, few: Array | None) -> None:
+    """Outputs of one element as it is, which float64 may not hold."""
+    each = [np.arange(n) for n in y.shape]
+    single = {axis: np.flatnonzero(table.count == 1) for axis, table in tables.items()}
+    if all(found.size for found in single.values()):
+        to = np.ix_(*(single.get(axis, own) for axis, own in enumerate(each)))
+        at = [tables[axis].lo[single[axis]] if axis in tables else own for axis, own in enumerate(each)]
+        values = x[np.ix_(*at)]
+        y[to] = values if few is None else np.where(few[to], y[to], values)
 
 
 def weigh_way(x: Array, tables: dict[int, Table], y: Array, *, mean: bool, parts: Parts | None) -> ways.Way:
@@ -496,8 +519,13 @@ def _plan(
     step = np.array([[s[place] for place in rows] for s in strides], np.int64)
     tiles = _tiles(columns, channels)
     use = Use(
-        storage(x.dtype), storage(y.dtype), lines, _finish(y.dtype, mean), parts is not None,
-        parts is not None and parts.where is not None, parts is not None and parts.weights is not None,
+        storage(x.dtype),
+        storage(y.dtype),
+        lines,
+        _finish(y.dtype, mean),
+        parts is not None,
+        parts is not None and parts.where is not None,
+        parts is not None and parts.weights is not None,
     )
     axes = _rows_table(own, step)
     ones = np.ones(int(columns.count.max(initial=1)))
@@ -527,6 +555,9 @@ def _side(array: Array | None, layout: _Layout) -> tuple[Array, tuple[int, ...],
     """A mask, or weights, as flat memory, its strides, and where it begins."""
     if array is None:
         return NOTHING, (0,) * len(layout.order), 0
+    if array.dtype != np.bool_:  # one kernel for weights of all dtypes
+        own = array[tuple(slice(1) if step == 0 else slice(None) for step in array.strides)]
+        array = np.broadcast_to(own.astype(np.float64, copy=False), array.shape)
     turned = array.transpose(layout.order)
     if not _even(turned, layout.line):
         turned = np.ascontiguousarray(turned)
@@ -537,7 +568,7 @@ def _side(array: Array | None, layout: _Layout) -> tuple[Array, tuple[int, ...],
 def _scaled(table: Table) -> Table:
     """The same with weights of at most 1 in all, which take no float beyond the largest of all."""
     top = table.total.max(initial=1.0)
-    return table._replace(weights=table.weights / top, total=table.total / top, divisor=table.divisor / top)
+    return replace(table, weights=table.weights / top, total=table.total / top, divisor=table.divisor / top)
 
 
 def _identity(n: int) -> Table:
@@ -586,8 +617,7 @@ def _rows_table(tables: Sequence[Table], step: Integers) -> tuple[Array, ...]:
     moved = [each.begin + before for each, before in zip(tables, np.cumsum(sizes) - sizes, strict=True)]
     whole, number = np.empty(0, np.int64), np.empty(0)
     joined = [
-        np.concatenate([whole, *each])
-        for each in ([t.lo for t in tables], [t.count for t in tables], moved)
+        np.concatenate([whole, *each]) for each in ([t.lo for t in tables], [t.count for t in tables], moved)
     ]
     floats = [
         np.concatenate([number, *each])
@@ -607,7 +637,7 @@ def _rule(
     sentinel = np.zeros(1, x.dtype)
     if told.sentinel is not None:
         sentinel[0] = told.sentinel
-    blank = 0.0 if whole else float(told.fill)
+    blank = 0.0 if whole else float(told.fill)  # `weigh` fills integers
     some = mean, float(told.least), blank, counts is not None, told.skips, told.sentinel is not None
     return general, (some, (raw(sentinel), told.scale))
 
@@ -618,8 +648,8 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
         low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
         return float(low), float(high) if high < EXACT["float64"] else float(np.nextafter(float(high), 0.0))
     top = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}.get(dtype.name)
-    high = top if top is not None else float(np.finfo(dtype).max)
-    return -high, high
+    most = float(np.finfo(dtype).max) if top is None else top
+    return -most, most
 
 
 jit.register(half)
