@@ -68,7 +68,7 @@ def asked(
     least = checks.integer("min_count", min_count, minimum=0)
     if least < 1 and row.name not in EMPTY_SUMS:
         least = 1
-    if fill is not None and (isinstance(fill, bool) or not isinstance(fill, int | float | np.generic)):
+    if fill is not None and not _is_number(fill):
         raise TypeError(f"fill must be a number or None, got {fill!r} of type {type(fill).__name__}")
     part = None if where is None else checked_where(where, x)
     weighed = None
@@ -81,6 +81,12 @@ def asked(
     found = Missing(part, skips, sentinel, least, fill, weighed)
     says = found.masks or weighed is not None or least != 1 or fill is not None or skipna
     return found if says else None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a real number; bfloat16 is one of NumPy's kinds only by its name."""
+    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return plain or type(value).__name__ == "bfloat16"
 
 
 def checked_where(where: Any, x: Array) -> Array:
@@ -110,6 +116,7 @@ def checked_nodata(value: Any, dtype: np.dtype[Any]) -> Any:
     plain = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
     if not isinstance(plain, bool | int | float | np.number | np.bool_):
         raise TypeError(f"nodata must be one number of x's dtype, {dtype}, got {value!r}")
+    _check_size("nodata", plain)
     if arrays.is_float(dtype):
         with np.errstate(over="ignore"):
             found = dtype.type(plain)
@@ -147,6 +154,7 @@ def fill_value(missing: Missing, row: Operator, target: np.dtype[Any]) -> Any:
 
 def _held(argument: str, value: Any, target: np.dtype[Any]) -> Any:
     """A number as one of the result's dtype."""
+    _check_size(argument, value)
     if arrays.is_float(target):
         with np.errstate(over="ignore"):
             return target.type(value)
@@ -156,6 +164,14 @@ def _held(argument: str, value: Any, target: np.dtype[Any]) -> Any:
             f"{argument} must be a value that the result's dtype, {target}, can hold, got {value!r}"
         )
     return target.type(int(value))
+
+
+def _check_size(argument: str, value: Any) -> None:
+    """ValueError for an integer beyond all floats."""
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{argument} must be a number that a float can hold, got {value!r}") from None
 
 
 def check_least(missing: Missing, most: int, min_count: object) -> None:

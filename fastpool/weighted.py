@@ -99,14 +99,16 @@ def area(n: int, outputs: int, *, mean: bool) -> Table:
     start = np.arange(outputs) * length
     lo, behind = start // parts, -(-(start + length) // parts)
     count = behind - lo
+    total = np.full(outputs, float(length))
+    divisor = total if mean else np.full(outputs, float(parts))
+    if parts == 1:
+        return Table(n, lo, count, np.zeros(outputs, np.int64), np.ones(length), total, divisor)
     distinct = count[:parts]
     first = np.cumsum(distinct) - distinct
     owner = np.repeat(np.arange(parts), distinct)
     element = np.arange(owner.size) - first[owner] + lo[owner]
     left = np.maximum(element * parts, start[owner])
     weights = np.minimum((element + 1) * parts, start[owner] + length) - left
-    total = np.full(outputs, float(length))
-    divisor = total if mean else np.full(outputs, float(parts))
     return Table(n, lo, count, np.tile(first, times), weights.astype(np.float64), total, divisor)
 
 

@@ -137,6 +137,45 @@ def test_random_blurs(rng, dtype, tiles):
         assert_close(y, expected(reference.weighted(x, "avg", tables, axes)[0], y.dtype), x)
 
 
+def dense(table, n):
+    """A list of (element, weight) for each output as a matrix, normalised."""
+    found = np.zeros((len(table), n))
+    for o, taps in enumerate(table):
+        for element, weight in taps:
+            found[o, element] = weight
+    return found / found.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_long_axes(rng, dtype):
+    """Most outputs have the same weights, and lines are of several tiles."""
+    for _ in range(40):
+        n, m = int(rng.integers(20, 300)), int(rng.choice([1, 3, 9_000]))
+        shape = (m, n) if rng.random() < 0.5 or m == 9_000 else (n, m)
+        axis = shape.index(n) if n != m else 0
+        n = shape[axis]
+        x = values(rng, shape, dtype)
+        if rng.random() < 0.5:
+            window, stride = int(rng.integers(1, 12)), int(rng.integers(1, 7))
+            y = fp.blur_pool(x, window, stride=stride, axes=axis)
+            same = fp.blur_pool(x, window, stride=stride, axes=axis, where=np.ones(shape, bool), min_count=1)
+            matrix = dense(reference.binomial_parts(n, window, stride), n)
+        else:
+            size = n // int(rng.integers(1, 6))
+            n = size * (n // size) if rng.random() < 0.5 else n
+            x = x[:, :n] if axis else x[:n]
+            y = fp.area_pool(x, size, axes=axis)
+            same = fp.area_pool(x, size, axes=axis, where=np.ones(x.shape, bool))
+            matrix = dense(reference.area_parts(n, size), n)
+        want = np.moveaxis(np.tensordot(matrix, x.astype(np.float64), (1, axis)), 0, axis)
+        if dtype == "uint8":
+            assert np.abs(y - want).max() <= 0.5 + 1e-9
+            assert (y == same).all()
+        else:
+            assert_close(y, want, x, ulps=3)
+            assert_close(same, want, x, ulps=3)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_random_missing_data(rng, dtype, tiles):
     for _ in range(120):

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, threads, ways
+from ..halves import unchanged
 from ..weighted import Parts, Table
 from ..windows import Integers
-from . import half
+from . import half, passes
 from .memory import ahead, apart, c_strides, flatten, offsets, peek, pointer, poke, raw, steps, storage
 
 Array = NDArray[Any]
@@ -30,6 +31,8 @@ WIDE = 64  # channels from which on they are a line by themselves
 CHAIN = 40  # rows that add up in float32 to what 16 bits hold
 EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers below it are sums without rounding
 LANES = 4  # outputs side by side: what is read behind a line's end, and written behind that of sums
+EVEN = 16  # outputs with the same weights, from which on they go side by side, ...
+STEPS = 4  # ... so many elements apart at most
 TOGETHER = 256  # elements of a line that add up before their sum is added to others
 NOTHING = np.zeros(1, np.float64)
 
@@ -204,14 +207,38 @@ def copy(out, line, count):
         poke(out, j, np.float64(peek(line, j)))
 
 
-def along(out, line, columns, first, outputs, low, channels):
+def weigh_evenly(out, line, spare, columns, first, outputs, low):
+    """The same of outputs that all have the same weights, a few elements apart: as rows, of each phase."""
+    lo, count, begin, weights, places, (_, _, step, far) = columns
+    taps, by = peek(count, first), ahead(weights, peek(begin, first))
+    x = ahead(line, peek(lo, first) - low)
+    if step > 1:
+        passes.split(spare, far, x, step, step, outputs + (taps - 1) // step)
+        x = spare
+    weigh_rows(as_float64, unchanged, out, x, places, by, taps, outputs)
+
+
+def along(out, line, spare, columns, first, outputs, low, channels, single):
     """Sums along a line, which is one of sums already where there is nothing to add up."""
-    lo, count, begin, weights, single, _, _, _ = columns
+    even = columns[5]
     if single:
         copy(out, line, outputs * channels)
-    else:
-        own = ahead(lo, first), ahead(count, first), ahead(begin, first)
-        weigh_elements(out, line, *own, weights, outputs, low, channels)
+        return
+    end = first + outputs
+    before, behind = min(max(first, even[0]), end), max(first, min(end, even[1]))
+    if behind - before < EVEN:
+        before = behind = end
+    some(out, line, columns, first, first, before, low, channels)
+    if before < behind:
+        weigh_evenly(ahead(out, before - first), line, spare, columns, before, behind - before, low)
+    some(out, line, columns, first, behind, end, low, channels)
+
+
+def some(out, line, columns, first, start, stop, low, channels):
+    """A range of outputs, of which `first` is at the beginning of `out`."""
+    lo, count, begin, weights, _, _ = columns
+    own = ahead(lo, start), ahead(count, start), ahead(begin, start)
+    weigh_elements(ahead(out, (start - first) * channels), line, *own, weights, stop - start, low, channels)
 
 
 # Results -------------------------------------------------------------------------------------------------
@@ -321,13 +348,14 @@ def one_line(use, arrays, at, row, tile, axes, step, columns, scratch, rule):
     """A task of sums of all elements."""
     (number, read, finish, write, _, _), (x, y, _, _, _), (halves, low, high, channels) = use, arrays, rule[0]
     first, outputs, begin, count = tile
-    lines, sums, places, by, _, _, _ = scratch
+    lines, sums, places, by, spare, _, _, _ = scratch
+    table, _, single, divisors = columns
     taps = places_of(places, axes, row, step, at[0] + begin * channels)
     offset, factor = weights_of(by, axes, row, ahead(step, 3 * axes[0]), halves)
     weigh_rows(number, read, lines, x, places, by, taps, count * channels)
-    along(sums, lines, columns, first, outputs, begin, channels)
+    along(sums, lines, spare, table, first, outputs, begin, channels, single)
     out = ahead(y, at[3] + offset + first * channels)
-    divisors = ahead(columns[5], first * channels)
+    divisors = ahead(divisors, first * channels)
     divide(finish, write, out, sums, divisors, factor, low, high, outputs * channels)
     return False
 
@@ -337,7 +365,7 @@ def three_lines(use, arrays, at, row, tile, axes, step, columns, scratch, rule):
     (_, read, finish, write, takes, shares), (x, y, where, weights, counted) = use, arrays
     (halves, low, high, channels), (mean, least, blank, counts, skips, finds, sentinel, scale) = rule
     first, outputs, begin, count = tile
-    lines, sums, places, by, line, each, most = scratch
+    lines, sums, places, by, spare, line, each, most = scratch
     rank, here = axes[0], begin * channels
     at_where, at_weights = ahead(places, most), ahead(places, 2 * most)
     taps = places_of(places, axes, row, step, at[0] + here)
@@ -351,11 +379,10 @@ def three_lines(use, arrays, at, row, tile, axes, step, columns, scratch, rule):
         own = ahead(x, peek(places, t)), ahead(where, peek(at_where, t)), ahead(weights, peek(at_weights, t))
         three = lines, other, third
         add_parts(takes, shares, read, three, own, peek(by, t), leaves, scale, count * channels)
-    lo, number, _, _, single, divisors, nowhere, ones = columns
-    along(sums, lines, columns, first, outputs, begin, channels)
-    along(ahead(sums, each), other, columns, first, outputs, begin, channels)
-    counting = lo, number, nowhere, ones, single, divisors, nowhere, ones
-    along(ahead(sums, 2 * each), third, counting, first, outputs, begin, channels)
+    table, counting, single, divisors = columns
+    along(sums, lines, spare, table, first, outputs, begin, channels, single)
+    along(ahead(sums, each), other, spare, table, first, outputs, begin, channels, single)
+    along(ahead(sums, 2 * each), third, spare, counting, first, outputs, begin, channels, single)
     start = at[3] + offset + first * channels
     out, numbers = ahead(y, start), ahead(counted, start if counts else 0)
     results = sums, ahead(sums, each), ahead(sums, 2 * each)
@@ -381,12 +408,15 @@ def _kernel(use: Use) -> Callable[..., bool]:
         rank, each = outputs.size, pointer(outputs)
         own = rank, each, pointer(begins), pointer(lo), pointer(count), pointer(begin), pointer(parts)
         table = (*own, pointer(totals), pointer(divisors))
-        c_lo, c_count, c_begin, c_weights, single, c_divisors, nowhere, ones = columns
-        line = pointer(c_lo), pointer(c_count), pointer(c_begin), pointer(c_weights), single
-        line_table = (*line, pointer(c_divisors), pointer(nowhere), pointer(ones))
-        lines, sums, places, by = scratch
+        (c_lo, c_count, c_begin, c_weights, nowhere, ones, c_places), even, single, c_divisors = columns
+        reads = pointer(c_lo), pointer(c_count)
+        taps = pointer(c_places), even
+        usual = (*reads, pointer(c_begin), pointer(c_weights), *taps)
+        counting = (*reads, pointer(nowhere), pointer(ones), *taps)
+        line_table = usual, counting, single, pointer(c_divisors)
+        lines, sums, places, by, spare = scratch
         room = lines.size // 3, sums.size // 3, places.size // 3
-        held = (pointer(lines), pointer(sums), pointer(places), pointer(by), *room)
+        held = (pointer(lines), pointer(sums), pointer(places), pointer(by), pointer(spare), *room)
         (general, special), rows, found = rule, 1, False
         for axis in range(rank):
             rows *= outputs[axis]
@@ -532,12 +562,16 @@ def _plan(
     single = bool(last is None)
     divisors = np.repeat(columns.divisor, channels)
     nowhere = np.zeros(columns.outputs, np.int64)
-    table = columns.lo, columns.count, columns.begin, columns.weights, single, divisors, nowhere, ones
+    even, apart_by = _even_outputs(columns, channels), int(tiles[3].max(initial=0)) + 2
+    own_places = np.arange(ones.size)
+    own_places = own_places % even[2] * apart_by + own_places // even[2]
+    arrays = columns.lo, columns.count, columns.begin, columns.weights, nowhere, ones, own_places
+    table = arrays, (*even, apart_by), single, divisors
     rule = _rule(x, y, mean, parts, counts, floats, channels)
     taps = math.prod(int(each.count.max(initial=1)) for each in own)
     span, outputs = int(tiles[3].max(initial=0)) * channels, int(tiles[1].max(initial=0)) * channels
     several = 3 if parts else 1
-    scratch = partial(_scratch, span + LANES, outputs + LANES, max(taps, 1), several, lines)
+    scratch = partial(_scratch, span + LANES + STEPS, outputs + LANES, max(taps, 1), several, lines, even[2])
     tasks = outer.shape[1] * math.prod(each.outputs for each in own) * tiles.shape[1]
     read = [int(each.count.sum()) for each in own]
     work = outer.shape[1] * math.prod(read) * int(tiles[3].sum()) * channels
@@ -545,10 +579,13 @@ def _plan(
     return order, result, number, Plan(_kernel(use), arguments, tasks, work, lambda: (scratch(),))
 
 
-def _scratch(span: int, outputs: int, taps: int, several: int, line: str) -> tuple[Array, ...]:
-    """Lines, sums, places of rows and their weights; zeros, since a line is read beyond its end."""
-    lines = np.zeros(several * span if several > 1 else span, line)
-    return lines, np.empty(several * outputs), np.empty(several * taps, np.int64), np.empty(taps)
+def _scratch(span: int, outputs: int, taps: int, several: int, line: str, step: int) -> tuple[Array, ...]:
+    """Lines, sums, places of rows and their weights, and a line in phases.
+
+    Zeros, since a line is read beyond its end.
+    """
+    lines, spare = np.zeros(several * span, line), np.zeros(span * step if step > 1 else 1, line)
+    return lines, np.empty(several * outputs), np.empty(several * taps, np.int64), np.empty(taps), spare
 
 
 def _side(array: Array | None, layout: _Layout) -> tuple[Array, tuple[int, ...], int]:
@@ -569,6 +606,22 @@ def _scaled(table: Table) -> Table:
     """The same with weights of at most 1 in all, which take no float beyond the largest of all."""
     top = table.total.max(initial=1.0)
     return replace(table, weights=table.weights / top, total=table.total / top, divisor=table.divisor / top)
+
+
+def _even_outputs(table: Table, channels: int) -> tuple[int, int, int]:
+    """The range of those around the middle with the same weights, and how many elements they are apart."""
+    if channels > 1 or table.outputs < EVEN:
+        return 0, 0, 1
+    middle = table.outputs // 2
+    step = int(table.lo[middle] - table.lo[middle - 1])
+    alike = (table.count == table.count[middle]) & (table.begin == table.begin[middle])
+    alike &= table.lo == table.lo[middle] + (np.arange(table.outputs) - middle) * step
+    if not (1 <= step <= STEPS and table.count[middle] > 0 and alike[middle]):
+        return 0, 0, 1
+    others = np.flatnonzero(~alike)
+    place = int(np.searchsorted(others, middle))
+    first = int(others[place - 1]) + 1 if place else 0
+    return first, int(others[place]) if place < others.size else table.outputs, step
 
 
 def _identity(n: int) -> Table:
