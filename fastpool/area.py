@@ -443,6 +443,7 @@ def _of_peaks(call: _Call, pooled: tuple[int, ...], *, recorded: bool) -> tuple[
     """The call on maxima of two elements along each axis, and their way back."""
     x, known, taken = call.x, call.missing, None
     if known is not None and known.masks:
+        _check_host(x, "maxima with missing data")
         taken = _taken(x, known)
         x = np.where(taken, x, _lowest(x.dtype))
         known = known._replace(where=_largest(taken, pooled, recorded=recorded)[0], skipna=False, nodata=None)
@@ -514,8 +515,7 @@ def _backward_parts(
     With the parts p, weights w and ``D = sum(p w)``, a mean's gradients are ``w sum(p g / D)`` for x and
     ``sum(p (x - y) g / D)`` for w, summed over the cells of an element; a sum's have neither D nor y.
     """
-    if not isinstance(call.x, np.ndarray):
-        raise TypeError("x must be on the CPU for gradients with missing data or weights")
+    _check_host(call.x, "gradients with missing data or weights")
     wide, scale = np.dtype(np.float64), _scale(known.weights)
     taken = _taken(call.x, known)
     values = np.where(taken, call.x, call.x.dtype.type(0)).astype(wide)
@@ -541,6 +541,11 @@ def _backward_parts(
         means = _summed(shares * values, plain, wide) / divisor
         slope = (slope - _summed(gradient * np.where(few, 0.0, means), back, wide)) * scale
     return gx, {"weights": _reduced(np.where(taken, slope, 0.0), *call.weights_like)}
+
+
+def _check_host(x: Array, what: str) -> None:
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"x must be on the CPU for {what}, got one on CUDA device {x.where.device}")
 
 
 def _summed(x: Array, tables: dict[int, Table], dtype: np.dtype[Any]) -> Array:

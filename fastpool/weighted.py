@@ -1,7 +1,9 @@
 """Separable weighted sums: tables of what `area_pool` and `blur_pool` read, for every device; pure NumPy."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from .windows import Integers
 Floats = NDArray[np.float64]
 
 FARTHEST = 2**31 - 1  # elements and outputs of an axis: products of two fit int64
+EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers below it are sums without rounding
 LONGEST = 128  # binomial weights of a window: those of six axes together stay finite
 
 
@@ -50,6 +53,11 @@ class Table:
     def undivided(self) -> "Table":
         """The sums themselves."""
         return replace(self, divisor=np.ones(self.outputs))
+
+    def scaled(self) -> "Table":
+        """The same with weights of at most 1 in all, which take no float beyond the largest of all."""
+        top = self.total.max(initial=1.0)
+        return replace(self, weights=self.weights / top, total=self.total / top, divisor=self.divisor / top)
 
     def counting(self) -> "Table":
         """The same elements, each with the weight 1."""
@@ -163,3 +171,40 @@ class Parts(NamedTuple):
     least: int
     fill: Any
     scale: float
+
+
+# Results: of a sum and its divisor, between the least and the largest number of a dtype ---------------------
+
+
+def as_it_is(total: Any, divisor: Any, low: Any, high: Any) -> Any:
+    """Of floats."""
+    return total / divisor
+
+
+def within(total: Any, divisor: Any, low: Any, high: Any) -> Any:
+    """Of means of floats, which no rounding takes beyond the largest of all."""
+    value = total / divisor
+    top = high if total > 0.0 else low
+    return top if (abs(value) > high) & (abs(total) < inf) else value
+
+
+def rounded(total: Any, divisor: Any, low: Any, high: Any) -> Any:
+    """Of integers: half up."""
+    return min(max(np.floor(total / divisor + 0.5), low), high)
+
+
+def finish(target: np.dtype[Any], *, mean: bool) -> Callable[..., Any]:
+    """How results of a dtype are made."""
+    if target.kind in "iu":
+        return rounded
+    return within if mean else as_it_is
+
+
+def limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The least and the largest number of a dtype, as float64 holds them."""
+    if dtype.kind in "iu":
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        return float(low), float(high) if high < EXACT["float64"] else float(np.nextafter(float(high), 0.0))
+    top = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}.get(dtype.name)
+    most = float(np.finfo(dtype).max) if top is None else top
+    return -most, most

@@ -10,16 +10,15 @@ rounded once. Floats are halved, and come back twofold: what has a finite mean t
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jit, threads, ways
+from .. import jit, threads, ways, weighted
 from ..halves import unchanged
-from ..weighted import Parts, Table
+from ..weighted import EXACT, Parts, Table
 from ..windows import Integers
 from . import half, passes
 from .memory import ahead, apart, c_strides, flatten, offsets, peek, pointer, poke, raw, steps, storage
@@ -29,7 +28,6 @@ Array = NDArray[Any]
 LINE = 4096  # elements of a line, and outputs of one, unless a single one needs more
 WIDE = 64  # channels from which on they are a line by themselves
 CHAIN = 40  # rows that add up in float32 to what 16 bits hold
-EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers below it are sums without rounding
 LANES = 4  # outputs side by side: what is read behind a line's end, and written behind that of sums
 EVEN = 16  # outputs with the same weights, from which on they go side by side, ...
 STEPS = 4  # ... so many elements apart at most
@@ -242,23 +240,6 @@ def some(out, line, columns, first, start, stop, low, channels):
 
 
 # Results -------------------------------------------------------------------------------------------------
-
-
-def as_it_is(total, divisor, low, high):
-    """Of floats."""
-    return total / divisor
-
-
-def within(total, divisor, low, high):
-    """Of means of floats, which no rounding takes beyond the largest of all."""
-    value = total / divisor
-    top = high if total > 0.0 else low
-    return top if (abs(value) > high) & (abs(total) < np.inf) else value
-
-
-def rounded(total, divisor, low, high):
-    """Of integers: half up."""
-    return min(max(np.floor(total / divisor + 0.5), low), high)
 
 
 def divide(finish, write, out, sums, divisors, factor, low, high, count):
@@ -535,9 +516,9 @@ def _plan(
     number = np.zeros(1, np.int64) if counts is None else counts if same else np.empty(shape, np.int64)
     sides = [_side(each, layout) for each in ((parts.where, parts.weights) if parts else (None, None))]
     floats = storage(x.dtype) != "native" or x.dtype.kind == "f"
-    own = [_scaled(tables[order[place]]) if floats else tables[order[place]] for place in rows]
+    own = [tables[order[place]].scaled() if floats else tables[order[place]] for place in rows]
     last = tables.get(order[line]) if line < x.ndim else None
-    columns = None if last is None else _scaled(last) if floats else last
+    columns = None if last is None else last.scaled() if floats else last
     channels = math.prod(turned.shape[line + 1 :])
     if columns is None:  # of channels alone
         columns, channels = _identity(channels * turned.shape[line]), 1
@@ -552,7 +533,7 @@ def _plan(
         storage(x.dtype),
         storage(y.dtype),
         lines,
-        _finish(y.dtype, mean),
+        weighted.finish(y.dtype, mean=mean),
         parts is not None,
         parts is not None and parts.where is not None,
         parts is not None and parts.weights is not None,
@@ -602,12 +583,6 @@ def _side(array: Array | None, layout: _Layout) -> tuple[Array, tuple[int, ...],
     return flat, steps(turned), origin
 
 
-def _scaled(table: Table) -> Table:
-    """The same with weights of at most 1 in all, which take no float beyond the largest of all."""
-    top = table.total.max(initial=1.0)
-    return replace(table, weights=table.weights / top, total=table.total / top, divisor=table.divisor / top)
-
-
 def _even_outputs(table: Table, channels: int) -> tuple[int, int, int]:
     """The range of those around the middle with the same weights, and how many elements they are apart."""
     if channels > 1 or table.outputs < EVEN:
@@ -641,12 +616,6 @@ def _line_dtype(dtype: np.dtype[Any], rows: Sequence[Table], parts: Parts | None
     total = math.prod(float(each.total.max(initial=1.0)) for each in rows)
     whole = all((each.weights == np.floor(each.weights)).all() for each in rows)
     return "float32" if whole and largest * total < EXACT["float32"] else "float64"
-
-
-def _finish(target: np.dtype[Any], mean: bool) -> Callable[..., Any]:
-    if target.kind in "iu":
-        return rounded
-    return within if mean else as_it_is
 
 
 def _tiles(columns: Table, channels: int) -> Integers:
@@ -684,7 +653,7 @@ def _rule(
 ) -> tuple[Any, ...]:
     """Numbers of a call: of all calls, and of those in which not all elements take part."""
     whole = y.dtype.kind in "iu"
-    low, high = _limits(y.dtype)
+    low, high = weighted.limits(y.dtype)
     general = floats, low, high, channels
     told = parts or Parts(None, None, False, None, 0, 0.0, 1.0)
     sentinel = np.zeros(1, x.dtype)
@@ -695,15 +664,6 @@ def _rule(
     return general, (some, (raw(sentinel), told.scale))
 
 
-def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """The least and the largest number of a dtype, as float64 holds them."""
-    if dtype.kind in "iu":
-        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-        return float(low), float(high) if high < EXACT["float64"] else float(np.nextafter(float(high), 0.0))
-    top = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}.get(dtype.name)
-    most = float(np.finfo(dtype).max) if top is None else top
-    return -most, most
-
-
 jit.register(half)
+jit.register(weighted)
 jit.register(__name__, forceinline=False)
