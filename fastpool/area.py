@@ -369,6 +369,9 @@ def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about:
         sizes[axis] = _by_ratio(n, entry) if ratio is not None else n
         if ratio is None and entry is not None:
             sizes[axis] = checks.integer("output_size", entry, minimum=1)
+    if max(sizes.values()) > weighted.FARTHEST:
+        raise ValueError(f"{name} must give at most {weighted.FARTHEST} outputs an axis, got {given!r}")
+    _check_memory(name, given, [sizes.get(axis, n) for axis, n in enumerate(array.shape)])
     changed = [axis for axis in pooled if sizes[axis] != array.shape[axis]] or [pooled[-1]]
     for axis in pooled:
         if axis not in changed and array.shape[axis] < 1:
@@ -380,11 +383,16 @@ def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about:
     return _call(array, row, tables, about, dtype)
 
 
+def _check_memory(name: str, given: Any, shape: list[int]) -> None:
+    """An error before tables are made, for results that no memory holds."""
+    if math.prod(shape) > jobs.LARGEST:
+        raise ValueError(f"{name} must give at most 2**62 outputs in all, got {given!r}")
+    np.empty(shape, np.uint8)
+
+
 def _by_ratio(n: int, ratio: Any) -> int:
     factor = checks.number("ratio", ratio, FINITE_ABOVE_ZERO)
-    if n / factor > weighted.FARTHEST:
-        raise ValueError(f"ratio must give at most {weighted.FARTHEST} cells of {n} elements, got {ratio!r}")
-    return max(round(n / factor), 1)
+    return max(round(min(n / factor, 2.0 * weighted.FARTHEST)), 1)  # which is refused
 
 
 def _table(kind: str, n: int, outputs: int, more: int) -> Table:

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 FARTHEST = 2**31 - 1  # elements and outputs of an axis: products of two fit int64
 EXACT = {"float32": 2**24, "float64": 2**53}  # whole numbers below it are sums without rounding
+MEMORY = 8  # arrays of an axis' outputs that are made at once
 LONGEST = 128  # binomial weights of a window: those of six axes together stay finite
 
 
@@ -101,6 +102,7 @@ def area(n: int, outputs: int, *, mean: bool) -> Table:
         raise ValueError("an axis of length 0 cannot be pooled")
     if max(n, outputs) > FARTHEST:
         raise ValueError(f"output_size and the axis must be at most {FARTHEST}, got {outputs} and {n}")
+    np.empty((MEMORY, outputs), np.int64)  # a MemoryError before any page is written
     # In units of one part of an element, of which each has `parts`, and a cell `length`. Cells come again.
     times = math.gcd(n, outputs)
     length, parts = n // times, outputs // times
@@ -113,11 +115,10 @@ def area(n: int, outputs: int, *, mean: bool) -> Table:
         return Table(n, lo, count, np.zeros(outputs, np.int64), np.ones(length), total, divisor)
     distinct = count[:parts]
     first = np.cumsum(distinct) - distinct
-    owner = np.repeat(np.arange(parts), distinct)
-    element = np.arange(owner.size) - first[owner] + lo[owner]
-    left = np.maximum(element * parts, start[owner])
-    weights = np.minimum((element + 1) * parts, start[owner] + length) - left
-    return Table(n, lo, count, np.tile(first, times), weights.astype(np.float64), total, divisor)
+    weights = np.full(int(distinct.sum()), float(parts))
+    weights[first] -= start[:parts] - lo[:parts] * parts
+    weights[first + distinct - 1] -= behind[:parts] * parts - (start[:parts] + length)
+    return Table(n, lo, count, np.tile(first, times), weights, total, divisor)
 
 
 def binomial(n: int, window: int, stride: int) -> Table:
