@@ -31,6 +31,7 @@ class Table:
     size : int
         Length of the axis that is read.
     lo, count, begin : ndarray of int64
+        `lo` never falls, also where an output reads nothing.
     weights : ndarray of float64
         Whole numbers, of all tables but transposed ones.
     total : ndarray of float64
@@ -83,6 +84,7 @@ class Table:
         begin = np.cumsum(count) - count
         lo, total = np.zeros(self.size, np.int64), np.ones(self.size)
         lo[count > 0] = own[begin[count > 0]]
+        lo = np.maximum.accumulate(lo)
         if weights.size:
             total[count > 0] = np.add.reduceat(weights, begin[count > 0])
         return Table(self.outputs, lo, count, begin, weights, total, np.ones(self.size))

@@ -31,6 +31,8 @@ CHAIN = 40  # rows that add up in float32 to what 16 bits hold
 LANES = 4  # outputs side by side: what is read behind a line's end, and written behind that of sums
 EVEN = 16  # outputs with the same weights, from which on they go side by side, ...
 STEPS = 4  # ... so many elements apart at most
+GATHERED = 32  # elements of a cell up to which vectors gather them, and ...
+MOST = 2**20  # ... numbers that tables for that have at most
 TOGETHER = 256  # elements of a line that add up before their sum is added to others
 NOTHING = np.zeros(1, np.float64)
 
@@ -198,6 +200,46 @@ def weigh_elements(out, line, lo, count, begin, weights, outputs, low, channels)
             poke(out, at + 3, d)
 
 
+def four_taps(onto, out, line, lo, weights, far, outputs, low):
+    """The sum of up to four neighbours for each output: weights beside each other, 0 where there is none.
+
+    Vectors gather their elements. What has no weight is read, and leaves no trace.
+    """
+    apart()
+    for o in range(outputs):
+        at = peek(lo, o) - low
+        p, q, r, s = (
+            peek(weights, o),
+            peek(weights, o + far),
+            peek(weights, o + 2 * far),
+            peek(weights, o + 3 * far),
+        )
+        a, b, c, d = peek(line, at), peek(line, at + 1), peek(line, at + 2), peek(line, at + 3)
+        first = (p * a if p != 0.0 else 0.0) + (q * b if q != 0.0 else 0.0)
+        other = (r * c if r != 0.0 else 0.0) + (s * d if s != 0.0 else 0.0)
+        poke(out, o, onto(out, o, first + other))
+
+
+def to_nothing(out, o, total):
+    """The first four."""
+    return total
+
+
+def to_others(out, o, total):
+    """More of them."""
+    return peek(out, o) + total
+
+
+def gather(out, line, lo, beside, first, outputs, low):
+    """Sums of a few neighbours each, four at a time."""
+    weights, far, fours = beside
+    own = ahead(weights, first)
+    four_taps(to_nothing, out, line, lo, own, far, outputs, low)
+    for n in range(1, fours):
+        more = ahead(own, 4 * n * far)
+        four_taps(to_others, out, ahead(line, 4 * n), lo, more, far, outputs, low)
+
+
 def copy(out, line, count):
     """A line as it is."""
     apart()
@@ -207,7 +249,7 @@ def copy(out, line, count):
 
 def weigh_evenly(out, line, spare, columns, first, outputs, low):
     """The same of outputs that all have the same weights, a few elements apart: as rows, of each phase."""
-    lo, count, begin, weights, places, (_, _, step, far) = columns
+    lo, count, begin, weights, places, (_, _, step, far), _ = columns
     taps, by = peek(count, first), ahead(weights, peek(begin, first))
     x = ahead(line, peek(lo, first) - low)
     if step > 1:
@@ -234,9 +276,13 @@ def along(out, line, spare, columns, first, outputs, low, channels, single):
 
 def some(out, line, columns, first, start, stop, low, channels):
     """A range of outputs, of which `first` is at the beginning of `out`."""
-    lo, count, begin, weights, _, _ = columns
-    own = ahead(lo, start), ahead(count, start), ahead(begin, start)
-    weigh_elements(ahead(out, (start - first) * channels), line, *own, weights, stop - start, low, channels)
+    lo, count, begin, weights, _, _, beside = columns
+    to = ahead(out, (start - first) * channels)
+    if beside[2] > 0:
+        gather(to, line, ahead(lo, start), beside, start, stop - start, low)
+    else:
+        own = ahead(lo, start), ahead(count, start), ahead(begin, start)
+        weigh_elements(to, line, *own, weights, stop - start, low, channels)
 
 
 # Results -------------------------------------------------------------------------------------------------
@@ -389,11 +435,12 @@ def _kernel(use: Use) -> Callable[..., bool]:
         rank, each = outputs.size, pointer(outputs)
         own = rank, each, pointer(begins), pointer(lo), pointer(count), pointer(begin), pointer(parts)
         table = (*own, pointer(totals), pointer(divisors))
-        (c_lo, c_count, c_begin, c_weights, nowhere, ones, c_places), even, single, c_divisors = columns
+        own_columns, even, (padded, full, far, fours), single, c_divisors = columns
+        c_lo, c_count, c_begin, c_weights, nowhere, ones, c_places = own_columns
         reads = pointer(c_lo), pointer(c_count)
         taps = pointer(c_places), even
-        usual = (*reads, pointer(c_begin), pointer(c_weights), *taps)
-        counting = (*reads, pointer(nowhere), pointer(ones), *taps)
+        usual = (*reads, pointer(c_begin), pointer(c_weights), *taps, (pointer(padded), far, fours))
+        counting = (*reads, pointer(nowhere), pointer(ones), *taps, (pointer(full), far, fours))
         line_table = usual, counting, single, pointer(c_divisors)
         lines, sums, places, by, spare = scratch
         room = lines.size // 3, sums.size // 3, places.size // 3
@@ -547,12 +594,14 @@ def _plan(
     own_places = np.arange(ones.size)
     own_places = own_places % even[2] * apart_by + own_places // even[2]
     arrays = columns.lo, columns.count, columns.begin, columns.weights, nowhere, ones, own_places
-    table = arrays, (*even, apart_by), single, divisors
+    table = arrays, (*even, apart_by), _beside(columns, channels, single=single), single, divisors
     rule = _rule(x, y, mean, parts, counts, floats, channels)
     taps = math.prod(int(each.count.max(initial=1)) for each in own)
     span, outputs = int(tiles[3].max(initial=0)) * channels, int(tiles[1].max(initial=0)) * channels
     several = 3 if parts else 1
-    scratch = partial(_scratch, span + LANES + STEPS, outputs + LANES, max(taps, 1), several, lines, even[2])
+    scratch = partial(
+        _scratch, span + LANES + STEPS + GATHERED, outputs + LANES, max(taps, 1), several, lines, even[2]
+    )
     tasks = outer.shape[1] * math.prod(each.outputs for each in own) * tiles.shape[1]
     read = [int(each.count.sum()) for each in own]
     work = outer.shape[1] * math.prod(read) * int(tiles[3].sum()) * channels
@@ -581,6 +630,18 @@ def _side(array: Array | None, layout: _Layout) -> tuple[Array, tuple[int, ...],
         turned = np.ascontiguousarray(turned)
     flat, origin = flatten(raw(turned))
     return flat, steps(turned), origin
+
+
+def _beside(table: Table, channels: int, *, single: bool) -> tuple[Any, ...]:
+    """The weights of short cells tap by tap, also all 1; their distance; and how many fours of taps."""
+    fours = -(-int(table.count.max(initial=0)) // 4)
+    if single or channels > 1 or not 0 < 4 * fours <= GATHERED or 4 * fours * table.outputs > MOST:
+        return NOTHING, NOTHING, 0, 0
+    padded = np.zeros((4 * fours, table.outputs))
+    for tap, own in enumerate(padded):
+        has = table.count > tap
+        own[has] = table.weights[table.begin[has] + tap]
+    return padded.reshape(-1), (padded != 0).astype(np.float64).reshape(-1), table.outputs, fours
 
 
 def _even_outputs(table: Table, channels: int) -> tuple[int, int, int]:
@@ -625,11 +686,8 @@ def _tiles(columns: Table, channels: int) -> Integers:
     first = np.arange(0, columns.outputs, width)
     outputs = np.minimum(width, columns.outputs - first)
     last = first + outputs - 1
-    covered = columns.count > 0
-    behind = np.maximum.accumulate(np.where(covered, columns.lo + columns.count, 0))[last]
-    begins = np.where(covered, columns.lo, columns.size)
-    begin = np.minimum.reduceat(begins, first)
-    return np.stack([first, outputs, np.minimum(begin, behind), np.maximum(behind - begin, 0)])
+    begin, behind = columns.lo[first], np.maximum.accumulate(columns.lo + columns.count)[last]
+    return np.stack([first, outputs, begin, behind - begin])
 
 
 def _rows_table(tables: Sequence[Table], step: Integers) -> tuple[Array, ...]:
