@@ -32,9 +32,10 @@ LANES = 4  # outputs side by side: what is read behind a line's end, and written
 EVEN = 16  # outputs with the same weights, from which on they go side by side, ...
 STEPS = 4  # ... so many elements apart at most
 GATHERED = 32  # elements of a cell up to which vectors gather them, and ...
+CHANNELS = 8  # ... of so many channels at most, and ...
 MOST = 2**20  # ... numbers that tables for that have at most
 TOGETHER = 256  # elements of a line that add up before their sum is added to others
-NOTHING = np.zeros(1, np.float64)
+NOTHING, NOWHERE = np.zeros(1, np.float64), np.zeros(1, np.int64)
 
 
 # Rows: up to four pass at a time -------------------------------------------------------------------------
@@ -200,7 +201,7 @@ def weigh_elements(out, line, lo, count, begin, weights, outputs, low, channels)
             poke(out, at + 3, d)
 
 
-def four_taps(onto, out, line, lo, weights, far, outputs, low):
+def four_taps(onto, out, line, lo, weights, far, outputs, low, channels):
     """The sum of up to four neighbours for each output: weights beside each other, 0 where there is none.
 
     Vectors gather their elements. What has no weight is read, and leaves no trace.
@@ -208,13 +209,10 @@ def four_taps(onto, out, line, lo, weights, far, outputs, low):
     apart()
     for o in range(outputs):
         at = peek(lo, o) - low
-        p, q, r, s = (
-            peek(weights, o),
-            peek(weights, o + far),
-            peek(weights, o + 2 * far),
-            peek(weights, o + 3 * far),
-        )
-        a, b, c, d = peek(line, at), peek(line, at + 1), peek(line, at + 2), peek(line, at + 3)
+        p, q = peek(weights, o), peek(weights, o + far)
+        r, s = peek(weights, o + 2 * far), peek(weights, o + 3 * far)
+        a, b = peek(line, at), peek(line, at + channels)
+        c, d = peek(line, at + 2 * channels), peek(line, at + 3 * channels)
         first = (p * a if p != 0.0 else 0.0) + (q * b if q != 0.0 else 0.0)
         other = (r * c if r != 0.0 else 0.0) + (s * d if s != 0.0 else 0.0)
         poke(out, o, onto(out, o, first + other))
@@ -230,14 +228,15 @@ def to_others(out, o, total):
     return peek(out, o) + total
 
 
-def gather(out, line, lo, beside, first, outputs, low):
-    """Sums of a few neighbours each, four at a time."""
-    weights, far, fours = beside
-    own = ahead(weights, first)
-    four_taps(to_nothing, out, line, lo, own, far, outputs, low)
+def gather(out, line, beside, first, outputs, low, channels):
+    """Sums of a few neighbours each, four at a time; channels are outputs by themselves."""
+    weights, lo, far, fours = beside
+    own, begin = ahead(weights, first * channels), ahead(lo, first * channels)
+    size, low = outputs * channels, low * channels
+    four_taps(to_nothing, out, line, begin, own, far, size, low, channels)
     for n in range(1, fours):
-        more = ahead(own, 4 * n * far)
-        four_taps(to_others, out, ahead(line, 4 * n), lo, more, far, outputs, low)
+        more, further = ahead(own, 4 * n * far), ahead(line, 4 * n * channels)
+        four_taps(to_others, out, further, begin, more, far, size, low, channels)
 
 
 def copy(out, line, count):
@@ -278,8 +277,8 @@ def some(out, line, columns, first, start, stop, low, channels):
     """A range of outputs, of which `first` is at the beginning of `out`."""
     lo, count, begin, weights, _, _, beside = columns
     to = ahead(out, (start - first) * channels)
-    if beside[2] > 0:
-        gather(to, line, ahead(lo, start), beside, start, stop - start, low)
+    if beside[3] > 0:
+        gather(to, line, beside, start, stop - start, low, channels)
     else:
         own = ahead(lo, start), ahead(count, start), ahead(begin, start)
         weigh_elements(to, line, *own, weights, stop - start, low, channels)
@@ -435,12 +434,24 @@ def _kernel(use: Use) -> Callable[..., bool]:
         rank, each = outputs.size, pointer(outputs)
         own = rank, each, pointer(begins), pointer(lo), pointer(count), pointer(begin), pointer(parts)
         table = (*own, pointer(totals), pointer(divisors))
-        own_columns, even, (padded, full, far, fours), single, c_divisors = columns
+        own_columns, even, (padded, full, beside_lo, far, fours), single, c_divisors = columns
         c_lo, c_count, c_begin, c_weights, nowhere, ones, c_places = own_columns
         reads = pointer(c_lo), pointer(c_count)
         taps = pointer(c_places), even
-        usual = (*reads, pointer(c_begin), pointer(c_weights), *taps, (pointer(padded), far, fours))
-        counting = (*reads, pointer(nowhere), pointer(ones), *taps, (pointer(full), far, fours))
+        usual = (
+            *reads,
+            pointer(c_begin),
+            pointer(c_weights),
+            *taps,
+            (pointer(padded), pointer(beside_lo), far, fours),
+        )
+        counting = (
+            *reads,
+            pointer(nowhere),
+            pointer(ones),
+            *taps,
+            (pointer(full), pointer(beside_lo), far, fours),
+        )
         line_table = usual, counting, single, pointer(c_divisors)
         lines, sums, places, by, spare = scratch
         room = lines.size // 3, sums.size // 3, places.size // 3
@@ -600,7 +611,13 @@ def _plan(
     span, outputs = int(tiles[3].max(initial=0)) * channels, int(tiles[1].max(initial=0)) * channels
     several = 3 if parts else 1
     scratch = partial(
-        _scratch, span + LANES + STEPS + GATHERED, outputs + LANES, max(taps, 1), several, lines, even[2]
+        _scratch,
+        span + LANES + STEPS + GATHERED * min(channels, CHANNELS),
+        outputs + LANES,
+        max(taps, 1),
+        several,
+        lines,
+        even[2],
     )
     tasks = outer.shape[1] * math.prod(each.outputs for each in own) * tiles.shape[1]
     read = [int(each.count.sum()) for each in own]
@@ -633,15 +650,17 @@ def _side(array: Array | None, layout: _Layout) -> tuple[Array, tuple[int, ...],
 
 
 def _beside(table: Table, channels: int, *, single: bool) -> tuple[Any, ...]:
-    """The weights of short cells tap by tap, also all 1; their distance; and how many fours of taps."""
-    fours = -(-int(table.count.max(initial=0)) // 4)
-    if single or channels > 1 or not 0 < 4 * fours <= GATHERED or 4 * fours * table.outputs > MOST:
-        return NOTHING, NOTHING, 0, 0
+    """The weights of short cells tap by tap, also all 1, of each channel; their first elements, and sizes."""
+    fours, outputs = -(-int(table.count.max(initial=0)) // 4), table.outputs * channels
+    if single or channels > CHANNELS or not 0 < 4 * fours <= GATHERED or 4 * fours * outputs > MOST:
+        return NOTHING, NOTHING, NOWHERE, 0, 0
     padded = np.zeros((4 * fours, table.outputs))
     for tap, own in enumerate(padded):
         has = table.count > tap
         own[has] = table.weights[table.begin[has] + tap]
-    return padded.reshape(-1), (padded != 0).astype(np.float64).reshape(-1), table.outputs, fours
+    padded = np.repeat(padded, channels, 1)
+    lo = (table.lo[:, None] * channels + np.arange(channels)).reshape(-1)
+    return padded.reshape(-1), (padded != 0).astype(np.float64).reshape(-1), lo, outputs, fours
 
 
 def _even_outputs(table: Table, channels: int) -> tuple[int, int, int]:
