@@ -327,9 +327,10 @@ def _call(x: Array, row: Operator, tables: dict[int, Table], about: _About, dtyp
         missing.check_least(known, most, about.min_count)
         missing.fill_value(known, row, target)
     like = None
-    if about.weights is not None:
+    if known is not None and known.weights is not None:
         given = arrays.take("weights", about.weights)
         like = tuple(given.shape), given.dtype
+        known = known._replace(weights=arrays.spread_to(known.weights, x.shape, "weights"))
     return _Call(x, row, tables, _shape(x, tables), target, known, like, about)
 
 
