@@ -27,6 +27,7 @@ from .api import (
     stochastic_pool,
     sum_pool,
 )
+from .area import area_pool, area_pool_backward, blur_pool, blur_pool_backward
 from .explain import explain
 from .explain_call import explain_call
 from .forms import (
@@ -54,7 +55,11 @@ __all__ = [
     "adaptive_max_pool",
     "adaptive_pool",
     "adaptive_pool_backward",
+    "area_pool",
+    "area_pool_backward",
     "avg_pool",
+    "blur_pool",
+    "blur_pool_backward",
     "convert_indices",
     "count_pool",
     "explain",

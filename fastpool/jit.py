@@ -46,7 +46,7 @@ def source_digest() -> int:
     number, so that an edited operator misses the cache.
     """
     room = Path(__file__).parent
-    shared = [room / f"{name}.py" for name in ("aligned", "halves", "random")]
+    shared = [room / f"{name}.py" for name in ("aligned", "halves", "random", "weighted")]
     sources = sorted([*shared, *room.glob("operators/*.py"), *room.glob("cpu/*.py")])
     text = b"".join(path.read_bytes() for path in sources)
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")

@@ -68,7 +68,7 @@ def asked(
     least = checks.integer("min_count", min_count, minimum=0)
     if least < 1 and row.name not in EMPTY_SUMS:
         least = 1
-    if fill is not None and (isinstance(fill, bool) or not isinstance(fill, int | float | np.generic)):
+    if fill is not None and not _is_number(fill):
         raise TypeError(f"fill must be a number or None, got {fill!r} of type {type(fill).__name__}")
     part = None if where is None else checked_where(where, x)
     weighed = None
@@ -89,6 +89,12 @@ def asked(
     return found
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a value is a real number; bfloat16 is one of NumPy's kinds only by its name."""
+    plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return plain or type(value).__name__ == "bfloat16"
+
+
 def checked_where(where: Any, x: Array) -> Array:
     """A bool array of the shape of `x`, by strides of 0 where it has fewer elements."""
     if isinstance(where, bool | np.bool_):
@@ -105,13 +111,13 @@ def checked_weights(weights: Any, x: Array) -> Array:
     if array.dtype == np.bool_:
         raise TypeError("weights must be real numbers, got bool; where= takes a mask")
     arrays.spread_to(array, x.shape, "weights")
-    low, high = _extremes(array)
+    low, high = extremes(array)
     if not 0 <= low <= high < math.inf:
         raise ValueError(f"weights must be finite and at least 0, got values from {low} to {high}")
     return array
 
 
-def _extremes(array: Array) -> tuple[float, float]:
+def extremes(array: Array) -> tuple[float, float]:
     """Smallest and largest element, or NaN; 0 of an empty array."""
     if not array.size:
         return 0.0, 0.0
@@ -128,6 +134,7 @@ def checked_nodata(value: Any, dtype: np.dtype[Any]) -> Any:
     known = isinstance(plain, np.generic) and arrays.name(plain.dtype) in arrays.GROUPS["all"]
     if not (known or isinstance(plain, bool | int | float)):
         raise TypeError(f"nodata must be one number of x's dtype, {dtype}, got {value!r}")
+    _check_size("nodata", plain)
     if arrays.is_float(dtype):
         with np.errstate(over="ignore"):
             found = dtype.type(plain)
@@ -165,6 +172,7 @@ def fill_value(missing: Missing, row: Operator, target: np.dtype[Any]) -> Any:
 
 def _held(argument: str, value: Any, target: np.dtype[Any]) -> Any:
     """A number as one of the result's dtype."""
+    _check_size(argument, value)
     if arrays.is_float(target):
         with np.errstate(over="ignore"):
             return target.type(value)
@@ -174,6 +182,14 @@ def _held(argument: str, value: Any, target: np.dtype[Any]) -> Any:
             f"{argument} must be a value that the result's dtype, {target}, can hold, got {value!r}"
         )
     return target.type(int(value))
+
+
+def _check_size(argument: str, value: Any) -> None:
+    """ValueError for an integer beyond all floats."""
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{argument} must be a number that a float can hold, got {value!r}") from None
 
 
 def check_least(missing: Missing, most: int) -> None:

@@ -5,6 +5,7 @@ Written from the rules alone; it must never import fastpool (a test greps for th
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -484,3 +485,54 @@ def _windows(x, tables, axes, include_pad, override):
         for axis, o in zip(axes, output, strict=True):
             where[axis] = o
         yield tuple(where), block, positions, divisor
+
+
+def area_parts(n, outputs):
+    """For each cell its elements and the part of each that lies inside."""
+    length = Fraction(n, outputs)
+    cells = [(i * length, (i + 1) * length) for i in range(outputs)]
+    spans = [range(math.floor(low), math.ceil(high)) for low, high in cells]
+    return [
+        [(j, min(j + 1, high) - max(j, low)) for j in span]
+        for (low, high), span in zip(cells, spans, strict=True)
+    ]
+
+
+def binomial_parts(n, window, stride):
+    """For each output its elements and their binomial weights."""
+    found = []
+    for centre in range(0, n, stride):
+        taps = [(centre - window // 2 + k, Fraction(math.comb(window - 1, k))) for k in range(window)]
+        found.append([(j, weight) for j, weight in taps if 0 <= j < n])
+    return found
+
+
+def weighted(x, op, tables, axes, taken=None, weights=None, least=1):
+    """Exact sums or means by parts, None where too few elements take part; and how many do.
+
+    `tables` has for each of `axes` a list of (element, part) for each output.
+    """
+    shape = list(x.shape)
+    for axis, table in zip(axes, tables, strict=True):
+        shape[axis] = len(table)
+    y, counts = np.empty(shape, object), np.zeros(shape, np.int64)
+    for where in np.ndindex(*shape):
+        total = weight = Fraction(0)
+        for taps in itertools.product(*(t[where[axis]] for axis, t in zip(axes, tables, strict=True))):
+            place = list(where)
+            for axis, (element, _) in zip(axes, taps, strict=True):
+                place[axis] = element
+            place = tuple(place)
+            if taken is not None and not taken[place]:
+                continue
+            share = math.prod(part for _, part in taps)
+            share *= 1 if weights is None else Fraction(float(weights[place]))
+            counts[where] += 1
+            weight += share
+            value = x[place].item() if x.dtype.kind in "iub" else float(x[place])
+            total += share * Fraction(value)
+        if counts[where] < least or (weight == 0 and least > 0):
+            y[where] = None
+        else:
+            y[where] = total / weight if op == "avg" else total
+    return y, counts

@@ -90,6 +90,8 @@ ARGUMENTS = {
     "pool": (X, "max", 3),
     "adaptive_pool": (X, "avg", 7),
     "adaptive_avg_pool": (X, 7),
+    "area_pool": (X, 7),
+    "blur_pool": (X, 3),
     "adaptive_max_pool": (X, 7),
     "global_pool": (X, "lp"),
     "global_avg_pool": (X,),

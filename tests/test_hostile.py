@@ -95,6 +95,8 @@ GIVEN = {  # of each argument without a default, what is right
     "gx": X,
 }
 ALSO = {  # what else a call needs
+    "area_pool": {"output_size": 2},
+    "area_pool_backward": {"output_size": 2},
     "fractional_pool": {"output_size": 2, "window": 2, "rng": 0},
     "fractional_pool_backward": {"output_size": 2, "window": 2, "rng": 0},
     "mosaic": {"op": "max"},

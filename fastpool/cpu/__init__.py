@@ -6,6 +6,7 @@ from .fold import LISTED, WEIGHED, Present, gather, plan_planes, reduce, reduce_
 from .missing import first_few, keep, mask_of, product, replaced, settle, shared, slope_of_weights
 from .plans import plan, plan_present
 from .present import Takes
+from .weighted import weigh, weigh_way
 
 __all__ = [
     "LISTED",
@@ -31,4 +32,6 @@ __all__ = [
     "settle",
     "shared",
     "slope_of_weights",
+    "weigh",
+    "weigh_way",
 ]

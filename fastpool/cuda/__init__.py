@@ -6,6 +6,7 @@ from .copies import accumulate, assign
 from .fold import gather, plan_planes, reduce
 from .plans import has_taps, plan, plan_backward
 from .unpooling import unpool
+from .weighted import weigh
 from .whole import bounds, cells_filled, inner, within_windows
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "plan_planes",
     "reduce",
     "unpool",
+    "weigh",
     "within_windows",
 ]

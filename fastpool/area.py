@@ -1,0 +1,590 @@
+"""Pooling with weights of its own: cells whose borders cut elements in two, and binomial blurs."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import arrays, checks, jobs, missing, missing_jobs, ways, weighted
+from .arrays import Array
+from .jobs import Kept, Pull
+from .kinds import any_kind
+from .missing import Missing
+from .operators import OPERATORS, Operator
+from .operators.entry import FINITE_ABOVE_ZERO
+from .weighted import Parts, Table
+
+AREA_OPS = ("avg", "sum")
+SMALL = 4096  # elements and outputs of an axis whose table is kept for the next call
+
+
+@any_kind
+def area_pool(
+    x: Any,
+    output_size: Any = None,
+    *,
+    ratio: Any = None,
+    op: str = "avg",
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    weights: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Array:
+    """Reduce cells of equal length, of whose end elements only the part counts that lies inside.
+
+    Along an axis of n elements and o outputs, cell i reaches from ``i n / o`` to ``(i + 1) n / o``, and
+    element j from j to j + 1. An element counts by the part of it that lies in the cell, in several axes by
+    the product of its parts p::
+
+        avg = sum(p w x) / sum(p w)      sum = sum(p w x)
+
+    with w = 1, or `weights`. So sums keep the total, and means the mean: the box filter of image resampling,
+    and first-order conservative regridding. More outputs than elements are allowed; a cell within one element
+    has its value.
+
+    Parameters
+    ----------
+    x : ndarray
+        As in `pool`.
+    output_size : int or sequence of (int or None), optional
+        Cells along each pooled axis; None keeps an axis as it is. A sequence pools the last axes, an int
+        every axis after the first two of four and more.
+    ratio : float or sequence of float, optional
+        In place of `output_size`: ``round(n / ratio)`` cells, at least one.
+    op : {"avg", "sum"}
+    axes : int or sequence of int, optional
+        As in `pool`.
+    where : ndarray of bool, optional
+        Which elements take part; broadcasts to `x`.
+    skipna : bool
+        NaNs take no part.
+    nodata : number, optional
+        Elements of this value, compared in the dtype of `x`, take no part.
+    min_count : int
+        Cells with fewer elements that take part, with whatever part of them, give `fill`; so do cells without
+        any, unless it is 0 and `op` is "sum".
+    fill : number, optional
+        What such cells give; by default NaN, of integers the nodata value.
+    weights : ndarray, optional
+        Real numbers from 0 on; broadcasts to `x`. A cell whose weights sum to 0 is one without elements.
+    out : ndarray, optional
+        Where to write the result, which is returned.
+    dtype : dtype, optional
+        Of the result. By default that of `x`; float64 for sums of integers, for integers with weights, and
+        for bool.
+
+    Returns
+    -------
+    ndarray
+        Floats are added up in float64 (16-bit floats may be in float32) and rounded once. Means of integers
+        are rounded half up, exactly as long as sums of products stay below 2**53.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `pool`; where not exactly one of `output_size` and `ratio` is given; where a cell of integers
+        has too few elements and there is nothing to fill in, before anything is written.
+
+    References
+    ----------
+    ``INTER_AREA`` of OpenCV's ``resize``; Jones 1999, First- and second-order conservative remapping schemes
+    for grids in spherical coordinates, Monthly Weather Review 127.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.area_pool(np.array([0.0, 2.0, 4.0]), (2,))
+    array([0.66666667, 3.33333333])
+    >>> fp.area_pool(np.array([0.0, 2.0, 4.0]), (2,), op="sum")
+    array([1., 5.])
+    """
+    about = _About(where, skipna, nodata, min_count, fill, weights)
+    call = _area(x, output_size, ratio, op, axes, about, dtype)
+    return _forward(call, None, x, out)
+
+
+@any_kind
+def area_pool_backward(
+    gy: Any,
+    x: Any,
+    output_size: Any = None,
+    *,
+    ratio: Any = None,
+    op: str = "avg",
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    weights: Any = None,
+) -> Array:
+    """Gradient of `area_pool` for `x`, without a forward call; see `pool_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.area_pool_backward(np.array([3.0, 6.0]), np.zeros(3), (2,))
+    array([2., 3., 4.])
+    """
+    about = _About(where, skipna, nodata, min_count, None, weights)
+    call = _area(x, output_size, ratio, op, axes, about, None)
+    return _pull(call, None, Kept.of(call.x), gy)  # type: ignore[no-any-return]
+
+
+@any_kind
+def blur_pool(
+    x: Any,
+    window: Any = 3,
+    *,
+    stride: Any = 2,
+    op: str | None = None,
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    fill: Any = None,
+    weights: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+) -> Array:
+    """Blur with binomial weights, then keep every `stride`-th element (Zhang 2019, arXiv 1904.11486).
+
+    ``y[o] = sum(b[k] x[o s - k0 + k]) / sum(b[k])`` over the k from 0 to ``window - 1`` that lie inside, with
+    ``b[k] = binomial(window - 1, k)`` and ``k0 = window // 2``; in several axes b is the product of their
+    weights. There are ``ceil(n / s)`` outputs along an axis of n elements. At the edges the weights that lie
+    inside are normalised, where Zhang's code reflects.
+
+    Parameters
+    ----------
+    x : ndarray
+        As in `pool`.
+    window : int or sequence of int
+        Weights along each pooled axis, at most 128. A sequence pools the last axes, an int every axis after
+        the first two of four and more.
+    stride : int or sequence of int
+    op : {None, "max"}
+        ``"max"`` first takes the maximum of windows of two elements along each pooled axis, at stride 1
+        (MaxBlurPool). Element i becomes that of elements i and i + 1, the last one stays: as with padding
+        "same", whose surplus is after, so that the length is kept.
+    axes, where, skipna, nodata, min_count, fill, out, dtype
+        As in `area_pool`; with ``op="max"`` an element of the maximum takes part if one of its window does.
+    weights : ndarray, optional
+        As in `area_pool`; not with ``op="max"``.
+
+    Returns
+    -------
+    ndarray
+        As of means in `area_pool`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `area_pool`.
+
+    References
+    ----------
+    Zhang 2019, Making convolutional networks shift-invariant again.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.blur_pool(np.array([0.0, 3.0, 4.0, 9.0, 9.0]), (3,))
+    array([1., 5., 9.])
+    >>> fp.blur_pool(np.array([0.0, 3.0, 4.0, 9.0, 9.0]), (3,), op="max")
+    array([3.33333333, 7.75      , 9.        ])
+    """
+    about = _About(where, skipna, nodata, min_count, fill, weights)
+    call, peaks = _blur(x, window, stride, op, axes, about, dtype, recorded=jobs.TAPE.get() is not None)
+    return _forward(call, peaks, x, out)
+
+
+@any_kind
+def blur_pool_backward(
+    gy: Any,
+    x: Any,
+    window: Any = 3,
+    *,
+    stride: Any = 2,
+    op: str | None = None,
+    axes: Any = None,
+    where: Any = None,
+    skipna: bool = False,
+    nodata: Any = None,
+    min_count: int = 1,
+    weights: Any = None,
+) -> Array:
+    """Gradient of `blur_pool` for `x`, without a forward call; see `pool_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.blur_pool_backward(np.array([3.0, 4.0]), np.zeros(3), (3,))
+    array([2.        , 2.33333333, 2.66666667])
+    """
+    about = _About(where, skipna, nodata, min_count, None, weights)
+    call, peaks = _blur(x, window, stride, op, axes, about, None, recorded=True)
+    return _pull(call, peaks, Kept.of(call.x), gy)  # type: ignore[no-any-return]
+
+
+# Calls ---------------------------------------------------------------------------------------------------
+
+
+class _About(NamedTuple):
+    """What the caller says of missing data and weights."""
+
+    where: Any
+    skipna: Any
+    nodata: Any
+    min_count: Any
+    fill: Any
+    weights: Any
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A checked call: of each pooled axis a table, and what is known of missing data.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the result.
+    weights_like : (shape, dtype) or None
+        Of the caller's weights.
+    """
+
+    x: Array
+    row: Operator
+    tables: dict[int, Table]
+    shape: tuple[int, ...]
+    target: np.dtype[Any]
+    missing: Missing | None
+    weights_like: tuple[tuple[int, ...], np.dtype[Any]] | None
+    about: _About
+
+    @property
+    def mean(self) -> bool:
+        """Whether sums are divided by what they weigh."""
+        return self.row.averages
+
+    def parts(self) -> Parts | None:
+        """What kernels take of the missing data."""
+        known = self.missing
+        if known is None:
+            return None
+        blank = missing.fill_value(known, self.row, self.target)
+        scale = _scale(known.weights)
+        return Parts(known.where, known.weights, known.skipna, known.nodata, known.least, blank, scale)
+
+    def write(self, y: Any, out: object) -> None:
+        """The result into `y`; nothing where a cell has no value."""
+        parts = self.parts()
+        direct = y
+        if out is not None:
+            unsure = parts is not None and parts.fill is None
+            direct = arrays.empty(self.shape, self.target, self.x) if unsure else arrays.written(y)
+        counts = arrays.backend(self.x).weigh(self.x, self.tables, direct, mean=self.mean, parts=parts)
+        if counts is not None and parts is not None:
+            few = np.argwhere(arrays.to_host(counts) < parts.least)[0].tolist()
+            count = int(arrays.to_host(counts)[tuple(few)])
+            raise missing.too_few(few, self.row, self.target, count, parts.least)
+        if direct is not y and out is not None:
+            arrays.assign(y, direct)
+
+    def way(self, y: Array) -> ways.Way:
+        """How the result is made."""
+        found: ways.Way = arrays.backend(self.x).weigh_way(
+            self.x, self.tables, y, mean=self.mean, parts=self.parts()
+        )
+        return found
+
+
+def _scale(weights: Array | None) -> float:
+    """A power of two that makes weights at most 1; 1 where they are."""
+    if weights is None or not weights.size:
+        return 1.0
+    own = weights
+    if isinstance(weights, np.ndarray):  # each element once
+        own = weights[tuple(slice(1) if step == 0 else slice(None) for step in weights.strides)]
+    return 2.0 ** -max(math.frexp(missing.extremes(own)[1])[1], 0)
+
+
+def _call(x: Array, row: Operator, tables: dict[int, Table], about: _About, dtype: Any) -> _Call:
+    absent = about.where, about.skipna, about.nodata, about.min_count, about.fill
+    known = missing.asked(row, x, absent, about.weights, {})
+    target = _result_dtype(row, x.dtype, dtype, weighed=about.weights is not None)
+    if known is not None:
+        most = math.prod(int(table.count.max()) for table in tables.values())
+        missing.check_least(known, most)
+        missing.fill_value(known, row, target)
+    like = None
+    if known is not None and known.weights is not None:
+        given = arrays.take("weights", about.weights)
+        like = tuple(given.shape), given.dtype
+        known = known._replace(weights=arrays.spread_to(known.weights, x.shape, "weights"))
+    return _Call(x, row, tables, _shape(x, tables), target, known, like, about)
+
+
+def _shape(x: Array, tables: dict[int, Table]) -> tuple[int, ...]:
+    return tuple(tables[axis].outputs if axis in tables else n for axis, n in enumerate(x.shape))
+
+
+def _result_dtype(row: Operator, source: np.dtype[Any], wanted: Any, *, weighed: bool) -> np.dtype[Any]:
+    if arrays.is_float(source) or (row.averages and not (weighed and wanted is None)):
+        return arrays.result_dtype(row, source, wanted)
+    if row.averages or wanted is None:
+        return np.dtype(np.float64)
+    try:
+        dtype: np.dtype[Any] = np.dtype(wanted)
+    except (TypeError, ValueError):
+        raise TypeError(f"dtype must be the result's, as numpy.dtype takes it, got {wanted!r}") from None
+    if arrays.name(dtype) not in arrays.FLOATS or not dtype.isnative:
+        raise TypeError(
+            f"dtype must be one of {', '.join(arrays.FLOATS)} for sums of parts of {source}, got {dtype}"
+        )
+    return dtype
+
+
+def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about: _About, dtype: Any) -> _Call:
+    array = arrays.take("x", x)
+    row = OPERATORS[checks.choice("op", op, AREA_OPS)]
+    if (output_size is None) == (ratio is None):
+        raise ValueError(
+            f"exactly one of output_size and ratio must be given, got output_size={output_size!r} "
+            f"and ratio={ratio!r}"
+        )
+    name, given = ("output_size", output_size) if ratio is None else ("ratio", ratio)
+    pooled = checks.pooled_axes(name, given, axes, array.ndim)
+    sizes = {}
+    for axis, entry in zip(pooled, checks.entries(name, given, len(pooled)), strict=True):
+        n = array.shape[axis]
+        sizes[axis] = _by_ratio(n, entry) if ratio is not None else n
+        if ratio is None and entry is not None:
+            sizes[axis] = checks.integer("output_size", entry, minimum=1)
+    if max(sizes.values()) > weighted.FARTHEST:
+        raise ValueError(f"{name} must give at most {weighted.FARTHEST} outputs an axis, got {given!r}")
+    _check_memory(name, given, [sizes.get(axis, n) for axis, n in enumerate(array.shape)])
+    changed = [axis for axis in pooled if sizes[axis] != array.shape[axis]] or [pooled[-1]]
+    for axis in pooled:
+        if axis not in changed and array.shape[axis] < 1:
+            changed.append(axis)  # whose table is an error
+    tables = {
+        axis: jobs.on_axis(axis, _table, "area", array.shape[axis], sizes[axis], row.averages)
+        for axis in changed
+    }
+    return _call(array, row, tables, about, dtype)
+
+
+def _check_memory(name: str, given: Any, shape: list[int]) -> None:
+    """An error before tables are made, for results that no memory holds."""
+    if math.prod(shape) > jobs.LARGEST:
+        raise ValueError(f"{name} must give at most 2**62 outputs in all, got {given!r}")
+    np.empty(shape, np.uint8)
+
+
+def _by_ratio(n: int, ratio: Any) -> int:
+    factor = checks.number("ratio", ratio, FINITE_ABOVE_ZERO)
+    return max(round(min(n / factor, 2.0 * weighted.FARTHEST)), 1)  # which is refused
+
+
+def _table(kind: str, n: int, outputs: int, more: int) -> Table:
+    make = _kept_table if n + outputs <= SMALL else _new_table
+    return make(kind, n, outputs, more)
+
+
+def _new_table(kind: str, n: int, outputs: int, more: int) -> Table:
+    if kind == "area":
+        return weighted.area(n, outputs, mean=bool(more))
+    return weighted.binomial(n, outputs, more)
+
+
+_kept_table = lru_cache(64)(_new_table)
+
+
+# Blurs of maxima -----------------------------------------------------------------------------------------
+
+
+class _Peaks(NamedTuple):
+    """What blurs of maxima pool: the maxima's way back, and the input that it begins with."""
+
+    x: Array
+    pull: Pull
+    taken: NDArray[np.bool_] | None  # which elements take part, where not all do
+
+
+def _blur(
+    x: object,
+    window: Any,
+    stride: Any,
+    op: object,
+    axes: Any,
+    about: _About,
+    dtype: Any,
+    *,
+    recorded: bool,
+) -> tuple[_Call, _Peaks | None]:
+    array, row = arrays.take("x", x), OPERATORS["avg"]
+    peaks = op is not None and bool(checks.choice("op", op, ("max",)))
+    pooled = checks.pooled_axes("window", window, axes, array.ndim)
+    tables = {}
+    lengths, strides = (
+        checks.entries(name, given, len(pooled)) for name, given in (("window", window), ("stride", stride))
+    )
+    for axis, k, s in zip(pooled, lengths, strides, strict=True):
+        own, step = checks.integer("window", k, minimum=1), checks.integer("stride", s, minimum=1)
+        tables[axis] = jobs.on_axis(axis, _table, "binomial", array.shape[axis], own, step)
+    if peaks and about.weights is not None:
+        raise ValueError("weights must be None with op='max', whose maxima have none")
+    call = _call(array, row, tables, about, dtype)
+    return _of_peaks(call, pooled, recorded=recorded) if peaks else (call, None)
+
+
+def _of_peaks(call: _Call, pooled: tuple[int, ...], *, recorded: bool) -> tuple[_Call, _Peaks]:
+    """The call on maxima of two elements along each axis, and their way back."""
+    x, known, taken = call.x, call.missing, None
+    if known is not None and known.masks:
+        _check_host(x, "maxima with missing data")
+        taken = _taken(x, known)
+        x = np.where(taken, x, _lowest(x.dtype))
+        known = known._replace(where=_largest(taken, pooled, recorded=recorded)[0], skipna=False, nodata=None)
+    highest, pull = _largest(x, pooled, recorded=recorded)
+    return replace(call, x=highest, missing=known), _Peaks(x, pull, taken)
+
+
+def _largest(x: Array, pooled: tuple[int, ...], *, recorded: bool) -> tuple[Array, Pull]:
+    two, one = [2] * len(pooled), [1] * len(pooled)
+    _, job = jobs.sliding(x, "max", two, one, "same", 1, False, pooled, {})
+    with ways.unasked():
+        highest, pull = missing_jobs.part_of_call(job, x, None, recorded=recorded)
+    return highest, pull
+
+
+def _lowest(dtype: np.dtype[Any]) -> Any:
+    if arrays.is_float(dtype):
+        return dtype.type(-math.inf)
+    return dtype.type(0 if dtype == np.bool_ else np.iinfo(dtype).min)
+
+
+# Both directions -----------------------------------------------------------------------------------------
+
+
+def _forward(call: _Call, peaks: _Peaks | None, x: Any, out: Any) -> Array:
+    if out is not None:
+        arrays.check_apart(out, x=x, where=call.about.where, weights=call.about.weights)
+    y = arrays.result(out, call.shape, call.target, call.x)
+    if ways.ASKED.get() is not None:
+        words = "cells, elements by their parts" if peaks is None else "binomial weights of maxima"
+        ways.note(call.row.name, words, call.x, y, None, lambda: call.way(y))
+    elif y.size:
+        call.write(y, out)
+    tape = jobs.tape_for(call.row)
+    if tape is not None:
+        tape.append(partial(_pull, call, peaks, Kept.of(call.x)))
+    return y  # type: ignore[no-any-return]
+
+
+def _pull(call: _Call, peaks: _Peaks | None, kept: Kept, gy: object, *, params: bool = False) -> Any:
+    """As `jobs.pull`."""
+    gradient = jobs.checked_gradient(gy, call.shape)
+    wanted = checks.boolean("params", params)
+    own = replace(call, x=kept.beside(gradient))
+    gx, slopes = _backward(own, gradient, wanted=wanted)
+    if peaks is not None:
+        gx = peaks.pull(gx)
+        if peaks.taken is not None:
+            gx = np.where(peaks.taken, gx, gx.dtype.type(0))
+    return (gx, slopes) if wanted else gx
+
+
+def _backward(call: _Call, gy: Array, *, wanted: bool) -> tuple[Array, dict[str, Array]]:
+    """The gradient for the input and, where wanted, for weights."""
+    x = call.x
+    floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
+    if call.missing is not None:
+        return _backward_parts(call, call.missing, gy, floating, wanted=wanted)
+    if not gy.size:
+        return arrays.zeros(x.shape, floating, x), {}
+    return _summed(arrays.cast(gy, floating), _transposed(call.tables), floating), {}
+
+
+def _backward_parts(
+    call: _Call, known: Missing, gy: Array, floating: np.dtype[Any], *, wanted: bool
+) -> tuple[Array, dict[str, Array]]:
+    """As `_backward`, where some elements take no part or have weights: all in float64.
+
+    With the parts p, weights w and ``D = sum(p w)``, a mean's gradients are ``w sum(p g / D)`` for x and
+    ``sum(p (x - y) g / D)`` for w, summed over the cells of an element; a sum's have neither D nor y.
+    """
+    _check_host(call.x, "gradients with missing data or weights")
+    wide, scale = np.dtype(np.float64), _scale(known.weights)
+    taken = _taken(call.x, known)
+    values = np.where(taken, call.x, call.x.dtype.type(0)).astype(wide)
+    shares = taken.astype(wide)
+    if known.weights is not None:
+        shares *= known.weights.astype(wide) * scale
+    plain = {axis: table.undivided() for axis, table in call.tables.items()}
+    counting = {axis: table.counting() for axis, table in call.tables.items()}
+    total, number = _summed(shares, plain, wide), _summed(taken.astype(wide), counting, wide)
+    few = np.where(total > 0, number, 0) < known.least
+    gradient = np.where(few, 0.0, gy.astype(wide))
+    if call.mean:
+        divisor = np.where(few, 1.0, total)
+        back, gradient, scaled = _transposed(plain), gradient / divisor, 1.0
+    else:
+        back, scaled = _transposed(call.tables), 1 / scale
+    sent = _summed(gradient, back, wide)
+    gx = (shares * scaled * sent).astype(floating)
+    if not wanted or call.weights_like is None:
+        return gx, {}
+    slope = values * sent
+    if call.mean:
+        means = _summed(shares * values, plain, wide) / divisor
+        slope = (slope - _summed(gradient * np.where(few, 0.0, means), back, wide)) * scale
+    return gx, {"weights": _reduced(np.where(taken, slope, 0.0), *call.weights_like)}
+
+
+def _check_host(x: Array, what: str) -> None:
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"x must be on the CPU for {what}, got one on CUDA device {x.where.device}")
+
+
+def _summed(x: Array, tables: dict[int, Table], dtype: np.dtype[Any]) -> Array:
+    y = arrays.empty(_shape(x, tables), dtype, x)
+    if y.size:
+        arrays.backend(x).weigh(x, tables, y, mean=False)
+    return y
+
+
+def _transposed(tables: dict[int, Table]) -> dict[int, Table]:
+    return {axis: table.transposed() for axis, table in tables.items()}
+
+
+def _reduced(slope: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Summed over the axes along which what has this shape was broadcast."""
+    missing_axes = slope.ndim - len(shape)
+    along = tuple(
+        axis
+        for axis in range(slope.ndim)
+        if axis < missing_axes or (shape[axis - missing_axes] == 1 and slope.shape[axis] != 1)
+    )
+    target = dtype if arrays.is_float(dtype) else np.dtype(np.float64)
+    found: Array = slope.sum(axis=along, keepdims=True).reshape(shape).astype(target)
+    return found
+
+
+def _taken(x: Array, known: Missing) -> NDArray[np.bool_]:
+    """Which elements take part."""
+    taken = np.ones(x.shape, np.bool_) if known.where is None else known.where.copy()
+    if known.skipna:
+        taken &= x == x
+    if known.nodata is not None:
+        taken &= x != known.nodata
+    return taken
