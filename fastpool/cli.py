@@ -59,6 +59,10 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1) from None
 
 
+NODATA = "Leave out elements of this value: -9999, 255, nan."
+MIN_COUNT = "Elements that must take part in a window; of fewer it is missing itself."
+
+
 def _say(message: str) -> None:
     console.print(_printable(message), markup=False, highlight=False, soft_wrap=True)
 
@@ -107,6 +111,10 @@ def pool_file(
     params: Annotated[
         list[str] | None, typer.Option("--param", metavar="NAME=NUMBER", help="Of the operator: q=0.25.")
     ] = None,
+    nodata: Annotated[str | None, typer.Option(help=NODATA)] = None,
+    skipna: Annotated[bool, typer.Option("--skipna", help="Leave NaNs out.")] = False,
+    min_count: Annotated[int, typer.Option(help=MIN_COUNT)] = 1,
+    fill: Annotated[str | None, typer.Option(help="What windows with fewer elements give.")] = None,
 ) -> None:
     """Pool an array or an image from a file to a file.
 
@@ -114,6 +122,7 @@ def pool_file(
     turned upright. OUT is written whole, or not at all.
     """
     given: dict[str, Any] = dict(_parameter(text) for text in params or ())
+    given |= _missing(nodata, skipna=skipna, min_count=min_count, fill=fill)
     files.check_output("OUT", target, files.SUFFIXES, source)
     picture = files.read(source, labels=op == "mode")
     x, named = picture.array, _numbers(axes, "--axes")
@@ -150,6 +159,9 @@ def write_pyramid(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a pyramid of fastpool's once all is written.")
     ] = False,
+    nodata: Annotated[str | None, typer.Option(help=NODATA)] = None,
+    skipna: Annotated[bool, typer.Option("--skipna", help="Leave NaNs out.")] = False,
+    min_count: Annotated[int, typer.Option(help=MIN_COUNT)] = 1,
 ) -> None:
     """Write an image or volume that need not fit memory as a multi-scale OME-Zarr 0.5 image.
 
@@ -161,6 +173,7 @@ def write_pyramid(
         "factor": _numbers(factor, "--factor"),
         "chunk": _numbers(chunk, "--chunk"),
         "scale": _floats(scale),
+        "missing": _missing(nodata, skipna=skipna, min_count=min_count, fill=None),
     }
     with closing(pyramid.read(source, axes)) as image, _dask_progress():
         shapes = pyramid.write(image, target, op=op, levels=levels, overwrite=overwrite, **given)
@@ -257,6 +270,16 @@ def _numbers(text: str | None, name: str) -> Any:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+def _missing(nodata: str | None, *, skipna: bool, min_count: int, fill: str | None) -> dict[str, Any]:
+    """What is said of missing data, in the words of `fastpool.pool`; nothing where it is the default."""
+    found: dict[str, Any] = {"skipna": True} if skipna else {}
+    found |= {"min_count": min_count} if min_count != 1 else {}
+    for name, text in (("nodata", nodata), ("fill", fill)):
+        if text is not None:
+            found[name] = _number(f"--{name}", text)
+    return found
+
+
 def _floats(text: str | None) -> tuple[float, ...] | None:
     """``"1,0.5"`` as (1.0, 0.5)."""
     try:
@@ -269,9 +292,17 @@ def _parameter(text: str) -> tuple[str, Any]:
     """``"q=0.25"`` as ("q", 0.25)."""
     name, _, value = text.partition("=")
     try:
-        return name, float(value) if {".", "e", "n"} & set(value.lower()) else int(value)
+        return name, _number(name, value)
     except ValueError:
         raise ValueError(f"expected NAME=NUMBER, got {text!r}") from None
+
+
+def _number(name: str, text: str) -> int | float:
+    """``"2"`` as 2, ``"0.5"``, ``"1e3"``, ``"nan"`` and ``"inf"`` as floats."""
+    try:
+        return float(text) if {".", "e", "n"} & set(text.lower()) else int(text)
+    except ValueError:
+        raise ValueError(f"{name} must be a number, got {text!r}") from None
 
 
 SHOWN: dict[str, dict[str, Any]] = {"quantile": {"q": 0.25}, "stochastic": {"rng": 0}}  # with parameters
@@ -327,8 +358,8 @@ def demo(
         table.add_column(heading, justify="left" if heading == "operator" else "right")
     results = {}
     with _progress() as progress:
-        task = progress.add_task("", total=len(OPERATORS))
-        for op in OPERATORS:
+        task = progress.add_task("", total=len(NUMPY))
+        for op in NUMPY:
             progress.update(task, description=f"{op}: compiling, then timing")
             image_or_labels = (x * (LABELS - 1)).round().astype(np.uint8) if op == "mode" else x
             y, seconds, other = _race(op, image_or_labels, window, repeat)
@@ -547,7 +578,7 @@ def _compile(op: str, dtype: np.dtype[Any]) -> None:
     for shape, given in LAYERS:
         options = {**given, **SHOWN.get(op, {})}
         x = np.ones(shape, dtype)
-        if dtype.kind == "f":
+        if dtype.kind == "f" and OPERATORS[op].backward != "none":
             y, pull = fp.vjp(fp.pool, x, op, **options)
             pull(y)
         fp.pool(x, op, **options)

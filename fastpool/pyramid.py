@@ -209,6 +209,7 @@ def write(
     factor: int | Sequence[int] = 2,
     chunk: int | Sequence[int] | None = None,
     scale: Sequence[float] | None = None,
+    missing: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> list[tuple[int, ...]]:
     """Write an image and its reductions as one OME-Zarr 0.5 image, and give the levels' shapes.
@@ -234,6 +235,9 @@ def write(
         Sides of the chunks that are written, of the spatial axes.
     scale : sequence of float, optional
         Size of an element of level 0 along each axis.
+    missing : dict, optional
+        ``nodata``, ``skipna`` and ``min_count`` as in `fastpool.pool`: such elements are left out, and cells
+        without enough others are missing themselves.
     overwrite : bool
         Replace the pyramid at `target`, once the result is complete. Only what this function wrote, with
         nothing else in it, is ever removed.
@@ -279,7 +283,7 @@ def write(
     blocks = _blocks(source, order, shape, chunks, [step ** (count - 1) for step in steps])
     own = tuple(blocks[order.index(axis)] for axis in range(len(shape)))
     x = da.from_array(source.array, chunks=own, asarray=True, name=False).transpose(order)
-    pyramid = _reduce(x, op, steps, spatial, count)
+    pyramid = _reduce(x, op, steps, spatial, count, missing or {})
     attributes = _metadata(target, axes, op, steps, sizes, count)
     _check_own(partial)
     if partial.exists():
@@ -376,17 +380,19 @@ def _blocks(
     return blocks
 
 
-def _reduce(x: Any, op: str, steps: Sequence[int], spatial: Sequence[int], count: int) -> list[Any]:
-    """The levels."""
+def _reduce(
+    x: Any, op: str, steps: Sequence[int], spatial: Sequence[int], count: int, missing: dict[str, Any]
+) -> list[Any]:
+    """The levels; where cells must have several elements, each is made of those of level 0."""
     levels = [x]
     for number in range(1, count):
-        if op == "mode" and number > 2:  # of few elements the kernel is the faster way
+        if op == "mode" and number > 2 and not missing:  # of few elements the kernel is the faster way
             levels.append(_lazy_modes(x, steps, number))
             continue
-        nested = op in NESTED
+        nested = op in NESTED and missing.get("min_count", 1) == 1
         window = tuple(steps[axis] if nested else steps[axis] ** number for axis in spatial)
         source = levels[-1] if nested else x
-        levels.append(api.pool(source, OPERATORS[op], window, axes=tuple(spatial), ceil_mode=True))
+        levels.append(api.pool(source, OPERATORS[op], window, axes=tuple(spatial), ceil_mode=True, **missing))
     return levels
 
 

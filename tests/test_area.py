@@ -368,7 +368,9 @@ def test_integers_without_a_fill_name_the_first_cell():
     where = np.ones((2, 6), bool)
     where[1, 2:4] = False
     out = np.full((2, 3), 99, np.uint8)
-    with pytest.raises(ValueError, match=r"fill must be given, since uint8 has no NaN: window \(1, 1\).*has 0 elements"):
+    with pytest.raises(
+        ValueError, match=r"fill must be given, since uint8 has no NaN: window \(1, 1\).*has 0 elements"
+    ):
         fp.area_pool(x, (3,), where=where, out=out)
     assert (out == 99).all()
     with pytest.raises(ValueError, match="fill must be given"):

@@ -107,7 +107,7 @@ CALLS = {
         "axis 0 of x: window 0, .* covers no element", x=np.ones(1), window=(2,), dilation=2, padding=1
     ),
     "60 window 0 of an image": sliding("window must be at least 1", x=X[0, 0], window=(0, 0)),
-    "op unknown": sliding("op must be one of max, min, avg, sum, lp, .* mode, got 'mean'", op="mean"),
+    "op unknown": sliding("op must be one of max, min, count, avg, sum, lp, .* mode, got 'mean'", op="mean"),
     "op of another type": sliding("op must be a string", TypeError, op=max),
     "op and its parameters": sliding("max pooling takes no parameter 'p'; it takes: none", TypeError, p=2),
     "parameters of avg": sliding("it takes: count_include_pad, divisor_override", TypeError, op="avg", q=2),

@@ -40,8 +40,12 @@ def first_few(counts: Array, least: int, sums: Array | None) -> tuple[tuple[int,
         few |= (counts >= 0) & (sums == 0)
     if not few.any():
         return None
-    place = np.unravel_index(int(np.argmax(few)), few.shape) if few.ndim else ()
-    return tuple(int(i) for i in place), int(counts[place])
+    flat, place = int(np.argmax(few)), []
+    for n in reversed(few.shape):
+        flat, at = divmod(flat, n)
+        place.append(at)
+    found = tuple(reversed(place))
+    return found, int(counts[found])
 
 
 def shared(gy: Array, enough: Array, divisors: Array | None, dtype: Any) -> Array:

@@ -51,6 +51,9 @@ def plan(
     `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds
     which elements of their windows they are, as uint8; that by lines only, and None where they do not fit.
     """
+    if operator.counts:
+        factors, tables = [table.columns[1] for table in geometry.tables], geometry.tables
+        return Counts(geometry.output_shape, windows.divisor_grid(factors, tables, geometry.axes, x.ndim))
     line_choices = operator.parts or (operator.line,) * (operator.line is not None)
     if operator.averages and x.dtype.kind in "iu" and not windows.averages_fit(geometry.tables, divisors):
         line_choices = ()  # they wrap
@@ -77,6 +80,21 @@ def plan(
             return ranked
     general = _by_elements(operator, x, geometry, divisors, params, target)
     return general._replace(why=_why_general(x, geometry, ranks=ranks, lined=bool(line_choices)))
+
+
+class Counts(NamedTuple):
+    """How many elements windows have: an array that broadcasts to a result of the shape."""
+
+    shape: tuple[int, ...]
+    counts: Integers
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """Write the counts: the input is not read."""
+        y.reshape(self.shape)[...] = self.counts
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        return ways.Way("counts", "the windows' own sizes: the input is not read")
 
 
 def _why_general(x: Array, geometry: Geometry, *, ranks: bool, lined: bool) -> str:
