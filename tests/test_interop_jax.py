@@ -182,3 +182,23 @@ def test_the_page_runs():
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
     (code,) = [block for block in blocks if "import jax\n" in block]
     exec(compile(code, PAGE.name, "exec"), {})
+
+
+def test_missing_data_and_weights():
+    x = jnp.asarray(np.random.default_rng(0).random((2, 3, 4, 6)))
+    where, weights = jnp.arange(6) != 2, jnp.linspace(0.5, 1, 6)
+
+    def f(x, weights):
+        return fp.avg_pool(x, 2, where=where, weights=weights, fill=0.0).sum()
+
+    expected, pull = fp.vjp(
+        fp.avg_pool, np.asarray(x), 2, where=np.asarray(where), weights=np.asarray(weights)
+    )
+    gx, slopes = pull(np.ones_like(expected), params=True)
+    found = jax.jit(jax.grad(f, (0, 1)))(x, weights)
+    np.testing.assert_allclose(found[0], gx, rtol=1e-5)
+    np.testing.assert_allclose(found[1], slopes["weights"], rtol=1e-5, atol=1e-6)
+    y = jax.jit(lambda x: fp.max_pool(x, 2, skipna=True))(x)
+    np.testing.assert_array_equal(y, fp.max_pool(np.asarray(x), 2))
+    y = jax.jit(lambda x: fp.area_pool(x, (3, 5)))(x)
+    np.testing.assert_allclose(y, fp.area_pool(np.asarray(x), (3, 5)), rtol=1e-6)

@@ -379,7 +379,7 @@ def test_compiled_calls_do_not_break_the_graph(form, op):
     def f(x):
         return getattr(fp, form)(x, op, *lengths, **options)
 
-    if op == "mode":
+    if op in ("mode", "count"):
         labels = torch.randint(0, 3, (2, 3, 4, 4))
         assert compiled(f)(labels).equal(f(labels))
         return
@@ -389,6 +389,41 @@ def test_compiled_calls_do_not_break_the_graph(form, op):
     torch.manual_seed(1)
     for one, other in zip(loss_and_gradients(compiled(f), x), expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_what_is_left_out_and_weights_have_gradients(op, channels_last):
+    x = distinct(2, 3, 4, 6).detach()
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    where = torch.rand(4, 6, generator=torch.Generator().manual_seed(1)) < 0.7
+    options = OPTIONS.get(op, {}) | {"where": where, "fill": 0.0}
+    assert gradcheck(lambda x: fp.pool(x, op, 2, **options), (x,))
+    if op in ("avg", "sum"):
+        weights = torch.rand(6, dtype=torch.float64, requires_grad=True)
+        assert gradcheck(lambda x, w: fp.pool(x, op, 2, weights=w, **options), (x, weights))
+
+
+def test_missing_data_in_compiled_and_batched_calls():
+    x, where = distinct(2, 3, 4, 6), torch.ones(2, 3, 4, 6, dtype=torch.bool)
+    where[..., :3] = False
+
+    def f(x, where):
+        return fp.max_pool(x, 2, where=where, fill=-1.0)
+
+    for one, other in zip(
+        loss_and_gradients(lambda x: compiled(f)(x, where), x),
+        loss_and_gradients(lambda x: f(x, where), x),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+    batched = torch.func.vmap(lambda x, where: fp.max_pool(x, (2, 2), where=where, fill=-1.0))
+    torch.testing.assert_close(batched(x.detach(), where), f(x.detach(), where))
+    assert fp.count_pool(x, 2, where=where).dtype == torch.int64
+    area = compiled(lambda x: fp.area_pool(x, (3, 5)))
+    torch.testing.assert_close(area(x.detach()), fp.area_pool(x.detach(), (3, 5)))
 
 
 COMPILED = {

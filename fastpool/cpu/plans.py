@@ -37,7 +37,7 @@ MOST_COUNTED = 2**24  # elements of a window that are counted, whose number floa
 Single = tasks.Plan  # one kernel
 
 
-def plan(
+def plan(  # noqa: PLR0911 - one for each kind of plan
     operator: Operator,
     x: Array,
     geometry: Geometry,
@@ -88,7 +88,7 @@ class Counts(NamedTuple):
     shape: tuple[int, ...]
     counts: Integers
 
-    def run(self, x: Array, y: Array, places: Array | None) -> None:
+    def run(self, x: Array, y: Array, places: Array | None) -> None:  # noqa: ARG002 - as other plans
         """Write the counts: the input is not read."""
         y.reshape(self.shape)[...] = self.counts
 

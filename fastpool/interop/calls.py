@@ -23,11 +23,21 @@ LENGTHS = {  # of each function the arguments whose number of entries says how m
     "fractional_pool": ("output_size", "ratio", "window"),
     "pyramid_pool": (),
     "mosaic": ("cell",),
+    "area_pool": ("output_size", "ratio"),
+    "blur_pool": ("window",),
 }
-FOLDED = ("pool", "adaptive_pool", "global_pool", "mosaic")  # where a batch is one more axis in front
+FOLDED = (
+    "pool",
+    "adaptive_pool",
+    "global_pool",
+    "mosaic",
+    "area_pool",
+    "blur_pool",
+)  # where a batch is one more axis in front
 REGIONS = ("roi_pool", "roi_align")
-ARRAYS = ("x", "y", "boxes", "indices", "samples")  # arguments that stay arrays when the function is called
-LEARNABLE = ("p", "r", "beta", "alpha")  # arguments that have gradients, beside the first
+ARRAYS = ("x", "y", "boxes", "indices", "samples", "where", "weights")  # arguments that stay arrays
+LEARNABLE = ("p", "r", "beta", "alpha", "weights")  # arguments that have gradients, beside the first
+MISSING = {"where": None, "weights": None, "skipna": False, "nodata": None, "min_count": 1, "fill": None}
 
 
 def first(function: str) -> str:
@@ -38,6 +48,11 @@ def first(function: str) -> str:
 def operator(function: str, given: dict[str, Any]) -> Any:
     """The name of the operator of a call."""
     return given.get("op", "avg") if function in ("mosaic", "roi_align") else given.get("op")
+
+
+def leaves_out(given: dict[str, Any]) -> bool:
+    """Whether a call says anything of missing data or weights."""
+    return any(name in given and given[name] is not default for name, default in MISSING.items())
 
 
 def is_linear(function: str, given: dict[str, Any]) -> bool:
@@ -87,7 +102,9 @@ def results(function: str, given: dict[str, Any], shapes: dict[str, Shape], dtyp
     shape = shapes[first(function)]
     if function == "unpool":
         return [(_unpooled(shape, given), np.dtype(dtype))]
-    scalars = dict.fromkeys(set(shapes).difference(ARRAYS, ("rng",)), 0.5)  # which every parameter may be
+    scalars: dict[str, Any] = dict.fromkeys(set(shapes).difference(ARRAYS, ("rng",)), 0.5)  # any may be that
+    if "weights" in shapes:
+        scalars["weights"] = np.ones(())
     if function in REGIONS:
         probe = np.empty((shape[0], 0, *shape[2:]), dtype)
         found = getattr(fp, function)(probe, boxes=np.empty((0, 5)), **given, **scalars)
@@ -113,7 +130,7 @@ def _restored(probed: Shape, shape: Shape, pooled: Shape) -> Shape:
 
 
 def _pyramid(
-    given: dict[str, Any], scalars: dict[str, float], shape: Shape, pooled: Shape, dtype: Any
+    given: dict[str, Any], scalars: dict[str, Any], shape: Shape, pooled: Shape, dtype: Any
 ) -> list[Result]:
     probe = np.empty((0, 1, *(shape[axis] for axis in pooled)), dtype)
     found = fp.pyramid_pool(probe, **{**given, **scalars, "axes": tuple(range(2, probe.ndim))})

@@ -3,9 +3,9 @@
 Any fastpool function comes here where JAX traces one of its arguments (`fastpool.kinds`); the functions
 of this module, with the same names and arguments, always do so. A traced call becomes a
 `jax.pure_callback` with shapes from fastpool's geometry, and its gradient (`jax.custom_vjp`) another one.
-The parameters p, r, beta and alpha have gradients where they are JAX arrays. Callbacks run on the host:
-an array on a GPU travels there and back, which outside of `jax.jit` it does not (`fastpool.max_pool(x,
-2)`).
+The parameters p, r, beta and alpha, and weights, have gradients where they are JAX arrays. Callbacks run
+on the host: an array on a GPU travels there and back, which outside of `jax.jit` it does not
+(`fastpool.max_pool(x, 2)`).
 """
 
 # mypy: disable-error-code="import-not-found", disallow-untyped-calls=False, disallow-untyped-decorators=False
@@ -188,6 +188,9 @@ stochastic_pool = _traced("stochastic_pool")
 median_pool = _traced("median_pool")
 quantile_pool = _traced("quantile_pool")
 mode_pool = _traced("mode_pool")
+count_pool = _traced("count_pool")
+area_pool = _traced("area_pool")
+blur_pool = _traced("blur_pool")
 adaptive_pool = _traced("adaptive_pool")
 global_pool = _traced("global_pool")
 fractional_pool = _traced("fractional_pool")

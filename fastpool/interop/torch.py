@@ -60,11 +60,17 @@ def concerns(function: str, given: dict[str, Any]) -> bool:
         return True
     if backward or taped:
         return False
-    if any(tensor.requires_grad for tensor in tensors):
+    if any(tensor.requires_grad for tensor in tensors) and not _has_none(function, given):
         return True
     if any(isinstance(value, Tensor) and name not in kinds.ARGUMENTS for name, value in given.items()):
         return True  # a number as a tensor
     return function in KEEP_FORMAT and given.get("out") is None and _format(x) != torch.contiguous_format
+
+
+def _has_none(function: str, given: dict[str, Any]) -> bool:
+    """Whether the operator of a call has no gradient."""
+    row = OPERATORS.get(str(calls.operator(function, given)))
+    return row is not None and row.backward == "none"
 
 
 def _traced(tensors: Sequence[Tensor]) -> bool:
@@ -110,7 +116,7 @@ def call(function: str, given: dict[str, Any]) -> Any:
         given = {**given, "rng": torch.randint(2**63 - 1, ())}
     own = calls.first(function)
     names = [own, *(name for name, value in given.items() if isinstance(value, Tensor) and name != own)]
-    tensors = [given[name] for name in names]
+    tensors = [given[name].detach() if _has_none(function, given) else given[name] for name in names]
     options = {name: value for name, value in given.items() if name not in names}
     if _traced(tensors):
         results = _call(tensors, _text(function, tuple(names), options))
@@ -187,7 +193,7 @@ class Call:
         if self.function not in KEEP_FORMAT or own == torch.contiguous_format:
             return x, arguments, ()
         pooled = calls.pooled_axes(self.function, arguments, x.ndim)
-        if 1 in pooled or calls.draws(self.function, arguments):
+        if 1 in pooled or calls.draws(self.function, arguments) or calls.leaves_out(arguments):
             return x.contiguous(), arguments, ()
         order = (0, *range(2, x.ndim), 1)
         return x.permute(order), arguments | {"axes": tuple(order.index(axis) for axis in pooled)}, order
@@ -304,14 +310,21 @@ def _change(call: Call, change: Tensor, tensors: Sequence[Tensor], shape: Sequen
 
 
 def _linear(call: Call) -> bool:
-    return calls.is_linear(call.function, call.options)
+    return calls.is_linear(call.function, call.options) and not _leaves_out(call)
+
+
+def _leaves_out(call: Call) -> bool:
+    """Whether a call leaves elements out or weighs them: what does not change with x."""
+    return calls.leaves_out(call.options | dict.fromkeys(call.names, True))
 
 
 def _chooses(call: Call) -> bool:
     """Whether indices tell all: which elements a small change of x reaches."""
     operator = calls.operator(call.function, call.options)
-    return call.function in CHOOSING and (
-        operator in ("max", "min") or calls.draws(call.function, call.options)
+    return (
+        call.function in CHOOSING
+        and (operator in ("max", "min") or calls.draws(call.function, call.options))
+        and not _leaves_out(call)
     )
 
 
@@ -524,6 +537,7 @@ def _layer(form: type[Layer], op: str) -> type[Layer]:
 
 MaxPool = _layer(Pool, "max")
 MinPool = _layer(Pool, "min")
+CountPool = _layer(Pool, "count")
 AvgPool = _layer(Pool, "avg")
 SumPool = _layer(Pool, "sum")
 LpPool = _layer(Pool, "lp")
@@ -538,6 +552,7 @@ ModePool = _layer(Pool, "mode")
 
 AdaptiveMaxPool = _layer(AdaptivePool, "max")
 AdaptiveMinPool = _layer(AdaptivePool, "min")
+AdaptiveCountPool = _layer(AdaptivePool, "count")
 AdaptiveAvgPool = _layer(AdaptivePool, "avg")
 AdaptiveSumPool = _layer(AdaptivePool, "sum")
 AdaptiveLpPool = _layer(AdaptivePool, "lp")
@@ -552,6 +567,7 @@ AdaptiveModePool = _layer(AdaptivePool, "mode")
 
 GlobalMaxPool = _layer(GlobalPool, "max")
 GlobalMinPool = _layer(GlobalPool, "min")
+GlobalCountPool = _layer(GlobalPool, "count")
 GlobalAvgPool = _layer(GlobalPool, "avg")
 GlobalSumPool = _layer(GlobalPool, "sum")
 GlobalLpPool = _layer(GlobalPool, "lp")
