@@ -40,7 +40,7 @@ def pool(
     x : ndarray
         Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
     op : str
-        ``"max"``, ``"min"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``, ``"mixed"``,
+        ``"max"``, ``"min"``, ``"count"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``, ``"mixed"``,
         ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its own
         (`max_pool`, ...), whose page gives its formula and parameters.
     window : int or sequence of int
@@ -60,6 +60,20 @@ def pool(
         before it is left out.
     axes : int or sequence of int, optional
         The pooled axes, in any order; `window` and the others follow that order.
+    where : ndarray of bool, optional
+        True where an element takes part; of a shape that broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is as padding is: neither value nor count, and its gradient is 0. Averages divide
+        by the number of elements that take part.
+    skipna : bool
+        Leave NaNs out.
+    nodata : number, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window; one of fewer, or of none, gives `fill`, index -1, and sends
+        no gradient. With 0 a sum, or a count, of no elements is 0.
+    fill : number, optional
+        By default NaN for floats, the `nodata` value for integers, if there is one, and 0 for counts; else
+        such a window is a ValueError.
     return_indices : bool
         Return ``(y, indices)`` (max, min and stochastic): flat C-order positions in the pooled axes of one
         plane, in unpadded coordinates; int32 while a plane has fewer than 2**31 elements, else int64.
@@ -68,7 +82,7 @@ def pool(
     dtype : dtype, optional
         Dtype of the result; a float for float input.
     **op_params
-        Parameters of the operator.
+        Parameters of the operator; for avg, sum and count also `weights`, see `avg_pool`.
 
     Returns
     -------
@@ -81,7 +95,8 @@ def pool(
     TypeError
         For a wrong type or dtype, or a parameter that the operator does not take.
     ValueError
-        For a bad value, and for a geometry in which a window covers no element.
+        For a bad value, for a geometry in which a window covers no element, and for a window of integers with
+        too few elements where nothing says what to fill in; nothing is written to `out` then.
 
     Examples
     --------
@@ -92,6 +107,11 @@ def pool(
     >>> fp.pool(x, "sum", 2, axes=0, ceil_mode=True)
     array([[ 4,  6,  8, 10],
            [ 8,  9, 10, 11]])
+    >>> holes = np.array([1.0, np.nan, np.nan, np.nan, 3.0, 5.0])
+    >>> fp.pool(holes, "avg", (2,), skipna=True)
+    array([ 1., nan,  4.])
+    >>> fp.pool(x, "max", (3, 2), nodata=9)
+    array([[ 8, 11]])
     """
     weights = op_params.pop("weights", None)
     array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
@@ -250,6 +270,10 @@ def avg_pool(
         `ceil_mode` adds counts in neither.
     divisor_override : int, optional
         A divisor for every window instead: 32 bits, not 0.
+    weights : ndarray, optional
+        Real numbers from 0 on, of a shape that broadcasts to that of `x`: ``y[o] = sum of w[i] x[i] / sum of
+        w[i]``, of integers as float64. A window whose weights add up to 0 is one without elements. They have
+        a gradient: ``fp.vjp(...)[1](gy, params=True)[1]["weights"]``.
 
     Examples
     --------
@@ -260,6 +284,9 @@ def avg_pool(
     array([ 2, -1])
     >>> fp.avg_pool(np.array([True, False, False, False]), (4,))
     array([0.25])
+    >>> latitudes = np.deg2rad([0, 60, -60])  # the areas of grid cells go with their cosines
+    >>> fp.avg_pool(np.array([[4.0], [1.0], [1.0]]), (3, 1), weights=np.cos(latitudes)[:, None])
+    array([[2.5]])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     return _named(
@@ -302,6 +329,11 @@ def sum_pool(
     ``y[o] = sum of x[i]``. Floats accumulate as in `avg_pool`; integers promote as `numpy.sum` does and wrap;
     of bool it counts those that are True. All dtypes. ``sum_pool(ones) = `` the number of elements in each
     window.
+
+    Parameters
+    ----------
+    weights : ndarray, optional
+        As in `avg_pool`: ``y[o] = sum of w[i] x[i]``, of integers as float64.
 
     Examples
     --------
