@@ -1,12 +1,15 @@
 """Missing data beside NumPy's NaN functions, masked arrays, xarray and rasterio, where they say the same."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastpool as fp
 
+PAGE = (Path(__file__).parents[1] / "docs" / "missing.md").read_text()
 SHAPE, CELL = (24, 36), (4, 6)
 NAMES = {"avg": "mean", "max": "max", "min": "min", "sum": "sum", "median": "median", "count": "count"}
 
@@ -60,6 +63,7 @@ def test_numpys_masked_arrays(rng, op, dtype):
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # rasterio's own use of affine
 def test_rasterios_average(holed):
     rasterio = pytest.importorskip("rasterio")
     warp = pytest.importorskip("rasterio.warp")
@@ -77,7 +81,9 @@ def test_rasterios_average(holed):
         dst_nodata=-9999,
         resampling=rasterio.enums.Resampling.average,
     )
-    np.testing.assert_allclose(fp.avg_pool(source, CELL, nodata=-9999), wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        fp.avg_pool(source, CELL, nodata=-9999, fill=-9999), wanted, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_area_weighted_means_of_a_globe(rng):
@@ -90,3 +96,9 @@ def test_area_weighted_means_of_a_globe(rng):
     wanted = float(field.astype(np.float64).weighted(weights.astype(np.float64)).mean())
     found = fp.global_pool(field.data, "avg", axes=(0, 1), weights=weights.data[:, None])
     assert found == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_pages_code_runs():
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(code, "missing.md", "exec"), names)
