@@ -40,8 +40,8 @@ def pool(
     x : ndarray
         Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
     op : str
-        ``"max"``, ``"min"``, ``"count"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``, ``"mixed"``,
-        ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its own
+        ``"max"``, ``"min"``, ``"count"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``,
+        ``"mixed"``, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its own
         (`max_pool`, ...), whose page gives its formula and parameters.
     window : int or sequence of int
         Elements a window covers. A sequence pools the last ``len(window)`` axes; an int every axis after the
