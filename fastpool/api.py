@@ -41,8 +41,8 @@ def pool(
         Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
     op : str
         ``"max"``, ``"min"``, ``"count"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``,
-        ``"mixed"``, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its own
-        (`max_pool`, ...), whose page gives its formula and parameters.
+        ``"mixed"``, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its
+        own (`max_pool`, ...), whose page gives its formula and parameters.
     window : int or sequence of int
         Elements a window covers. A sequence pools the last ``len(window)`` axes; an int every axis after the
         first two, of arrays with four axes and more (with three it does not say whether they are (N, C, L) or
