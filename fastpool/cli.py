@@ -575,14 +575,15 @@ LAYERS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
 
 
 def _compile(op: str, dtype: np.dtype[Any]) -> None:
+    row = checks.operator(op)
     for shape, given in LAYERS:
         options = {**given, **SHOWN.get(op, {})}
         x = np.ones(shape, dtype)
-        if dtype.kind == "f" and OPERATORS[op].backward != "none":
+        if dtype.kind == "f" and row.backward != "none":
             y, pull = fp.vjp(fp.pool, x, op, **options)
             pull(y)
         fp.pool(x, op, **options)
-        if OPERATORS[op].backward == "chosen":
+        if row.backward == "chosen":
             fp.pool(x, op, return_indices=True, **options)
 
 

@@ -122,7 +122,7 @@ def part_of_call(
     return result, tape[0]
 
 
-WAY = ways.Way("general", "elements that are left out are skipped one by one")
+WAY = ways.Way("general", "elements that are left out are skipped one by one", tasks=1)
 
 
 def _most(job: Job | PlaneJob) -> int:

@@ -94,7 +94,7 @@ class Counts(NamedTuple):
 
     def way(self) -> ways.Way:
         """What it says of itself."""
-        return ways.Way("counts", "the windows' own sizes: the input is not read")
+        return ways.Way("counts", "the windows' own sizes: the input is not read", tasks=1)
 
 
 def _why_general(x: Array, geometry: Geometry, *, ranks: bool, lined: bool) -> str:
