@@ -159,6 +159,42 @@ def test_regions_copies_and_unpooling(collected):
     check(collected)
 
 
+@pytest.mark.parametrize("form", ["sliding", "global", "roi_pool"])
+def test_missing_data_forward_and_backward(collected, form):
+    """The skeleton where a mask lists elements: windows of one thread and of teams, and windows of planes."""
+    collected.clear()
+    function, _, args, options = test_gradients.FORMS[form]
+    x = array((2, 3, 40, 40) if form == "global" else test_gradients.X.shape, np.float32)
+    given = {"where": array(x.shape, np.bool_), "skipna": True, "nodata": 1.0}
+    for op, own in test_gradients.OPERATORS.items():
+        y, pull = fp.vjp(function, x, op.split()[0], *args, **options, **own, **given)
+        pull(array(y.shape, y.dtype), params=True)
+    for op in ("avg", "sum"):
+        y, pull = fp.vjp(function, x, op, *args, **options, **given, weights=array(x.shape[2:], np.float32))
+        pull(array(y.shape, y.dtype), params=True)
+    function(x, "count", *args, **options, **given)
+    function(array(x.shape, np.uint32), "mode", *args, **options, nodata=1)
+    check(collected)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.uint8, np.int64, np.uint64, np.bool_]
+)
+def test_missing_data_of_every_group_of_dtypes(collected, dtype):
+    collected.clear()
+    x, given = array((2, 3, 9, 9), dtype), {"skipna": True, "nodata": 1, "fill": 1}
+    for op in ("max", "avg", "sum", "median"):
+        fp.pool(x, op, 3, **given)
+    fp.pool(x, "avg", 3, **given, weights=array((9, 9), dtype if dtype != np.bool_ else np.uint8))
+    gy = array((2, 3, 3, 3), np.float32)
+    for op in ("max", "avg", "median"):
+        fp.pool_backward(gy, x, op, 3, **given)
+    indices = array(gy.shape, np.int32)
+    with pytest.raises(ValueError, match="indices must"):  # what comes back to the host here is 0
+        fp.pool_backward(gy, x, "max", 3, **given, indices=indices)
+    check(collected)
+
+
 LINES = [
     (op, dtype, window, stride, padding, last)
     for op, dtypes in (("max", ("float16", "float32", "uint8")), ("avg", ("float32",)))

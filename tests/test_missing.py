@@ -6,6 +6,8 @@ import cases
 import numpy as np
 import pytest
 import reference
+import test_parity as parity
+from numba import cuda
 
 import fastpool as fp
 
@@ -527,3 +529,244 @@ def test_finite_averages_of_the_largest_floats():
     x = np.array([1.7e308, 1.6e308, np.nan, 1.7e308])
     assert fp.avg_pool(x, (4,), skipna=True) == pytest.approx(1.6666666666666667e308)
     assert fp.avg_pool(x, (4,), skipna=True, weights=np.array([2.0, 1, 1, 1])) == pytest.approx(1.675e308)
+
+
+# Arrays on a GPU: what the CPU gives ---------------------------------------------------------------------
+
+
+def on_cuda(test):
+    """The marks of tests that run on a GPU or in the simulator."""
+    for mark in parity.pytestmark:
+        test = mark(test)
+    return test
+
+
+SHAPE = (2, 1, 5, 4)
+BOXES = np.array([[0, 0.0, 0.0, 2.0, 3.0], [1, -4.0, 2.0, 1.0, 9.0], [1, 20.0, 20.0, 30.0, 30.0]])
+SAMPLES = np.random.default_rng(31).random((2, 1, 2))
+FORMS = {
+    "sliding": (fp.pool, {"window": (3, 2), "stride": (2, 1), "padding": (1, 0)}),
+    "adaptive": (fp.adaptive_pool, {"output_size": (2, 3)}),
+    "global": (fp.global_pool, {}),
+    "roi_pool": (fp.roi_pool, {"boxes": BOXES, "output_size": 2}),
+    "fractional": (fp.fractional_pool, {"output_size": (3, 2), "window": 2, "samples": SAMPLES}),
+    "pyramid": (fp.pyramid_pool, {"levels": (1, 2)}),
+    "mosaic": (fp.mosaic, {"cell": (2, 3)}),
+}
+WITHOUT_INDICES = ("global", "mosaic")
+
+
+def holed_by(way, op, shape=SHAPE, dtype=np.float64):
+    """An input with a hole and single elements left out, and the arguments that say so."""
+    rng = np.random.default_rng([*map(ord, way + op)])
+    x, mask = cases.distinct(rng, shape).astype(dtype), rng.random(shape) < 0.7
+    mask[0, ..., :3, :2] = False
+    if op == "mode":
+        x = rng.integers(0, 4, shape)
+    given = {"fill": 77} if op == "mode" else {"min_count": 2} if way == "where" else {}
+    if way == "where":
+        return x, {"where": mask, **given}
+    x[~mask] = np.nan if way == "skipna" else 99
+    return x, {"skipna": True, **given} if way == "skipna" else {"nodata": 99, **given}
+
+
+def moved(options):
+    """Options with their arrays on the GPU."""
+    return {name: parity.to_device(value) for name, value in options.items()}
+
+
+def assert_same_pulls(function, x, options, tolerance=1e-12):
+    """Values, indices, and gradients for the input and all else.
+
+    The stateless backward gives the bits of a pull without the others.
+    """
+    y, pull = fp.vjp(function, x, **options)
+    found, pull_found = fp.vjp(function, parity.to_device(x), **moved(options))
+    parity.assert_same(parity.to_host(found), y, tolerance)
+    values = y[0] if isinstance(y, tuple) else y
+    gy = np.random.default_rng(32).normal(size=values.shape)
+    gx, slopes = pull(gy, params=True)
+    gradient, slopes_found = parity.to_host(pull_found(parity.to_device(gy), params=True))
+    parity.assert_same(gradient, gx, tolerance)
+    assert slopes_found.keys() == slopes.keys()
+    for name, slope in slopes.items():
+        assert np.shape(slopes_found[name]) == np.shape(slope)
+        np.testing.assert_allclose(slopes_found[name], slope, rtol=1e-9, atol=1e-9)
+    stateless = getattr(fp, f"{function.__name__}_backward")
+    given = {name: value for name, value in options.items() if name != "return_indices"}
+    if isinstance(y, tuple):
+        given["indices"] = y[1]
+    again = parity.on_device(stateless, gy, x, **given)
+    alone = parity.to_host(pull_found(parity.to_device(gy)))
+    parity.assert_same(again, gx, tolerance)
+    np.testing.assert_array_equal(again, alone)
+
+
+@on_cuda
+@pytest.mark.parametrize("way", ["where", "skipna", "nodata"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("op", [*OPS, "stochastic draws"])
+def test_cuda_in_every_form(op, form, way):
+    if (op, way) == ("mode", "skipna"):
+        pytest.skip("an operator of integers")
+    function, options = FORMS[form]
+    x, given = holed_by(way, op)
+    options = {"op": op.split()[0], **options, **OPS.get(op, {"rng": 7}), **given}
+    if op in ("count", "mode"):
+        wanted = function(x, **options)
+        return parity.assert_same(parity.on_device(function, x, **options), wanted)
+    if op in (*CHOOSING, "stochastic draws") and form not in WITHOUT_INDICES:
+        options["return_indices"] = True
+    return assert_same_pulls(function, x, options)
+
+
+@on_cuda
+@pytest.mark.parametrize("shape", [SHAPE, (4,), (5, 1), (2, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("form", ["sliding", "global", "roi_pool", "pyramid"])
+@pytest.mark.parametrize("op", ["avg", "sum", "count"])
+def test_cuda_weights(op, form, shape):
+    function, options = FORMS[form]
+    x, given = holed_by("skipna", op)
+    weights = np.random.default_rng(33).integers(0, 3, shape) * 0.5
+    for absent in (given, {"fill": 0.5}):
+        own = {"op": op, **options, **absent, "weights": weights}
+        data = np.nan_to_num(x) if "fill" in absent else x
+        if op == "count":
+            parity.assert_same(parity.on_device(function, data, **own), function(data, **own), 1e-12)
+        else:
+            assert_same_pulls(function, data, own)
+
+
+@on_cuda
+@pytest.mark.parametrize("name", ["float32", "int16", "bool"])
+def test_cuda_weights_of_dtypes(name):
+    x, weights = of_dtype(np.random.default_rng(34).integers(0, 2, (2, 6, 6)), name), np.arange(6.0)
+    for op in ("avg", "sum"):
+        options = {
+            "op": op,
+            "window": (2, 2),
+            "weights": weights.astype(np.float32),
+            "where": x == 1,
+            "fill": 3,
+        }
+        assert_same_pulls(fp.pool, x, options, 2e-6)
+
+
+@on_cuda
+@pytest.mark.parametrize("name", [*DTYPES, "float64"])
+@pytest.mark.parametrize("op", ["max", "avg", "sum", "median", "count", "mode"])
+def test_cuda_dtypes(op, name):
+    floats = name in ("float16", "bfloat16", "float32", "float64")
+    if op == "mode" and floats:
+        pytest.skip("not a dtype of the operator")
+    rng = np.random.default_rng(35)
+    x = of_dtype(rng.integers(0, 2 if name == "bool" else 5, (2, 3, 5)), name)
+    options = {"op": op, "window": (2, 2), "where": rng.random(x.shape) < 0.7, "nodata": x.dtype.type(1)}
+    options |= {"fill": 1, "skipna": True}
+    if floats:
+        x[0, 1, ::2] = np.nan
+    tolerance = parity.tolerance_of(op, x.dtype)
+    parity.assert_same(parity.on_device(fp.pool, x, **options), fp.pool(x, **options), tolerance)
+    if floats and op not in ("count", "mode"):
+        assert_same_pulls(fp.pool, x, options, max(tolerance, 2e-6))
+
+
+@on_cuda
+def test_cuda_sentinels_compare_in_their_own_dtype():
+    label = 2**62 + 1
+    x = np.array([label, 2**62, label, 5], np.int64)
+    assert parity.on_device(fp.max_pool, x, (4,), nodata=label) == 2**62
+    big = np.array([2**64 - 1, 2**64 - 2], np.uint64)
+    assert parity.on_device(fp.max_pool, big, (2,), nodata=2**64 - 1) == 2**64 - 2
+    x = np.array([0.1, 0.1, 3], np.float32)
+    assert parity.on_device(fp.count_pool, x, (3,), nodata=0.1) == 1
+
+
+@on_cuda
+@pytest.mark.parametrize("op", ["max", "avg", "soft", "median", "mode", "weights", "stochastic"])
+def test_cuda_large_windows(op):
+    """Windows that teams share."""
+    rng = np.random.default_rng(36)
+    x = rng.normal(size=(2, 24, 30)).astype(np.float32)
+    if op == "mode":
+        x = rng.integers(0, 4, x.shape, np.uint8)
+    where = rng.random(x.shape) < 0.6
+    where[0, :7] = False
+    where[1] = np.arange(720).reshape(24, 30) == 701  # one element
+    options = {"op": op, "axes": (1, 2), "where": where, "fill": 9}
+    if op == "weights":
+        options |= {"op": "avg", "weights": rng.random((24, 1))}
+    if op == "stochastic":
+        x, options["rng"] = abs(x), 5
+    if op == "mode":
+        return parity.assert_same(
+            parity.on_device(fp.global_pool, x, **options), fp.global_pool(x, **options)
+        )
+    return assert_same_pulls(fp.global_pool, x, options, 2e-6)
+
+
+@on_cuda
+@pytest.mark.parametrize("op", ["max", "avg", "soft", "median"])
+@pytest.mark.parametrize("layout", ["F", "last"])
+def test_cuda_layouts(op, layout):
+    rng = np.random.default_rng(37)
+    x = rng.normal(size=(2, 6, 5, 3)).astype(np.float32)
+    x[rng.random(x.shape) < 0.3] = np.nan
+    where = rng.random((6, 1, 3)) < 0.8
+    options = {"op": op, "window": 2, "axes": (1, 2), "where": where, "skipna": True}
+    if layout == "F":
+        x, options["where"] = np.asfortranarray(x), np.asfortranarray(where)
+    y, pull = fp.vjp(fp.pool, x, **options)
+    found, pull_found = fp.vjp(fp.pool, cuda.to_device(x), **moved(options))
+    parity.assert_same(parity.to_host(found), y, 2e-6)
+    gy = rng.normal(size=y.shape).astype(np.float32)
+    parity.assert_same(parity.to_host(pull_found(parity.to_device(gy))), pull(gy), 2e-6)
+
+
+@on_cuda
+@pytest.mark.parametrize("case", BAD)
+def test_cuda_bad_arguments(case):
+    x, given, error, words = BAD[case]
+    with pytest.raises(error, match=words):
+        parity.on_device(fp.avg_pool, x, (2, 2), **given)
+
+
+@on_cuda
+def test_cuda_integer_holes_need_a_fill():
+    x = np.array([[1, 2, 9, 9], [3, 4, 9, 9]], np.uint8)
+    out = cuda.to_device(np.full((1, 2), 42, np.uint8))
+    data, where = cuda.to_device(x), cuda.to_device(x < 9)
+    words = r"fill must be given.*window \(0, 1\) of the max result has 0 elements"
+    with pytest.raises(ValueError, match=words):
+        fp.max_pool(data, (2, 2), where=where, out=out)
+    assert (out.copy_to_host() == 42).all()
+    fp.max_pool(data, (2, 2), nodata=9, out=out)
+    np.testing.assert_array_equal(out.copy_to_host(), [[4, 9]])
+    found = fp.sum_pool(data, (2, 2), where=where, min_count=0)
+    np.testing.assert_array_equal(found.copy_to_host(), [[10, 0]])
+    mask = cuda.to_device(np.ones((2, 4), bool))
+    with pytest.raises(ValueError, match="out must share no memory with where"):
+        fp.max_pool(where, (2, 2), where=mask, out=mask[:1, :2])
+
+
+@on_cuda
+def test_cuda_indices_that_come_back_are_checked():
+    x = np.array([[np.nan, np.nan, 1.0, 2.0]])
+    y, indices = parity.on_device(fp.max_pool, x, (2,), skipna=True, return_indices=True)
+    np.testing.assert_array_equal(indices, [[-1, 3]])
+    for wrong in ([[0, 3]], [[-1, -1]], [[-1, 1]], [[-1, 4]], [[-2, 3]]):
+        with pytest.raises(ValueError, match="indices must"):
+            parity.on_device(fp.pool_backward, y, x, "max", (2,), skipna=True, indices=np.array(wrong))
+    ones = np.ones((1, 2))
+    gx = parity.on_device(fp.pool_backward, ones, x, "max", (2,), skipna=True, indices=indices)
+    np.testing.assert_array_equal(gx, [[0, 0, 0, 1]])
+
+
+@on_cuda
+def test_cuda_without_elements():
+    x, empty = np.full((1, 4, 4), np.nan), np.zeros((0, 4, 4))
+    for op in ("max", "avg", "soft", "median"):
+        assert_same_pulls(fp.pool, x, {"op": op, "window": (2, 2), "skipna": True})
+        parity.assert_same(
+            parity.on_device(fp.pool, empty, op, (2, 2), skipna=True), fp.pool(empty, op, (2, 2), skipna=True)
+        )

@@ -3,27 +3,54 @@
 from .align import align_backward, align_forward
 from .array import DeviceArray
 from .copies import accumulate, assign
-from .fold import gather, plan_planes, reduce
+from .fold import Present, gather, plan_planes, reduce, reduce_present
+from .missing import (
+    Takes,
+    first_few,
+    keep,
+    mask_of,
+    plan_present,
+    product,
+    replaced,
+    settle,
+    shared,
+    slope_of_weights,
+)
 from .plans import has_taps, plan, plan_backward
 from .unpooling import unpool
+from .walk import LISTED, WEIGHED
 from .weighted import weigh
 from .whole import bounds, cells_filled, inner, within_windows
 
 __all__ = [
+    "LISTED",
+    "WEIGHED",
     "DeviceArray",
+    "Present",
+    "Takes",
     "accumulate",
     "align_backward",
     "align_forward",
     "assign",
     "bounds",
     "cells_filled",
+    "first_few",
     "gather",
     "has_taps",
     "inner",
+    "keep",
+    "mask_of",
     "plan",
     "plan_backward",
     "plan_planes",
+    "plan_present",
+    "product",
     "reduce",
+    "reduce_present",
+    "replaced",
+    "settle",
+    "shared",
+    "slope_of_weights",
     "unpool",
     "weigh",
     "within_windows",

@@ -21,7 +21,7 @@ from . import device, leaves, rank, walk
 from .array import DeviceArray, c_strides
 from .device import NOWHERE, SIMULATED, TEAM, Kernel
 from .halves import READ, WRITE
-from .walk import MERGE, PART, WHOLE, Layout, Members, Steps, Tables
+from .walk import ALL, LISTED, MERGE, PART, WEIGHED, WHOLE, Layout, Members, Steps, Tables
 
 for module in (*EXPRESSIONS, random):
     device.register(module)
@@ -29,6 +29,14 @@ for module in (*EXPRESSIONS, random):
 IN_ORDER = frozenset((draw,))  # merges that take one element at a time
 PARTS = 64  # of a window, at most
 TABLES: WeakKeyDictionary[Geometry, dict[Any, Any]] = WeakKeyDictionary()
+
+
+class Present(NamedTuple):
+    """Which elements take part in windows, and how many do: as `fastpool.cpu.fold.Present`."""
+
+    mask: DeviceArray
+    weights: DeviceArray | None
+    counts: DeviceArray
 
 
 class Plan(NamedTuple):
@@ -56,6 +64,7 @@ class Plan(NamedTuple):
         y: DeviceArray,
         second: DeviceArray | None = None,
         third: DeviceArray | None = None,
+        present: Present | None = None,
     ) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
         values, origin = x.memory()
@@ -66,8 +75,12 @@ class Plan(NamedTuple):
         if self.parts > 1:
             held = x.empty((largest * self.leaves,), np.int64)
             partial_results = held.flat()
-        unused = NOWHERE, NOWHERE, NOWHERE, NOWHERE
-        arguments = (values, y.flat(), extra, more, *unused, partial_results)
+        weights = counts = NOWHERE
+        if present is not None:
+            partial_results, counts = present.mask.flat(), present.counts.flat()
+            weights = NOWHERE if present.weights is None else present.weights.flat()
+        saved = NOWHERE, weights, counts, NOWHERE
+        arguments = (values, y.flat(), extra, more, *saved, partial_results)
         numbers = (device.address_of(self.tables.held), self.params, origin, total, self.parts)
         for build, tasks, team in zip(self.kernels, (largest, total), (self.team, 1), strict=False):
             kernel = build(kinds)
@@ -85,10 +98,11 @@ def plan(
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
+    takes: str = ALL,
 ) -> Plan:
     """How to reduce the windows of arrays like `x` to results of the dtype `target`."""
     tables = walk.tables(x, geometry, divisors)
-    return _plan(name, operator, x.dtype, tables, params, target)
+    return _plan(name, operator, x.dtype, tables, params, target, takes)
 
 
 def _plan(
@@ -98,6 +112,7 @@ def _plan(
     tables: Tables,
     params: NDArray[np.float64],
     target: np.dtype[Any],
+    takes: str,
 ) -> Plan:
     given = tuple(float(p) for p in params)
     if source == np.float64 and fold.wide:  # nothing tells that sums overflowed
@@ -106,13 +121,15 @@ def _plan(
     if tables.largest >= walk.LARGE and fold.combine not in IN_ORDER and not tables.layout.planes:
         team = TEAM
         cuts = min(walk.ENOUGH // max(tables.total, 1), tables.largest // (16 * TEAM), PARTS)
-        parts = max(cuts, 1) if fold.combine not in RANKS else 1
+        # Each part would count what the whole window has: masked windows are not cut.
+        parts = max(cuts, 1) if fold.combine not in RANKS and takes == ALL else 1
     one = np.ones(1, device.raw_name(source) if device.storage(source) == "native" else np.float32)[0]
-    size = (
-        1 if fold.combine in IN_ORDER or fold.combine in RANKS else leaves.count(fold.start(one, 0, 0, given))
-    )
+    size, element = 1, (one, 1.0) if takes == WEIGHED else one
+    if not (fold.combine in IN_ORDER or fold.combine in RANKS):
+        size = leaves.count(fold.start(element, 0, 0, given))
+    layout = tables.layout._replace(takes=takes)
     stages = (PART, MERGE) if parts > 1 else (WHOLE,)
-    key = (name, fold, _stored(source), _stored(target), tables.layout, len(given))
+    key = (name, fold, _stored(source), _stored(target), layout, len(given))
     kernels = [partial(_forward, *key, 1 if stage == MERGE else team, stage, size) for stage in stages]
     return Plan(kernels, tables, given, team, parts, size)
 
@@ -137,6 +154,30 @@ def reduce(
     plans[key].run(x, y, second, third)
 
 
+def reduce_present(
+    name: str,
+    operator: Fold,
+    x: DeviceArray,
+    geometry: Geometry,
+    params: NDArray[np.float64],
+    present: Present,
+    y: DeviceArray,
+    second: DeviceArray | None = None,
+    third: DeviceArray | None = None,
+) -> None:
+    """As `reduce`, the elements that take part; divisors are their numbers.
+
+    Windows in which none does give 0 and, where indices are asked for, the place of their first element.
+    """
+    takes = LISTED if present.weights is None else WEIGHED
+    plans = TABLES.setdefault(geometry, {})
+    key = (takes, name, operator, x.strides, x.dtype, y.dtype, params.tobytes())
+    if key not in plans:
+        counts = [table.columns[1] for table in geometry.tables]
+        plans[key] = plan(name, operator, x, geometry, counts, params, y.dtype, takes)
+    plans[key].run(x, y, second, third, present)
+
+
 def _stored(dtype: np.dtype[Any]) -> tuple[str, str]:
     return device.storage(dtype), device.raw_name(dtype)
 
@@ -145,7 +186,7 @@ def _stored(dtype: np.dtype[Any]) -> tuple[str, str]:
 
 
 def _signature(
-    kinds: Sequence[str], params: int, *, unused: Sequence[str] = ("uint8",) * 4
+    kinds: Sequence[str], params: int, takes: str, *, saved: Sequence[str] = ("uint8",) * 4
 ) -> tuple[Any, ...]:
     """Types of the nest's arguments."""
     values, out, extra, more = kinds
@@ -155,8 +196,8 @@ def _signature(
         out,
         extra,
         more,
-        *unused,
-        "int64",
+        *saved,
+        "int64" if takes == ALL else "uint8",
         "int64",
         types.UniTuple(types.float64, params),
         *numbers,
@@ -182,19 +223,24 @@ def _forward(
         steps, size = rank.steps(fold, source, layout, team), rank.LEAVES
     else:
         start, lift, combine, finish, second, third = fold[:6]
+        element_of = walk.element_of(layout)
 
         def advance(acc, tap, position, context):
             values, here, given = context[0], context[1], context[2]
-            return combine(acc, lift(read(values[tap]), position, here, given), given)
+            element = element_of(read(values[tap]), context[5], tap)
+            return combine(acc, lift(element, position, here, given), given)
 
         across = walk.merging(team, size, combine)
-        through = walk.sharing(layout.axes, device.function(advance), team, across)
+        through = walk.sharing(layout, device.function(advance), team, across)
         steps = Steps(start, through, finish, second, third, combine)
-    results = 1 + sum(kind != "uint8" for kind in kinds)
-    kernel = walk.nest(layout, steps, read, write, team=team, stage=stage, results=results, leaves=size)
-    form = "_".join([*(["planes"] if layout.planes else []), *([stage] if stage != WHOLE else [])])
+    further = kinds[0] != "uint8", kinds[1] != "uint8"
+    kernel = walk.nest(layout, steps, read, write, team=team, stage=stage, further=further, leaves=size)
+    saved = ("uint8",) * 4 if layout.takes == ALL else ("uint8", "float64", "int64", "uint8")
+    forms = "planes" if layout.planes else "", stage if stage != WHOLE else "", layout.takes
+    form = "_".join(filter(None, forms))
     label = f"fold_{name}_{source[1]}_{target[1]}{'_team' if team > 1 else ''}{'_' if form else ''}{form}"
-    return Kernel(kernel, label, *_signature((source[1], target[1], *kinds), params))
+    types_of_all = _signature((source[1], target[1], *kinds), params, layout.takes, saved=saved)
+    return Kernel(kernel, label, *types_of_all)
 
 
 # Where a pull finds what a window keeps: beside its gradient, by its place in the plane, or one for all.
@@ -222,13 +268,14 @@ def _pull(
         at = tap if by_tap else position if by_place else np.int64(0)
         return acc + pull(read(values[tap]), mine, own_place, first[at], second[at], third[at], given)
 
-    through = walk.sharing(layout.axes, device.function(advance), 1, walk.merging(1, 1, plus))
+    through = walk.sharing(layout, device.function(advance), 1, walk.merging(1, 1, plus))
     steps = Steps(GATHER.start, through, GATHER.finish, nothing, nothing, plus)
     kernel = walk.nest(layout, steps, read, write, team=1, pulls=True, read_own=read_own)
-    unused = (own[1], state, state, state)
-    form = "_planes" if layout.planes else ""
+    kept = (own[1], state, state, state)
+    form = f"{'_planes' if layout.planes else ''}{layout.takes and '_' + layout.takes}"
     label = f"pull_{name}_{source[1]}_{target[1]}{form}"
-    return Kernel(kernel, label, *_signature((source[1], target[1], "uint8", "uint8"), params, unused=unused))
+    kinds = source[1], target[1], "uint8", "uint8"
+    return Kernel(kernel, label, *_signature(kinds, params, layout.takes, saved=kept))
 
 
 def gather(
@@ -240,13 +287,15 @@ def gather(
     geometry: Geometry,
     params: NDArray[np.float64],
     gx: DeviceArray,
+    sends: DeviceArray | None = None,
 ) -> None:
     """Sum into each `gx` what `pull` sends from the windows that cover it; every array C-contiguous.
 
-    `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`.
+    `geometry` is the inverse one. `states` have the shape of `gy`, `x` that of `gx`. Where `sends`, an array
+    of uint8 of the shape of `gy`, is 0, a window sends nothing.
     """
     saved, tables = [state.flat() for state in states], _inverse_tables(gy, geometry)
-    _launch_pull(name, pull, gy, x, saved, states[0].dtype, BY_TAP, tables, params, gx)
+    _launch_pull(name, pull, gy, x, saved, states[0].dtype, BY_TAP, tables, params, gx, sends)
 
 
 def _inverse_tables(gy: DeviceArray, geometry: Geometry) -> Tables:
@@ -270,12 +319,15 @@ def _launch_pull(
     tables: Tables,
     params: NDArray[np.float64],
     gx: DeviceArray,
+    sends: DeviceArray | None = None,
 ) -> None:
     given = tuple(float(p) for p in params)
     stored = (_stored(gy.dtype), _stored(x.dtype), _stored(gx.dtype))
-    kernel = _pull(name, pull, *stored, tables.layout, len(given), state.name, saved)
+    layout = tables.layout if sends is None else tables.layout._replace(takes=LISTED)
+    kernel = _pull(name, pull, *stored, layout, len(given), state.name, saved)
     values, origin = gy.memory()
-    arrays = (values, gx.flat(), NOWHERE, NOWHERE, x.flat(), *states, NOWHERE)
+    listed = NOWHERE if sends is None else sends.flat()
+    arrays = (values, gx.flat(), NOWHERE, NOWHERE, x.flat(), *states, listed)
     numbers = (device.address_of(tables.held), given, origin, tables.total, 1)
     kernel.launch(*device.grid(tables.total), gx.where, *arrays, *numbers)
 
@@ -314,6 +366,7 @@ class PlanePlan(NamedTuple):
     divisors: Sequence[Integers]
     params: NDArray[np.float64]
     target: np.dtype[Any]
+    takes: str = ALL
 
     def run(
         self,
@@ -321,6 +374,7 @@ class PlanePlan(NamedTuple):
         y: DeviceArray,
         second: DeviceArray | None = None,
         third: DeviceArray | None = None,
+        present: Present | None = None,
     ) -> None:
         """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
         lo, count, plane = self.windows.lo, self.windows.count, self.windows.plane
@@ -329,10 +383,22 @@ class PlanePlan(NamedTuple):
         members = Members(bounds, begins, self.windows.planes * math.prod(plane), self.windows.sets)
         read = c_strides(plane, 1), plane
         tables = walk.plane_tables(members, (lo, count, self.divisors), read, own)
-        _plan(self.name, self.fold, x.dtype, tables, self.params, self.target).run(x, y, second, third)
+        plan = _plan(self.name, self.fold, x.dtype, tables, self.params, self.target, self.takes)
+        plan.run(x, y, second, third, present)
 
-    def send(self, gy: DeviceArray, x: DeviceArray, states: Sequence[DeviceArray], gx: DeviceArray) -> None:
-        """Sum into each `gx` what every window sends to it; every array C-contiguous."""
+    def send(
+        self,
+        gy: DeviceArray,
+        x: DeviceArray,
+        states: Sequence[DeviceArray],
+        gx: DeviceArray,
+        present: tuple[DeviceArray, DeviceArray] | None = None,
+    ) -> None:
+        """Sum into each `gx` what every window sends to it; every array C-contiguous.
+
+        `present` are the mask of elements and that of windows; only the latter is read, as elements gather,
+        and callers set to 0 what is left out.
+        """
         plane, size = self.windows.plane, math.prod(self.windows.plane)
         begins, own = self._written()
         order = np.argsort(self.windows.planes, kind="stable")
@@ -344,7 +410,9 @@ class PlanePlan(NamedTuple):
         tables = walk.plane_tables(members, (lo, count, count), read, c_strides(plane, 1))
         saved = [state.flat() for state in states]
         assert self.pull is not None
-        _launch_pull(self.name, self.pull, gy, x, saved, states[0].dtype, BY_TAP, tables, self.params, gx)
+        sends = None if present is None else present[1]
+        kind, given = states[0].dtype, self.params
+        _launch_pull(self.name, self.pull, gy, x, saved, kind, BY_TAP, tables, given, gx, sends)
 
     def _written(self) -> tuple[Integers, list[int]]:
         """Where each plane of the result begins, and the strides of its pooled axes."""
@@ -366,10 +434,11 @@ def plan_planes(
     divisors: Sequence[Integers],
     params: NDArray[np.float64],
     target: np.dtype[Any],
+    takes: str = ALL,
 ) -> PlanePlan:
     """As `plan`, of windows that differ from plane to plane, for C-contiguous arrays like `x`.
 
     `layout` is the output's shape, and the order of its axes that puts pooled ones last.
     With a `pull` it is the way back.
     """
-    return PlanePlan(name, operator, pull, windows, layout, divisors, params, target)
+    return PlanePlan(name, operator, pull, windows, layout, divisors, params, target, takes)

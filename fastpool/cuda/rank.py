@@ -16,7 +16,7 @@ from ..operators import ranks
 from ..operators.fold import Fold, nothing, plus
 from . import device, walk
 from .halves import READ
-from .walk import Layout, Steps
+from .walk import TAKEN, Layout, Steps
 
 LEAVES = 5  # numbers of an accumulator: lower and upper element, their places, and how far between them
 FAR = np.int64(2**63 - 1)
@@ -158,7 +158,7 @@ def _passing(
 ) -> Callable[..., Any]:
     """A pass of a whole team over a window; its result is everybody's."""
     across = walk.merging(team, numbers, merge)
-    return walk.sharing(layout.axes, device.function(advance), team, across)
+    return walk.sharing(layout, device.function(advance), team, across)
 
 
 def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., Any]:
@@ -194,7 +194,7 @@ def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..
     after = _passing(layout, team, next_one, lowest, 2)
 
     def through(acc, window, context):
-        elements = window[4]
+        elements = window[TAKEN]
         if elements == 0:
             return acc
         values, here, params = context[0], context[1], context[2]
@@ -243,8 +243,7 @@ def _mode(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., A
     following = _passing(layout, team, next_value, tally, 2)
 
     def through(acc, window, context):
-        elements = window[4]
-        if elements == 0:
+        if window[TAKEN] == 0:
             return acc
         values, here, params = context[0], context[1], context[2]
         best, most, last, number, started = word(0), 0, word(0), 1, 0

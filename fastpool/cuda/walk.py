@@ -6,6 +6,10 @@ largest windows are cut into parts for several blocks, whose results a second la
 
 A kernel takes flat memory and one table of integers, of which `Layout` says what is where. Divisions, by
 which a thread finds its output, are of 32 bits wherever the arrays allow.
+
+Where a mask lists the elements that take part, one function skips the others, for folds and for every pass
+of `rank` alike. A pass over the mask comes first: it counts them and finds the first, with which a window
+begins.
 """
 
 import math
@@ -30,6 +34,8 @@ BEGIN, STRIDE, PLACE, HERE, STEP, PLACE_STEP, OWN = range(1, 8)  # of a pooled a
 KEPT = -1  # the role of an axis that is not pooled; others have their number among the pooled ones
 LARGE = 512  # elements of a window from which on a team shares it
 ENOUGH = 1024  # blocks that keep every device busy
+# Which elements a kernel takes: all, those that a mask lists, or those with weights beside them.
+ALL, LISTED, WEIGHED = "", "some", "weighed"
 
 
 class Layout(NamedTuple):
@@ -43,11 +49,14 @@ class Layout(NamedTuple):
         Whether windows differ from plane to plane; the first axis is then the planes.
     wide : bool
         Whether outputs are counted in 64 bits.
+    takes : str
+        Which elements: `ALL`, `LISTED` or `WEIGHED`.
     """
 
     roles: tuple[int, ...]
     planes: bool
     wide: bool
+    takes: str = ALL
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -171,9 +180,10 @@ class Steps(NamedTuple):
     one, ``through(acc, window, context)`` after them, and ``finish``, ``second`` and ``third`` of
     ``(acc, divisor, params)`` are the results. ``merge(earlier, later, params)`` is for teams.
 
-    A window is ``(table, counts, corner, place, elements, share, parts)``: the geometry's numbers, elements
-    along each axis, the first one's places in memory and plane, their number, and which part of how many.
-    The context is ``(values, here, params)`` and, for a way back, ``(own place, own value, three states)``.
+    A window is ``(table, counts, corner, place, elements, share, parts, mask, taken)``: the geometry's
+    numbers, elements along each axis, the first one's places in memory and plane, their number, which part of
+    how many, what lists those that take part, and how many do. The context is ``(values, here, params)`` and,
+    for a way back, ``(own place, own value, three states)``; on the way forward the first state is weights.
     """
 
     begin: Callable[..., Any]
@@ -184,12 +194,43 @@ class Steps(NamedTuple):
     merge: Callable[..., Any]
 
 
-def looping(axes: tuple[int, ...], advance: Callable[..., Any]) -> Callable[..., Any]:
+TAKEN = 8  # where a window has the number of elements that take part
+
+
+def element_alone(value, weights, tap):
+    """An element of most folds."""
+    return value
+
+
+def beside_weight(value, weights, tap):
+    """An element of a fold with weights."""
+    return value, weights[tap]
+
+
+def element_of(layout: Layout) -> Callable[..., Any]:
+    """What makes an element of a fold."""
+    return beside_weight if layout.takes == WEIGHED else element_alone
+
+
+def stepping(layout: Layout, advance: Callable[..., Any]) -> Callable[..., Any]:
+    """A step to an element, which passes by those that a mask does not list."""
+
+    def to_any(acc, window, tap, position, context):
+        return advance(acc, tap, position, context)
+
+    def to_listed(acc, window, tap, position, context):
+        return advance(acc, tap, position, context) if window[7][tap] != 0 else acc
+
+    return device.function(to_any if layout.takes == ALL else to_listed)
+
+
+def looping(layout: Layout, advance: Callable[..., Any]) -> Callable[..., Any]:
     """A function that takes an accumulator through elements `first` to `last` of a window, in their order.
 
     ``advance(acc, tap, position, context)`` is one step, to the element at `tap` in memory and `position` in
     the plane.
     """
+    axes, step_to = layout.axes, stepping(layout, advance)
     rank = len(axes)
 
     def over(acc, window, first, last, context):
@@ -207,7 +248,7 @@ def looping(axes: tuple[int, ...], advance: Callable[..., Any]) -> Callable[...,
                 position += i * table[axes[axis] + PLACE_STEP]
             taps = min(columns - skipped, left)
             for _ in range(taps):
-                acc = advance(acc, tap, position, context)
+                acc = step_to(acc, window, tap, position, context)
                 tap += step
                 position += place_step
             left -= taps
@@ -246,10 +287,10 @@ def lane_of():
 
 
 def sharing(
-    axes: tuple[int, ...], advance: Callable[..., Any], team: int, across: Callable[..., Any]
+    layout: Layout, advance: Callable[..., Any], team: int, across: Callable[..., Any]
 ) -> Callable[..., Any]:
     """What takes a team through a window, or one of its parts: each member takes a run of elements."""
-    over = looping(axes, advance)
+    over = looping(layout, advance)
 
     def alone(acc, window, context):
         return over(acc, window, np.int64(0), window[4], context)
@@ -291,6 +332,37 @@ def merging(team: int, leaves: int, merge: Callable[..., Any]) -> Callable[..., 
     return device.function(across if team > 1 else alone)
 
 
+def count_listed(acc, tap, position, context):
+    """How many elements there are, and where the first one is in memory and plane."""
+    fresh = acc[0] == 0
+    return acc[0] + 1, tap if fresh else acc[1], position if fresh else acc[2]
+
+
+def both_counts(earlier, later, params):
+    """Those of two runs of elements."""
+    fresh = earlier[0] == 0
+    return earlier[0] + later[0], later[1] if fresh else earlier[1], later[2] if fresh else earlier[2]
+
+
+def counting(layout: Layout, team: int, *, listed: bool) -> Callable[..., Any]:
+    """What finds how many elements of a window take part, and the places of the first one.
+
+    A window without any begins at its corner.
+    """
+
+    def all_of_them(window, context):
+        return window[4], window[2], window[3]
+
+    if not listed:
+        return device.function(all_of_them)
+    through = sharing(layout, count_listed, team, merging(team, 3, both_counts))
+
+    def those_listed(window, context):
+        return through((np.int64(0), window[2], window[3]), window, context)
+
+    return device.function(those_listed)
+
+
 # What a launch does: all, or a cut window's parts, or their merge.
 WHOLE, PART, MERGE = "whole", "part", "merge"
 
@@ -303,21 +375,29 @@ def nest(
     *,
     team: int,
     stage: str = WHOLE,
-    results: int = 1,
+    further: tuple[bool, bool] = (False, False),
     leaves: int = 1,
     pulls: bool = False,
     read_own: Callable[..., Any] | None = None,
 ) -> Callable[..., None]:
-    """The kernel."""
+    """The kernel; `further` says whether there are a second and a third result.
+
+    Where a mask lists elements it takes the place of `partial`, and windows are not cut into parts. On the
+    way forward weights are then `state`, and `state_2` is written: how many elements took part, -1 for a
+    region without an element. Windows in which none does give 0 and the place of their first element.
+    """
     begin, through, finish, second, third, merge = steps
     roles, axes, planes = layout.roles, layout.axes, layout.planes
     rank, ndim = len(axes), len(layout.roles)
     number = np.uint64 if layout.wide else np.uint32
     locate = locating(layout)
     part_only, merges = stage == PART, stage == MERGE
-    with_second, with_third = results > 1, results > 2
+    with_second, with_third = further
     teamed = team > 1
     read_mine = read_own or unchanged
+    counts_listed = layout.takes != ALL and not pulls
+    count, element = counting(layout, team, listed=counts_listed), element_of(layout)
+    may_be_empty = (planes or counts_listed) and not pulls
 
     def walk(
         values, out, extra, more, local, state, state_2, state_3, partial, table, params, origin, total, parts
@@ -351,27 +431,40 @@ def nest(
                 corner, place, elements, divisor = locate(table, at, counts, base, member)
             else:
                 corner, place, elements, divisor = origin, np.int64(0), np.int64(0), np.int64(1)
-            acc = begin(read(values[corner]), place, here, params)
             mine = read_mine(local[here]) if pulls else 0
             context = values, here, params, own, mine, state, state_2, state_3
+            window = table, counts, corner, place, elements, share, parts, partial, elements
+            taken, tap, position = count(window, context)
+            acc = begin(element(read(values[tap]), state, tap), position, here, params)
             if merges:
                 acc = restore(partial, output * parts * leaves, 1, acc)
                 for other in range(1, parts):
                     acc = merge(acc, restore(partial, (output * parts + other) * leaves, 1, acc), params)
             else:
-                acc = through(acc, (table, counts, corner, place, elements, share, parts), context)
+                window = table, counts, corner, place, elements, share, parts, partial, taken
+                acc = through(acc, window, context)
                 member += 1
                 while member < last:
                     corner, place, elements, divisor = locate(table, at, counts, base, member)
-                    acc = through(acc, (table, counts, corner, place, elements, share, parts), context)
+                    window = table, counts, corner, place, elements, share, parts, partial, elements
+                    acc = through(acc, window, context)
                     member += 1
             if (not teamed) or cuda.threadIdx.x == 0:
+                if counts_listed:
+                    state_2[here] = taken if elements > 0 else -1
+                    divisor = taken
                 if part_only:
                     save(partial, task * leaves, 1, acc)
-                elif planes and elements == 0 and not pulls:  # a region without an element
+                elif may_be_empty and elements == 0:  # a region without an element
                     out[here] = write(0)
                     if with_second:
                         extra[here] = -1
+                elif counts_listed and taken == 0:
+                    out[here] = write(0)
+                    if with_second:
+                        extra[here] = place
+                    if with_third:
+                        more[here] = 0
                 else:
                     out[here] = write(finish(acc, divisor, params))
                     if with_second:
