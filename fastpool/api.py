@@ -39,6 +39,8 @@ def pool(
     ----------
     x : ndarray
         Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
+        The mask of a `numpy.ma.MaskedArray` is what takes no part, beside `where`; then the result is masked
+        where it would be filled, and needs no `fill`. Indices are plain, -1 there, and gradients plain.
     op : str
         ``"max"``, ``"min"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``, ``"mixed"``,
         ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its own
