@@ -9,6 +9,15 @@ from .kinds import any_kind
 from .missing import asked
 from .missing_jobs import forward
 
+
+class _Off:
+    """False, where nobody gave it: xarray's arrays have a default of their own."""
+
+    def __repr__(self) -> str:
+        return "False"
+
+
+OFF: Any = _Off()
 ONE = 1  # the default of `min_count`: small integers are one object each, and all others are looked at
 
 
@@ -119,7 +128,7 @@ def _named(
     if (
         type(x) is ndarray
         and where is None
-        and skipna is False
+        and (skipna is OFF or skipna is False)
         and nodata is None
         and fill is None
         and min_count is ONE
@@ -130,6 +139,8 @@ def _named(
             arrays.check_apart(out, x=x)
         return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
     stride, padding, dilation, ceil_mode, axes = around
+    if skipna is not OFF:
+        op_params = {**op_params, "skipna": skipna}
     return pool(
         x,
         op,
@@ -140,7 +151,6 @@ def _named(
         ceil_mode=ceil_mode,
         axes=axes,
         where=where,
-        skipna=skipna,
         nodata=nodata,
         min_count=min_count,
         fill=fill,
@@ -161,7 +171,7 @@ def max_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -194,7 +204,7 @@ def min_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -226,7 +236,7 @@ def avg_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -291,7 +301,7 @@ def sum_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -326,7 +336,7 @@ def count_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -370,7 +380,7 @@ def lp_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -411,7 +421,7 @@ def gem_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -453,7 +463,7 @@ def lse_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -493,7 +503,7 @@ def soft_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -535,7 +545,7 @@ def mixed_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -587,7 +597,7 @@ def stochastic_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -644,7 +654,7 @@ def median_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -680,7 +690,7 @@ def quantile_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -719,7 +729,7 @@ def mode_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
