@@ -9,6 +9,15 @@ from .kinds import any_kind
 from .missing import asked
 from .missing_jobs import forward
 
+
+class _Off:
+    """False, where nobody gave it: xarray's arrays have a default of their own."""
+
+    def __repr__(self) -> str:
+        return "False"
+
+
+OFF: Any = _Off()
 ONE = 1  # the default of `min_count`: small integers are one object each, and all others are looked at
 
 
@@ -39,6 +48,8 @@ def pool(
     ----------
     x : ndarray
         Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
+        The mask of a `numpy.ma.MaskedArray` is what takes no part, beside `where`; then the result is masked
+        where it would be filled, and needs no `fill`. Indices are plain, -1 there, and gradients plain.
     op : str
         ``"max"``, ``"min"``, ``"count"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``,
         ``"mixed"``, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its
@@ -137,7 +148,7 @@ def _named(
     if (
         type(x) is ndarray
         and where is None
-        and skipna is False
+        and (skipna is OFF or skipna is False)
         and nodata is None
         and fill is None
         and min_count is ONE
@@ -148,6 +159,8 @@ def _named(
             arrays.check_apart(out, x=x)
         return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
     stride, padding, dilation, ceil_mode, axes = around
+    if skipna is not OFF:
+        op_params = {**op_params, "skipna": skipna}
     return pool(
         x,
         op,
@@ -158,7 +171,6 @@ def _named(
         ceil_mode=ceil_mode,
         axes=axes,
         where=where,
-        skipna=skipna,
         nodata=nodata,
         min_count=min_count,
         fill=fill,
@@ -179,7 +191,7 @@ def max_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -212,7 +224,7 @@ def min_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -244,7 +256,7 @@ def avg_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -316,7 +328,7 @@ def sum_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -356,7 +368,7 @@ def count_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -400,7 +412,7 @@ def lp_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -441,7 +453,7 @@ def gem_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -483,7 +495,7 @@ def lse_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -523,7 +535,7 @@ def soft_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -565,7 +577,7 @@ def mixed_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -617,7 +629,7 @@ def stochastic_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -674,7 +686,7 @@ def median_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -710,7 +722,7 @@ def quantile_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,
@@ -749,7 +761,7 @@ def mode_pool(
     ceil_mode: bool = False,
     axes: Any = None,
     where: Any = None,
-    skipna: bool = False,
+    skipna: bool = OFF,
     nodata: Any = None,
     min_count: int = 1,
     fill: Any = None,

@@ -357,6 +357,16 @@ def recording() -> Iterator[list[Pull]]:
         TAPE.reset(token)
 
 
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Run the calls inside as if nobody listened, operators without a gradient too."""
+    token = TAPE.set(None)
+    try:
+        yield
+    finally:
+        TAPE.reset(token)
+
+
 def wants_indices(row: Operator, return_indices: object) -> bool:
     """Whether indices are asked for, of an operator that has them."""
     if return_indices is False or not checks.boolean("return_indices", return_indices):

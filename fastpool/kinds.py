@@ -22,6 +22,7 @@ TAKEN = (
     "xarray.DataArray"
 )
 NUMPY = np.ndarray
+MASKED = np.ma.MaskedArray
 COMPOSED = ("dask", "xarray")  # libraries whose arrays are made of others: `interop` takes the whole call
 
 # Names of arguments that are arrays.
@@ -48,10 +49,11 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function of NumPy arrays take arrays of other libraries, and return what it is given."""
     names = tuple(signature(function).parameters)
     places = tuple(number for number, name in enumerate(names) if name in ARGUMENTS)
+    alone = names[0] != "gy"  # the first array tells the kind; beside a plain gradient `x` may be masked
 
     @wraps(function)
     def taking(*args: P.args, **kwargs: P.kwargs) -> R:
-        if args and type(args[0]) is NUMPY:
+        if alone and args and type(args[0]) is NUMPY:
             return function(*args, **kwargs)
         arrays = {names[n]: args[n] for n in places if n < len(args) and args[n] is not None}
         for name in ARGUMENTS.intersection(kwargs):
@@ -63,6 +65,10 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
             return cast(R, interop.call(taking, dict(zip(names, args, strict=False)) | kwargs))
         kind = next((kind for kind in map(of, arrays.values()) if kind), None)
         if kind is None:
+            if any(isinstance(array, MASKED) for array in arrays.values()):
+                from .interop import masked  # noqa: PLC0415 - only who has such arrays needs it
+
+                return cast(R, masked.call(taking, dict(zip(names, args, strict=False)) | kwargs))
             first = _subclassed(names[0], arrays)
             result = function(*args, **kwargs)
             return result if first is None else cast(R, _wrapped(first, result))
@@ -150,6 +156,8 @@ def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
         def pull_host(gy: Any, *, params: bool = False) -> Any:
             if type(gy) is NUMPY and type(array) is NUMPY:
                 return pull(gy, params=params)
+            if isinstance(gy, MASKED):
+                gy = gy.filled(0)
             first = _subclassed("gy", {"gy": gy})
             if params is not False and (first is not None or _is_subclassed(array)):
                 one = array if first is None else first
@@ -176,14 +184,8 @@ def _subclassed(name: str, arrays: dict[str, Any]) -> Any:
     Raises
     ------
     TypeError
-        For a mask, which would be lost, and for `out` beside a subclass.
+        For `out` beside a subclass.
     """
-    for argument, array in arrays.items():
-        if isinstance(array, np.ma.MaskedArray):
-            raise TypeError(
-                f"{argument} must be an array without a mask, which would be lost: give "
-                f"{argument}.filled(...); got {named(array)}"
-            )
     first = arrays.get(name)
     if not _is_subclassed(first):
         return None
@@ -193,8 +195,12 @@ def _subclassed(name: str, arrays: dict[str, Any]) -> Any:
 
 
 def _is_subclassed(array: object) -> bool:
-    """Whether results are to be of an array's own class; those of a memory map are plain."""
-    return isinstance(array, np.ndarray) and type(array) is not NUMPY and not isinstance(array, np.memmap)
+    """Whether results are to be of an array's own class; those of a memory map are plain.
+
+    Of masked arrays, which `fastpool.interop.masked` takes, gradients are plain.
+    """
+    own = isinstance(array, np.ndarray) and type(array) is not NUMPY
+    return own and not isinstance(array, np.memmap | MASKED)
 
 
 def _wrapped(first: Any, result: Any) -> Any:

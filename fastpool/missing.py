@@ -16,6 +16,21 @@ EMPTY_SUMS = ("sum", "count")  # operators that have a value for no elements: 0
 DIVISORS = {"count_include_pad": True, "divisor_override": None}  # arguments that then keep their defaults
 
 
+class Whole(NamedTuple):
+    """A call that is computed in parts, as a part knows it.
+
+    Attributes
+    ----------
+    most : int
+        Elements of its largest window.
+    begins : tuple of int
+        Where in its result the part begins.
+    """
+
+    most: int
+    begins: tuple[int, ...]
+
+
 class Missing(NamedTuple):
     """What a call says of missing data, checked.
 
@@ -33,6 +48,8 @@ class Missing(NamedTuple):
         As the caller gave it.
     weights : Array or None
         Real numbers, of a shape that broadcasts to the input's.
+    whole : Whole or None
+        Of a part, the call.
     """
 
     where: Array | None
@@ -41,6 +58,7 @@ class Missing(NamedTuple):
     least: int
     fill: Any
     weights: Array | None
+    whole: Whole | None = None
 
     @property
     def masks(self) -> bool:
@@ -193,7 +211,8 @@ def _check_size(argument: str, value: Any) -> None:
 
 
 def check_least(missing: Missing, most: int) -> None:
-    """ValueError where no window has as many elements as a call wants."""
+    """ValueError where no window has as many elements as a call wants: the largest of the whole call."""
+    most = most if missing.whole is None else missing.whole.most
     if missing.least > max(most, 1):
         raise ValueError(f"min_count must be at most the window's {most} elements, got {missing.least}")
 

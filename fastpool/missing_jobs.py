@@ -5,6 +5,7 @@ them get their fill afterwards. Gradients of such windows are 0, and of elements
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,7 +38,7 @@ def forward(
     indexed = jobs.wants_indices(row, return_indices)
     target = arrays.result_dtype(row, x.dtype, dtype, weighed=missing.weights is not None)
     y = arrays.result(out, job.shape, target, x)
-    check_least(missing, _most(job))
+    check_least(missing, largest(job))
     value = fill_value(missing, row, target)
     tape = jobs.tape_for(row)
     if ways.ASKED.get() is not None:
@@ -60,7 +61,7 @@ def forward(
     if value is None:
         first = backend.first_few(found.counts, missing.least, found.sums)
         if first is not None:
-            raise too_few(first[0], row, target, first[1], missing.least)
+            raise too_few(_in_whole(first[0], missing), row, target, first[1], missing.least)
     kept = None if indices is None else arrays.copied(indices)
     given = [(result, value)] + [(indices, -1)] * (indices is not None)
     backend.settle(found.counts, missing.least, found.sums, given)
@@ -125,7 +126,13 @@ def part_of_call(
 WAY = ways.Way("general", "elements that are left out are skipped one by one", tasks=1)
 
 
-def _most(job: Job | PlaneJob) -> int:
+def _in_whole(place: Sequence[int], missing: Missing) -> Sequence[int]:
+    """A window of a part as one of the whole call."""
+    begins = missing.whole.begins if missing.whole else (0,) * len(place)
+    return tuple(n + begin for n, begin in zip(place, begins, strict=True))
+
+
+def largest(job: Job | PlaneJob) -> int:
     """Elements of the largest window."""
     if isinstance(job, PlaneJob):
         return math.prod(int(count.max(initial=0)) for count in job.windows.count)
@@ -247,7 +254,7 @@ def backward(job: Job | PlaneJob, gy: object, x: Array, missing: Missing | None,
             return planes.backward(job, gy, x, indices)
         return jobs.checked_backward(job, gy, x, indices)
     gradient = jobs.checked_gradient(gy, job.shape)
-    check_least(missing, _most(job))
+    check_least(missing, largest(job))
     chosen = None if indices is None else _checked_indices(job, x, missing, indices)
     return _backward(job, gradient, x, missing, chosen)[0]
 

@@ -415,3 +415,151 @@ def test_a_killed_worker_changes_nothing(client, rng):
         os.kill(victim, signal.SIGKILL)
         got = future.result(timeout=60)
     np.testing.assert_allclose(got, fp.avg_pool(x, (3, 3), stride=1), rtol=1e-12, atol=1e-14)
+
+
+# Missing data and weights ---------------------------------------------------------------------------------
+
+
+def absences(rng, x, d, op):
+    """Random missing data and weights, for the array in memory and for the lazy one."""
+    own, lazily = {"skipna": True}, {"skipna": True}
+    shape = [n if rng.integers(3) else 1 for n in x.shape][int(rng.integers(x.ndim + 1)) :]
+    if rng.integers(2):
+        own["where"] = rng.random(shape) < 0.7
+        lazily["where"] = own["where"] if rng.integers(2) else lazy(rng, own["where"])
+    if op in ("avg", "sum", "count") and rng.integers(2):
+        own["weights"] = rng.integers(0, 4, x.shape[1:]).astype([np.float64, np.int32][rng.integers(2)])
+        lazily["weights"] = own["weights"] if rng.integers(2) else lazy(rng, own["weights"])
+    for name, values in {"min_count": (0, 1, 2, 3), "fill": (None, 7, -1.5), "nodata": (None, 0.25)}.items():
+        own[name] = lazily[name] = values[rng.integers(len(values))]
+    return own, lazily
+
+
+@pytest.mark.parametrize("op", [*OPS, "count"])
+def test_missing_data_in_random_cases(op):
+    # 12 of each of 13 operators: 156 cases.
+    rng, tried = np.random.default_rng([7, *op.encode()]), 0
+    while tried < 12:
+        shape, window, call = geometry(rng)
+        x = rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 5
+        x[rng.random(shape) < 0.3] = np.nan
+        d = lazy(rng, x)
+        own, lazily = absences(rng, x, d, op)
+        own |= OPS.get(op, {})
+        lazily |= OPS.get(op, {})
+        try:
+            y = fp.pool(x, op, window, **call, **own)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=re.escape(str(error))):
+                fp.pool(d, op, window, **call, **lazily)
+            continue
+        tried += 1
+        lazy_y = fp.pool(d, op, window, **call, **lazily)
+        assert (lazy_y.shape, lazy_y.dtype) == (y.shape, y.dtype)
+        close(lazy_y.compute(), y, op in EXACT)
+        if op in CHOOSING:
+            for got, expected in zip(
+                dask.compute(*fp.pool(d, op, window, return_indices=True, **call, **lazily)),
+                fp.pool(x, op, window, return_indices=True, **call, **own),
+                strict=True,
+            ):
+                close(got, expected, True)
+        if op == "count":
+            continue
+        gy = rng.standard_normal(y.shape)
+        gx, slopes = fp.vjp(fp.pool, x, op, window, **call, **own)[1](gy, params=True)
+        lazy_pull = fp.vjp(fp.pool, d, op, window, **call, **lazily)[1]
+        lazy_gx, lazy_slopes = lazy_pull(lazy(rng, gy), params=True)
+        close(lazy_gx.compute(), gx, False)
+        assert set(lazy_slopes) == set(slopes)
+        for name, slope in slopes.items():
+            found = lazy_slopes[name].compute()
+            assert np.shape(found) == np.shape(slope)
+            np.testing.assert_allclose(found, slope, rtol=1e-9, atol=1e-9)
+        gx = fp.pool_backward(lazy(rng, gy), d, op, window, **call, **lazily)
+        close(gx.compute(), fp.pool_backward(gy, x, op, window, **call, **own), False)
+
+
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "count", "lp", "median"])
+def test_missing_data_on_whole_axes_and_bins(op, rng):
+    x = rng.standard_normal((3, 2, 11, 13))
+    x[rng.random(x.shape) < 0.5] = np.nan
+    x[0, 1] = np.nan
+    d, where = lazy(rng, x), rng.random((11, 1)) < 0.8
+    weights = {"weights": rng.random((2, 1, 13))} if op in ("avg", "sum", "count") else {}
+    for more in ({}, {"where": where}, {"min_count": 40}, weights):
+        call = {"skipna": True, **more}
+        expected = fp.global_pool(x, op, **call)
+        found = fp.global_pool(d, op, **call)
+        assert found.shape == expected.shape
+        close(found.compute(), expected, op in EXACT)
+        kept = fp.global_pool(d, op, axes=(1, 3), keepdims=True, skipna=True)
+        close(kept.compute(), fp.global_pool(x, op, axes=(1, 3), keepdims=True, skipna=True), op in EXACT)
+    close(
+        fp.adaptive_pool(d, op, (3, 4), skipna=True, min_count=5).compute(),
+        fp.adaptive_pool(x, op, (3, 4), skipna=True, min_count=5),
+        op in EXACT,
+    )
+    if op != "count":
+        gy = rng.standard_normal((3, 2))
+        gx = fp.global_pool_backward(lazy(rng, gy), d, op, skipna=True, where=where)
+        close(gx.compute(), fp.global_pool_backward(gy, x, op, skipna=True, where=where), False)
+
+
+def test_given_indices_beside_missing_data(rng):
+    x = rng.standard_normal((12, 15))
+    x[rng.random(x.shape) < 0.5] = np.nan
+    x[:4, :3] = np.nan
+    d, call = lazy(rng, x), {"stride": 2, "skipna": True}
+    y, indices = fp.max_pool(x, (4, 3), return_indices=True, **call)
+    assert (indices == -1).any()
+    gy = rng.standard_normal(y.shape)
+    gx = fp.pool_backward(lazy(rng, gy), d, "max", (4, 3), indices=lazy(rng, indices), **call)
+    close(gx.compute(), fp.pool_backward(gy, x, "max", (4, 3), indices=indices, **call), False)
+
+
+def test_integers_with_missing_data(rng):
+    x = rng.integers(0, 5, (9, 14)).astype(np.uint8)
+    d = lazy(rng, x)
+    for op in ("max", "avg", "sum", "mode"):
+        close(
+            fp.pool(d, op, (3, 4), nodata=0, fill=9).compute(), fp.pool(x, op, (3, 4), nodata=0, fill=9), True
+        )
+    d, where = da.from_array(x, chunks=3), x < 9
+    where[6:9, 4:8] = False
+    y = fp.max_pool(d, (3, 4), where=where)
+    with pytest.raises(ValueError, match=r"fill must be given.* window \(2, 1\) of the max result has 0"):
+        y.compute()
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (ValueError, {"min_count": 7}, "min_count must be at most the window's 6 elements, got 7"),
+        (ValueError, {"where": np.ones(4, bool)}, "where must broadcast to the shape of x"),
+        (ValueError, {"where": da.ones(4, dtype=bool)}, "where must broadcast to the shape of x"),
+        (TypeError, {"where": da.ones(8)}, "where must be of bool"),
+        (TypeError, {"where": [True]}, "where must be an array"),
+        (ValueError, {"weights": da.ones((9, 8))}, "weights must broadcast to the shape of x"),
+        (TypeError, {"weights": da.ones(8, dtype=bool)}, "weights must be real numbers"),
+        (ValueError, {"weights": -np.ones(8)}, "weights must be finite and at least 0"),
+        (TypeError, {"op": "max", "weights": np.ones(8)}, "weights are for the operators"),
+        (TypeError, {"skipna": None}, "skipna must be True or False"),
+        (TypeError, {"fill": "a"}, "fill must be a number"),
+        (TypeError, {"nodata": "a"}, "nodata must be one number"),
+        (ValueError, {"skipna": True, "divisor_override": 2}, "divisor_override must be None"),
+    ],
+)
+def test_missing_data_is_checked_before_any_task_runs(error, call, message):
+    def never(block):
+        raise AssertionError("a task ran")
+
+    x = da.zeros((6, 8), chunks=3).map_blocks(never, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(error, match=message):
+        fp.pool(x, window=(2, 3), **{"op": "avg", **call})
+
+
+def test_bad_values_of_lazy_weights_are_found_by_tasks():
+    y = fp.avg_pool(da.ones((6, 8), chunks=3), (2, 2), weights=-da.ones(8, chunks=3))
+    with pytest.raises(ValueError, match="weights must be finite and at least 0"):
+        y.compute()

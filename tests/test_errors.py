@@ -81,7 +81,9 @@ CALLS = {
     "22 scalar": sliding("x must be an array", TypeError, x=3.0),
     "22 string": sliding("x must be an array", TypeError, x="abc"),
     "22 None": sliding("x must be an array", TypeError, x=None),
-    "22 masked": sliding("x must be an array .*without a mask", TypeError, x=np.ma.ones((1, 1, 4, 4))),
+    "22 masked out": sliding(
+        "out must be an array .*got MaskedArray", TypeError, out=np.ma.ones((1, 2, 2, 2))
+    ),
     "25 length 0": sliding("axis 2 of x: an axis of length 0 cannot be pooled", x=np.ones((1, 2, 0, 4))),
     "25 length 0, padded": sliding("axis of length 0", x=np.ones((1, 2, 0, 4)), padding=1),
     "49 complex": sliding("x must have one of the dtypes .*float16.* got complex128", TypeError, x=X + 0j),

@@ -199,7 +199,8 @@ def test_backward(image):
         (ValueError, lambda x: fp.max_pool(x, {"y": 20}), "axis 1 of x: a window of 20"),
         (ValueError, lambda x: fp.vjp(fp.max_pool, x, {"y": 2})[1](x[0, 0]), "gy must"),
         (TypeError, lambda x: fp.max_pool(x, {"y": 2}, out=x), "out must be None"),
-        (TypeError, lambda x: fp.max_pool(x.to_dataset(), {"y": 2}), "must all be xarray.DataArray, got x"),
+        (TypeError, lambda x: fp.vjp(fp.max_pool, x.to_dataset(), {"y": 2}), "pool a variable"),
+        (TypeError, lambda x: fp.max_pool(x.to_dataset(), 2), "window must name dimensions of a Dataset"),
         (TypeError, lambda x: fp.mosaic(x, 2), "mosaic takes no xarray objects"),
         (
             TypeError,
@@ -212,3 +213,235 @@ def test_backward(image):
 def test_errors(image, error, call, message):
     with pytest.raises(error, match=message):
         call(image)
+
+
+# Missing data and weights ---------------------------------------------------------------------------------
+
+
+def coarsened(x, window, reduction, **options):
+    """What coarsen gives, with options of reductions, which coarsen itself does not take."""
+    coarse = x.coarsen(window)
+    cut = coarse.construct({dim: (dim, f"in_{dim}") for dim in window})
+    values = getattr(cut, reduction)([f"in_{dim}" for dim in window], **options)
+    return coarse.max().copy(data=values.data)
+
+
+@pytest.fixture
+def gaps():
+    """A field with NaNs, of which some windows have nothing else."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((8, 12))
+    x[rng.random(x.shape) < 0.5] = np.nan
+    x[:2, :3] = np.nan
+    return xr.DataArray(
+        x, dims=("y", "x"), coords={"y": np.arange(8.0), "x": np.arange(12)}, attrs={"units": "K"}
+    )
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("op", "reduction"),
+    [
+        ("max", "max"),
+        ("min", "min"),
+        ("avg", "mean"),
+        ("sum", "sum"),
+        ("median", "median"),
+        ("count", "count"),
+    ],
+)
+def test_nans_are_left_out_as_with_coarsen(gaps, op, reduction, lazy):
+    window = {"y": 2, "x": 3}
+    least = {"min_count": 1} if op == "sum" else {}
+    expected = coarsened(gaps, window, reduction, **least)
+    same(expected if op == "sum" else getattr(gaps.coarsen(window), reduction)(), expected)
+    x = gaps
+    if lazy:
+        pytest.importorskip("dask")
+        x = gaps.chunk({"y": 3, "x": 5})
+    for function in (lambda *a, **k: fp.pool(a[0], op, *a[1:], **k), getattr(fp, f"{op}_pool")):
+        same(function(x, window), expected)
+        same(function(x, window, skipna=None), expected)
+        if op not in ("count", "median"):
+            same(function(x, window, skipna=False), coarsened(gaps, window, reduction, skipna=False))
+    if op == "sum":
+        same(fp.sum_pool(x, window, min_count=0), gaps.coarsen(window).sum())
+        same(fp.sum_pool(x, window, min_count=4), coarsened(gaps, window, "sum", min_count=4))
+    y = fp.pool(x, op, window, min_count=3)
+    np.testing.assert_array_equal(y == 0 if op == "count" else y.isnull(), gaps.coarsen(window).count() < 3)
+
+
+def test_integers_and_divisors(gaps):
+    numbers = gaps.fillna(3).astype(int)
+    np.testing.assert_array_equal(fp.max_pool(numbers, {"y": 2}), fp.max_pool(numbers.data, (2,), axes=0))
+    padded = {"y": 3, "x": 3}, {"padding": 1}
+    full = gaps.fillna(1.0)
+    y = fp.avg_pool(full, padded[0], **padded[1])
+    np.testing.assert_allclose(y, fp.avg_pool(full.data, (3, 3), padding=1, count_include_pad=False))
+    np.testing.assert_allclose(fp.avg_pool(full, padded[0], count_include_pad=False, **padded[1]), y)
+    y = fp.avg_pool(full, padded[0], skipna=False, **padded[1])
+    np.testing.assert_allclose(y, fp.avg_pool(full.data, (3, 3), padding=1))
+    y = fp.avg_pool(full, padded[0], divisor_override=2, **padded[1])
+    np.testing.assert_allclose(y, fp.avg_pool(full.data, (3, 3), padding=1, divisor_override=2))
+    with pytest.raises(TypeError, match="skipna must be True or False"):
+        fp.max_pool(full.data, (3, 3), skipna=None)
+
+
+def test_indices_of_nothing(gaps):
+    y, indices = fp.max_pool(gaps, {"y": 2, "x": 3}, return_indices=True)
+    np.testing.assert_array_equal(indices == -1, y.isnull())
+    chosen = indices.data[indices.data >= 0]
+    np.testing.assert_array_equal(gaps.data.ravel()[chosen], y.data[indices.data >= 0])
+
+
+def test_where_and_weights_by_name(gaps):
+    where = xr.DataArray(np.arange(12) % 3 > 0, dims="x", coords={"x": gaps.x})
+    weights = np.cos(gaps.y / 10)
+    window = {"y": 4, "x": 3}
+    y, pull = fp.vjp(fp.avg_pool, gaps, window, where=where, weights=weights)
+    plain = {"where": where.data, "weights": weights.data[:, None], "skipna": True}
+    expected, expected_pull = fp.vjp(fp.avg_pool, gaps.data, (4, 3), **plain)
+    np.testing.assert_array_equal(y, expected)
+    gx, slopes = pull(y.fillna(0), params=True)
+    expected_gx, expected_slopes = expected_pull(np.nan_to_num(expected), params=True)
+    np.testing.assert_array_equal(gx, expected_gx)
+    assert slopes["weights"].dims == ("y",)
+    np.testing.assert_array_equal(slopes["weights"], expected_slopes["weights"][:, 0])
+    xr.testing.assert_equal(slopes["weights"].y, gaps.y)
+    both = (weights * xr.ones_like(gaps.fillna(0))).transpose("x", "y")
+    y, pull = fp.vjp(fp.avg_pool, gaps, window, where=where, weights=both)
+    np.testing.assert_allclose(y, expected)
+    slope = pull(y.fillna(0), params=True)[1]["weights"]
+    assert slope.dims == ("x", "y")
+    np.testing.assert_allclose(slope.sum("x"), slopes["weights"])
+    gx = fp.pool_backward(y.fillna(0), gaps, "avg", window, where=where, weights=weights)
+    np.testing.assert_allclose(gx, expected_gx)
+    np.testing.assert_allclose(
+        fp.global_pool(gaps, "avg", axes=("y", "x"), weights=weights), gaps.weighted(weights).mean()
+    )
+    np.testing.assert_array_equal(
+        fp.max_pool(gaps, window, where=where.data),
+        fp.max_pool(gaps.data, (4, 3), where=where.data, skipna=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (xr.DataArray(np.ones(3), dims="z"), r"weights must have dimensions of x.*got 'z'"),
+        (xr.DataArray(np.ones(3), dims="y"), r"weights must be as long as x along 'y', 8, got 3"),
+        (
+            xr.DataArray(np.ones(8), dims="y", coords={"y": np.arange(8) + 1.0}),
+            "weights must have the coordinates",
+        ),
+        (xr.DataArray(-np.ones(8), dims="y"), "weights must be finite and at least 0"),
+    ],
+)
+def test_weights_that_do_not_fit(gaps, weights, message):
+    with pytest.raises(ValueError, match=message):
+        fp.avg_pool(gaps, {"y": 2}, weights=weights)
+
+
+def test_a_stride_by_name():
+    hours = np.arange(
+        np.datetime64("2024-01-01T00", "ns"), np.datetime64("2024-01-05T00", "ns"), np.timedelta64(1, "h")
+    )
+    x = xr.DataArray(np.arange(192.0).reshape(96, 2), dims=("time", "station"), coords={"time": hours})
+    y = fp.avg_pool(x, {"time": 24}, stride={"time": 6})
+    assert y.sizes == {"time": 13, "station": 2}
+    expected = x.rolling(time=24).mean()[23::6]
+    np.testing.assert_allclose(y, expected)
+    np.testing.assert_array_equal(y.time, hours[:73:6] + np.timedelta64(690, "m"))
+    same = fp.avg_pool(x, {"time": 24}, stride={"time": 6}, padding={"time": (6, 0)}, dilation={"time": 1})
+    np.testing.assert_allclose(same[1:], y)
+
+
+# Datasets --------------------------------------------------------------------------------------------------
+
+
+def test_datasets_variable_by_variable(image):
+    image = image.drop_vars(["label", "band"])
+    data = xr.Dataset(
+        {
+            "a": image,
+            "line": image.mean(("band", "x")),
+            "count": (image * 10).astype(int).transpose("x", "band", "y"),
+            "kept": ("band", np.arange(2)),
+            "number": 3,
+        },
+        attrs={"title": "some"},
+    )
+    window = {"y": 2, "x": 3}
+    y = fp.max_pool(data, window)
+    expected = data.coarsen(window).max()
+    assert y.attrs == data.attrs
+    assert list(y) == list(data)
+    xr.testing.assert_allclose(y.compute(), expected.compute(), rtol=1e-6)
+    xr.testing.assert_identical(y["a"].compute(), fp.max_pool(data["a"], window).compute())
+    y, indices = fp.max_pool(data, window, return_indices=True)
+    assert set(indices) == {"a", "line", "count"}
+    np.testing.assert_array_equal(indices["a"], fp.max_pool(data["a"], window, return_indices=True)[1])
+    whole = fp.global_pool(data, "max", axes=("y", "x"))
+    xr.testing.assert_allclose(whole.compute(), data.max(("y", "x")).compute())
+    bins = fp.adaptive_pool(data, "avg", {"x": 3})
+    assert bins.sizes == {"band": 2, "y": 8, "x": 3}
+    np.testing.assert_array_equal(bins["line"], data["line"])
+
+
+def test_datasets_name_the_variable():
+    data = xr.Dataset({"text": ("t", list("abcd")), "number": ("t", np.arange(4))})
+    with pytest.raises(TypeError, match="x must have one of the dtypes") as error:
+        fp.max_pool(data, {"t": 2})
+    assert error.value.__notes__ == ["x is the variable 'text'"]
+    for call in (
+        lambda: fp.pool_backward(data, data, "max", {"t": 2}),
+        lambda: fp.vjp(fp.max_pool, data, {"t": 2}),
+    ):
+        with pytest.raises(TypeError, match="pool a variable"):
+            call()
+
+
+# Areas and blurs -------------------------------------------------------------------------------------------
+
+
+def test_cells_of_any_size(gaps):
+    gaps = gaps.assign_coords(
+        name=("x", list("abcdefghijkl")), depth=(("y", "x"), np.arange(96.0).reshape(8, 12))
+    )
+    y, pull = fp.vjp(fp.area_pool, gaps, {"x": 5})
+    np.testing.assert_array_equal(y, fp.area_pool(gaps.data, (5,), skipna=True))
+    np.testing.assert_allclose(y.x, fp.area_pool(np.arange(12.0), (5,)))
+    np.testing.assert_allclose(y.depth, fp.area_pool(gaps.depth.data, (5,)))
+    assert list(y["name"].data) == list("acehj")
+    xr.testing.assert_equal(y.y, gaps.y)
+    gx = pull(y.fillna(0))
+    np.testing.assert_array_equal(gx, fp.area_pool_backward(y.fillna(0).data, gaps.data, (5,), skipna=True))
+    by_ratio = fp.area_pool(gaps, ratio={"y": 1.5}, op="sum")
+    np.testing.assert_array_equal(by_ratio, fp.area_pool(gaps.data, ratio=1.5, axes=0, op="sum", skipna=True))
+    weights = xr.DataArray(np.arange(8.0), dims="y")
+    np.testing.assert_array_equal(
+        fp.area_pool(gaps, {"y": 3}, weights=weights),
+        fp.area_pool(gaps.data, 3, axes=0, weights=np.arange(8.0)[:, None], skipna=True),
+    )
+
+
+def test_times_of_cells():
+    days = np.arange("2024-01-01", "2024-01-04", dtype="datetime64[D]").astype("datetime64[ns]")
+    x = xr.DataArray(np.arange(3.0), dims="t", coords={"t": days, "gap": ("t", days.copy())})
+    x["gap"].data[1] = np.datetime64("NaT")
+    y = fp.area_pool(x, {"t": 2})
+    np.testing.assert_array_equal(y.t, days[0] + np.array([8, 40], "m8[h]"))
+    np.testing.assert_array_equal(y.gap, days[[0, 2]])
+
+
+def test_blurs_keep_coordinates(gaps):
+    y = fp.blur_pool(gaps, {"x": 3})
+    np.testing.assert_array_equal(y, fp.blur_pool(gaps.data, (3,), skipna=True))
+    xr.testing.assert_equal(y.x, gaps.x[::2])
+    y = fp.blur_pool(gaps, {"x": 3, "y": 5}, stride={"y": 3})
+    np.testing.assert_array_equal(y, fp.blur_pool(gaps.data, (3, 5), stride=(2, 3), axes=(1, 0), skipna=True))
+    xr.testing.assert_equal(y.y, gaps.y[::3])
+    y = fp.blur_pool(gaps, axes=("y", "x"))
+    assert y.sizes == {"y": 4, "x": 6}
+    data = fp.blur_pool(gaps.to_dataset(name="a"), {"x": 3})
+    xr.testing.assert_equal(data["a"], fp.blur_pool(gaps, {"x": 3}))

@@ -5,20 +5,26 @@ dask's own `overlap` brings the rows that are missing, and no others; chunks tha
 joined first. What a task computes is in `parts`, where the blocks are cut in `cuts`, and how operators
 reduce whole axes chunk by chunk in `reductions`.
 
-Everything is checked when the graph is made, before any task runs. Tasks use one thread each, since dask
+`where` and `weights`, of dask or NumPy, are cut along with the input. Whole axes of which elements may be
+missing, or that are weighted, become one chunk.
+
+Everything is checked when the graph is made, but the values of weights of dask, and whether integers without
+a `fill` have a window with too few elements, before any task runs. Tasks use one thread each, since dask
 runs one task a core. Nothing of dask is imported before a dask array arrives.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import signature
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import arrays, checks, jobs, random
+from .. import arrays, checks, jobs, missing_jobs, random
 from ..jobs import Job
+from ..missing import asked, check_least, fill_value
 from . import cuts, parts, reductions
 from .cuts import Cut, Range
 from .parts import Call
@@ -26,6 +32,7 @@ from .parts import Call
 SLIDING = "sliding", ("op", "window", "stride", "padding", "dilation", "ceil_mode", "axes")
 ADAPTIVE = "adaptive", ("op", "output_size", "axes")
 WHOLE = "whole", ("op", "axes", "keepdims")
+ABSENT = "skipna", "nodata", "min_count", "fill"
 
 # Of a public function, the form in `jobs` and its arguments.
 FUNCTIONS = {
@@ -58,10 +65,14 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     bound = signature(function).bind(**given)
     bound.apply_defaults()
     taken, (form, names) = bound.arguments, FUNCTIONS[name]
-    x, made = taken["x"], _call(form, taken["x"], tuple(taken[each] for each in names), taken["op_params"])
+    op_params = dict(taken["op_params"])
+    given = {"where": taken["where"], "weights": op_params.pop("weights", None)}
+    made = _call(form, taken["x"], tuple(taken[each] for each in names), op_params)
+    absent = tuple(taken[each] for each in ABSENT)
+    made, beside = _with_missing(taken["x"], made, absent, given, taken.get("dtype"))
     if "gy" in taken:
-        return _backward(x, made, taken["gy"], taken["indices"])
-    return _forward(x, made, taken.get("return_indices", False), taken.get("dtype"))
+        return _backward(taken["x"], made, beside, taken["gy"], taken["indices"])
+    return _forward(taken["x"], made, beside, taken.get("return_indices", False), taken.get("dtype"))
 
 
 # Arguments -----------------------------------------------------------------------------------------------
@@ -93,6 +104,54 @@ def _call(form: str, x: Any, arguments: tuple[Any, ...], op_params: dict[str, An
     return Call(form, x.shape, x.dtype, (*arguments, given))
 
 
+class Beside(NamedTuple):
+    """Arrays of dask in the shape of the input; None where the call has none."""
+
+    where: Any = None
+    weights: Any = None  # of float64
+    given: Any = None  # the weights as the caller gave them
+
+    def arrays(self) -> dict[str, Any]:
+        """Those that there are, by name."""
+        found = {"where": self.where, "weights": self.weights}
+        return {name: each for name, each in found.items() if each is not None}
+
+
+def _with_missing(
+    x: Any, call: Call, absent: tuple[Any, ...], given: dict[str, Any], dtype: Any
+) -> tuple[Call, Beside]:
+    """The call with what it says of missing data, checked as far as that can be."""
+    job, stand_in = call.job(), _stand_in(x)
+    where, weights = (_in_memory(name, each, x.shape) for name, each in given.items())
+    known = asked(job.operator, stand_in, (where, *absent), weights, call.arguments[-1])
+    if known is None:
+        return call, Beside()
+    check_least(known, missing_jobs.largest(job))
+    target = arrays.result_dtype(job.operator, stand_in.dtype, dtype, weighed=weights is not None)
+    fill_value(known, job.operator, target)
+    spread = {name: _spread(each, x.shape) for name, each in given.items() if each is not None}
+    if "weights" in spread:
+        spread |= {"weights": spread["weights"].astype(np.float64), "given": given["weights"]}
+    return replace(call, absent=absent), Beside(**spread)
+
+
+def _in_memory(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """What stands for an array of dask in checks: one of its dtype, of one element."""
+    from dask.array import Array  # noqa: PLC0415 - an extra
+
+    if not isinstance(value, Array):
+        return value
+    _check_kind(name, value)
+    arrays.spread_to(_stand_in(value), shape, name)
+    return np.ones((1,) * value.ndim, value.dtype.newbyteorder("="))
+
+
+def _spread(value: Any, shape: tuple[int, ...]) -> Any:
+    import dask.array as da  # noqa: PLC0415 - an extra
+
+    return da.broadcast_to(da.asarray(value), shape)
+
+
 def _like(x: Any, ndim: int, dtype: Any) -> Any:
     """An empty array of the kind that the blocks of `x`, or an array itself, are."""
     return np.empty_like(getattr(x, "_meta", x), shape=(0,) * ndim, dtype=dtype)
@@ -106,28 +165,29 @@ def _without_kept(job: Job, y: Any) -> Any:
 # Forward -------------------------------------------------------------------------------------------------
 
 
-def _forward(x: Any, call: Call, return_indices: object = False, dtype: Any = None) -> Any:
+def _forward(x: Any, call: Call, beside: Beside, return_indices: object = False, dtype: Any = None) -> Any:
     job = call.job()
     indexed = jobs.wants_indices(job.operator, return_indices)
     source = call.dtype.newbyteorder("=")
-    target = arrays.result_dtype(job.operator, source, dtype)
+    target = arrays.result_dtype(job.operator, source, dtype, weighed=beside.weights is not None)
     tape = jobs.tape_for(job.operator)
     if tape is not None:
-        tape.append(partial(_pull, x, call))
-    if not indexed and reductions.fits(job, source):
+        tape.append(partial(_pull, x, call, beside))
+    if not indexed and call.absent is None and reductions.fits(job, source):
         y = reductions.reduce(x, job, call.arguments[-1], target)
         return _without_kept(job, y)
     along = _cuts(job, x, cuts.forward)
-    blocks = _shared(x, along)
+    others = beside.arrays()
+    blocks = [_shared(each, along) for each in (x, *others.values())]
     reads = tuple(each.reads for each in along)
-    compute = partial(_task, call=call, reads=reads, indexed=indexed, dtype=target)
+    compute = partial(_task, call=call, reads=reads, names=tuple(others), indexed=indexed, dtype=target)
     chunks = tuple(each.output_chunks for each in along)
     if not indexed:
         return _without_kept(
             job,
-            _mapped(compute, blocks, name=f"{job.operator.name}-pool", chunks=chunks, like=x, dtype=target),
+            _mapped(compute, *blocks, name=f"{job.operator.name}-pool", chunks=chunks, like=x, dtype=target),
         )
-    pairs = _mapped(compute, blocks, name=f"{job.operator.name}-pool", chunks=chunks, like=x, dtype=object)
+    pairs = _mapped(compute, *blocks, name=f"{job.operator.name}-pool", chunks=chunks, like=x, dtype=object)
     found = zip(("values", "indices"), (target, jobs.index_dtype(job.geometry)), strict=True)
     return tuple(
         _without_kept(
@@ -168,10 +228,18 @@ def _mapped(function: Any, *blocks: Any, name: str, chunks: Any, like: Any, dtyp
 
 
 def _task(
-    block: Any, *, call: Call, reads: Sequence[Range], indexed: bool, dtype: Any, block_info: Any
+    block: Any,
+    *others: Any,
+    call: Call,
+    reads: Sequence[Range],
+    names: Sequence[str],
+    indexed: bool,
+    dtype: Any,
+    block_info: Any,
 ) -> Any:
-    begins = _begins(block_info[0], reads)
-    return parts.forward(call, block, begins, _ranges(block_info[None]), indexed=indexed, dtype=dtype)
+    begins, outputs = _begins(block_info[0], reads), _ranges(block_info[None])
+    beside = dict(zip(names, others, strict=True))
+    return parts.forward(call, block, begins, outputs, indexed=indexed, dtype=dtype, beside=beside)
 
 
 def _ranges(place: Any) -> list[Range]:
@@ -188,14 +256,14 @@ def _begins(place: Any, around: Sequence[Range]) -> list[int]:
 # Backward ------------------------------------------------------------------------------------------------
 
 
-def _pull(x: Any, call: Call, gy: Any, *, params: bool = False) -> Any:
+def _pull(x: Any, call: Call, beside: Beside, gy: Any, *, params: bool = False) -> Any:
     """The way back of a call that `vjp` recorded; see `jobs.pull`."""
     _check_kind("gy", gy)
-    gx = _backward(x, call, gy, None)
-    return (gx, _slopes(x, call, gy)) if checks.boolean("params", params) else gx
+    gx = _backward(x, call, beside, gy, None)
+    return (gx, _slopes(x, call, beside, gy)) if checks.boolean("params", params) else gx
 
 
-def _backward(x: Any, call: Call, gy: Any, indices: Any) -> Any:
+def _backward(x: Any, call: Call, beside: Beside, gy: Any, indices: Any, of: str = "x") -> Any:
     job = call.job()
     jobs.check_has_gradient(job.operator)
     _check_gradient(job, gy)
@@ -203,20 +271,19 @@ def _backward(x: Any, call: Call, gy: Any, indices: Any) -> Any:
     if indices is not None:
         _check_indices(job, indices)
     elif parts.draws(job):  # the same draws again
-        indices = _forward(x, call, True)[1]
-    spread = job.operator.backward == "spread"
+        with jobs.unrecorded():
+            indices = _forward(x, call, beside, True)[1]
+    spread = job.operator.backward == "spread" and call.absent is None  # else what is missing is found anew
     if spread and reductions.whole(job):
         return _spread_over_whole(x, job, gy)
     along = _cuts(job, x, cuts.backward)
-    given = {"gy": gy, "block": None if spread else x, "indices": indices}
-    blocks = {
-        name: _shared(array, along) if name == "block" else _shared_outputs(_with_kept(job, array), along)
-        for name, array in given.items()
-        if array is not None
-    }
+    outputs = {"gy": gy} | ({} if indices is None else {"indices": _with_kept(job, indices)})
+    inputs = ({} if spread else {"block": x}) | beside.arrays()
+    blocks = {name: _shared_outputs(array, along) for name, array in outputs.items()}
+    blocks |= {name: _shared(array, along) for name, array in inputs.items()}
     around = tuple(each.uses for each in along), tuple(each.reads for each in along)
-    compute = partial(_back_task, call=call, around=around, names=tuple(blocks))
-    dtype = parts.gradient_dtype(call.dtype, gy.dtype)
+    compute = partial(_back_task, call=call, around=around, names=tuple(blocks), of=of)
+    dtype = parts.gradient_dtype(call.dtype, gy.dtype) if of == "x" else np.dtype(np.float64)
     chunks = tuple(each.chunks for each in along)
     # Blocks with neighbours' parts differ in length from array to array: only their number is the same.
     name = f"{job.operator.name}-pool-backward"
@@ -227,12 +294,14 @@ def _shared_outputs(gy: Any, along: Sequence[Cut]) -> Any:
     return _overlapped(gy.rechunk(tuple(each.output_chunks for each in along)), [each.uses for each in along])
 
 
-def _back_task(*blocks: Any, call: Call, around: Any, names: Sequence[str], block_info: Any) -> Any:
+def _back_task(*blocks: Any, call: Call, around: Any, names: Sequence[str], of: str, block_info: Any) -> Any:
     given = {"gy": None, "block": None, "indices": None} | dict(zip(names, blocks, strict=True))
+    beside = {name: given.pop(name) for name in ("where", "weights") if name in given}
     uses, reads = around
     read = _begins(block_info[names.index("block")], reads) if "block" in names else []
     begins = _begins(block_info[0], uses), read
-    return parts.backward(call, **given, begins=begins, inputs=_ranges(block_info[None]))
+    inputs = _ranges(block_info[None])
+    return parts.backward(call, **given, begins=begins, inputs=inputs, beside=beside, of=of)
 
 
 def _spread_over_whole(x: Any, job: Job, gy: Any) -> Any:
@@ -250,11 +319,13 @@ def _spread_over_whole(x: Any, job: Job, gy: Any) -> Any:
     return da.broadcast_to(share, x.shape, chunks=x.chunks)
 
 
-def _slopes(x: Any, call: Call, gy: Any) -> dict[str, Any]:
+def _slopes(x: Any, call: Call, beside: Beside, gy: Any) -> dict[str, Any]:
     """The gradient for each of the operator's parameters: a sum over blocks."""
     job = call.job()
+    if beside.weights is not None:
+        return {"weights": _slope_of_weights(x, call, beside, gy)}
     along = _cuts(job, x, cuts.forward)
-    blocks = _shared(x, along)
+    blocks = [_shared(each, along) for each in (x, *beside.arrays().values())]
     g = _with_kept(job, gy).rechunk(tuple(each.output_chunks for each in along))
     chunks = tuple((1,) * len(each.output_chunks) for each in along)
     reads = tuple(each.reads for each in along)
@@ -265,7 +336,7 @@ def _slopes(x: Any, call: Call, gy: Any) -> dict[str, Any]:
             each = _mapped(
                 task,
                 g,
-                blocks,
+                *blocks,
                 name=f"slope-{parameter.name}",
                 chunks=chunks,
                 like=np.empty(0),
@@ -276,11 +347,28 @@ def _slopes(x: Any, call: Call, gy: Any) -> dict[str, Any]:
 
 
 def _slope_task(
-    gy: Any, block: Any, *, call: Call, reads: Sequence[Range], parameter: str, block_info: Any
+    gy: Any,
+    block: Any,
+    where: Any = None,
+    *,
+    call: Call,
+    reads: Sequence[Range],
+    parameter: str,
+    block_info: Any,
 ) -> Any:
     begins = _begins(block_info[1], reads)
-    slope = parts.slope(call, parameter, gy, block, begins, _ranges(block_info[0]))
+    slope = parts.slope(call, parameter, gy, block, begins, _ranges(block_info[0]), where)
     return np.full((1,) * gy.ndim, slope)
+
+
+def _slope_of_weights(x: Any, call: Call, beside: Beside, gy: Any) -> Any:
+    """The gradient for weights: of each element, added up where one weight served several."""
+    given = beside.given
+    each = _backward(x, call, beside, gy, None, of="weights")
+    lengths = (1,) * (x.ndim - given.ndim) + given.shape
+    axes = tuple(axis for axis, n in enumerate(lengths) if n == 1 and x.shape[axis] != 1)
+    total = each.sum(axis=axes, keepdims=True) if axes else each
+    return total.reshape(given.shape).astype(missing_jobs.floating_of(given))
 
 
 def _with_kept(job: Job, gy: Any) -> Any:

@@ -7,7 +7,7 @@ overhang, dilation and divisors are those of the whole call.
 """
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays, checks, jobs, random, threads, windows
+from .. import arrays, checks, jobs, missing, missing_jobs, random, threads, windows
+from ..arrays import Array
 from ..jobs import Job
 from ..kinds import any_kind
+from ..missing import Missing
 from ..windows import Axis, Geometry
 from . import cuts
 from .cuts import Range
@@ -38,12 +40,15 @@ class Call:
         Of the input.
     arguments : tuple
         Those of the form's function in `fastpool.jobs`, after the array.
+    absent : tuple or None
+        What it says of missing data, ``skipna, nodata, min_count, fill``; None where all elements take part.
     """
 
     form: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     arguments: tuple[Any, ...]
+    absent: tuple[Any, ...] | None = None
 
     def job(self) -> Job:
         """The job of the whole call; its errors are those of the call on an array in memory."""
@@ -123,6 +128,19 @@ def _drawing(job: Job, outputs: Sequence[Range]) -> Any:
     return np.array(checks.parameters(job.operator, given, np.dtype(np.float64)))
 
 
+def missing_of(
+    call: Call, part: Job, x: Array, where: Any, weights: Any, outputs: Sequence[Range]
+) -> Missing | None:
+    """What the call says of missing data, for a block and the blocks that lie beside it."""
+    if call.absent is None:
+        return None
+    found = missing.asked(part.operator, x, (where, *call.absent), weights, {})
+    if found is None:
+        return None
+    begins = tuple(first for first, _ in outputs)
+    return found._replace(whole=missing.Whole(missing_jobs.largest(call.job()), begins))
+
+
 def runs(job: Job, outputs: Sequence[Range]) -> Iterator[tuple[Range, ...]]:
     """The block of outputs; of an operator that draws, in pieces whose flat positions are consecutive."""
     lengths = job.geometry.output_shape
@@ -139,7 +157,14 @@ def runs(job: Job, outputs: Sequence[Range]) -> Iterator[tuple[Range, ...]]:
 
 
 def forward(
-    call: Call, block: Any, begins: Sequence[int], outputs: Sequence[Range], *, indexed: bool, dtype: Any
+    call: Call,
+    block: Any,
+    begins: Sequence[int],
+    outputs: Sequence[Range],
+    *,
+    indexed: bool,
+    dtype: Any,
+    beside: Mapping[str, Any] | None = None,
 ) -> Any:
     """The outputs of a range, as an array, or as a pair with their indices in the whole input.
 
@@ -149,10 +174,13 @@ def forward(
         What their windows cover, at least.
     begins : sequence of int
         Where in the whole input the block begins.
+    beside : dict, optional
+        The blocks of `where` and `weights`, as `block`.
     """
     job = call.job()
     pieces = list(runs(job, outputs))
-    results = [_forward_piece(job, block, begins, piece, indexed, dtype) for piece in pieces]
+    blocks = {"x": block, **(beside or {})}
+    results = [_forward_piece(call, blocks, begins, piece, indexed, dtype) for piece in pieces]
     if len(pieces) == 1:
         return results[0]
     if not indexed:
@@ -162,11 +190,27 @@ def forward(
 
 
 def _forward_piece(
-    job: Job, block: Any, begins: Sequence[int], outputs: Sequence[Range], indexed: bool, dtype: Any
+    call: Call,
+    blocks: Mapping[str, Any],
+    begins: Sequence[int],
+    outputs: Sequence[Range],
+    indexed: bool,
+    dtype: Any,
 ) -> Any:
+    job = call.job()
     part = part_of(job, outputs)
+    read = {name: cut(block, begins, part.reads) for name, block in blocks.items()}
     with threads.alone():
-        result = _run(cut(block, begins, part.reads), part.job, indexed, dtype)
+        result = _run(
+            read["x"],
+            part.job,
+            where=read.get("where"),
+            weights=read.get("weights"),
+            call=call,
+            outputs=outputs,
+            indexed=indexed,
+            dtype=dtype,
+        )
     if not indexed:
         return result
     y, indices = result
@@ -176,8 +220,20 @@ def _forward_piece(
 
 
 @any_kind
-def _run(x: Any, job: Job, indexed: bool, dtype: Any) -> Any:
-    return jobs.forward(job, arrays.take("x", x), return_indices=indexed, dtype=dtype)
+def _run(
+    x: Any,
+    job: Job,
+    *,
+    where: Any,
+    weights: Any,
+    call: Call,
+    outputs: Sequence[Range],
+    indexed: bool,
+    dtype: Any,
+) -> Any:
+    array = arrays.take("x", x)
+    known = missing_of(call, job, array, where, weights, outputs)
+    return missing_jobs.forward(job, array, known, return_indices=indexed, dtype=dtype)
 
 
 def _joined(pieces: Sequence[Sequence[Range]], outputs: Sequence[Range], results: Sequence[Any]) -> Any:
@@ -195,6 +251,9 @@ def backward(
     indices: Any,
     begins: tuple[Sequence[int], Sequence[int]],
     inputs: Sequence[Range],
+    *,
+    beside: Mapping[str, Any] | None = None,
+    of: str = "x",
 ) -> Any:
     """The gradient for the inputs of a range.
 
@@ -210,10 +269,14 @@ def backward(
         Where in the whole result `gy` begins, and where in the whole input the block.
     inputs : sequence of (first, last)
         Of each axis.
+    beside : dict, optional
+        The blocks of `where` and `weights`, as `block`.
+    of : {"x", "weights"}
+        Whose gradient; that of weights in float64.
     """
     job = call.job()
     shape = [last - first for first, last in inputs]
-    floating = gradient_dtype(call.dtype, gy.dtype)
+    floating = gradient_dtype(call.dtype, gy.dtype) if of == "x" else np.float64
     gx = np.zeros_like(gy, shape=shape, dtype=floating)
     outputs = list(inputs)
     for axis, table in zip(job.geometry.axes, job.geometry.tables, strict=True):
@@ -225,7 +288,18 @@ def backward(
     if indices is not None:
         indices = _own_indices(job, part, cut(indices, begins[0], outputs))
     with threads.alone():
-        found = _pull(cut(gy, begins[0], outputs), x, indices, part.job, call.dtype)
+        around = {name: cut(each, begins[1], part.reads) for name, each in (beside or {}).items()}
+        found = _pull(
+            cut(gy, begins[0], outputs),
+            x,
+            indices,
+            part.job,
+            where=around.get("where"),
+            weights=around.get("weights"),
+            call=call,
+            outputs=outputs,
+            of=of,
+        )
     common = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(inputs, part.reads, strict=True)]
     if all(first < last for first, last in common):
         gx[slices(common, [first for first, _ in inputs])] = cut(
@@ -235,25 +309,51 @@ def backward(
 
 
 @any_kind
-def _pull(gy: Any, x: Any, indices: Any, job: Job, dtype: np.dtype[Any]) -> Any:
+def _pull(
+    gy: Any,
+    x: Any,
+    indices: Any,
+    job: Job,
+    *,
+    where: Any,
+    weights: Any,
+    call: Call,
+    outputs: Sequence[Range],
+    of: str,
+) -> Any:
     g = arrays.take("gy", gy)
     # Never read: memory that is not touched costs nothing.
-    array = arrays.empty(job.geometry.shape, dtype, g) if x is None else arrays.take("x", x)
-    return jobs.checked_backward(job, g, array, indices)
+    array = arrays.empty(job.geometry.shape, call.dtype, g) if x is None else arrays.take("x", x)
+    known = missing_of(call, job, array, where, weights, outputs)
+    if of == "x":
+        return missing_jobs.backward(job, g, array, known, indices)
+    return missing_jobs.pull(job, jobs.Kept.of(array), known, None, g, params=True)[1][of]
 
 
 def slope(
-    call: Call, name: str, gy: Any, block: Any, begins: Sequence[int], outputs: Sequence[Range]
+    call: Call,
+    name: str,
+    gy: Any,
+    block: Any,
+    begins: Sequence[int],
+    outputs: Sequence[Range],
+    where: Any = None,
 ) -> float:
     """What a block of outputs adds to the gradient for an operator's parameter."""
     part = part_of(call.job(), outputs)
+    listed = None if where is None else cut(where, begins, part.reads)
     with threads.alone():
-        return float(_slope(gy, cut(block, begins, part.reads), part.job, name))
+        read = cut(block, begins, part.reads)
+        return float(_slope(gy, read, part.job, name, where=listed, call=call, outputs=outputs))
 
 
 @any_kind
-def _slope(gy: Any, x: Any, job: Job, name: str) -> Any:
-    return arrays.to_host(jobs.slopes(job, arrays.take("gy", gy), arrays.take("x", x))[name])
+def _slope(gy: Any, x: Any, job: Job, name: str, *, where: Any, call: Call, outputs: Sequence[Range]) -> Any:
+    g, array = arrays.take("gy", gy), arrays.take("x", x)
+    known = missing_of(call, job, array, where, None, outputs)
+    if known is None:
+        return arrays.to_host(jobs.slopes(job, g, array)[name])
+    return arrays.to_host(missing_jobs.pull(job, jobs.Kept.of(array), known, None, g, params=True)[1][name])
 
 
 def gradient_dtype(x: np.dtype[Any], gy: np.dtype[Any]) -> np.dtype[Any]:
