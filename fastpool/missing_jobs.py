@@ -43,7 +43,8 @@ def forward(
     tape = jobs.tape_for(row)
     if ways.ASKED.get() is not None:
         indices = arrays.empty(job.shape, _index_dtype(job), x) if indexed else None
-        ways.note(row.name, _in_words(job), x, y, indices, lambda: WAY)
+        plan = None if indexed or isinstance(job, PlaneJob) else _planned(job, x, missing, target)[0]
+        ways.note(row.name, _in_words(job), x, y, indices, (lambda: WAY) if plan is None else plan.way)
         return (y, indices) if indexed else y
     chosen = indexed or (tape is not None and row.backward == "chosen")
     if not chosen and isinstance(job, Job) and y.size:
@@ -74,6 +75,25 @@ def forward(
     return (y, indices.reshape(job.shape)) if indexed and indices is not None else y
 
 
+def _planned(job: Job, x: Array, missing: Missing, target: np.dtype[Any]) -> tuple[Any, Array]:
+    """The plan by the kernel for regular windows, if there is one, and the input as it takes it."""
+    backend = arrays.backend(x)
+    if missing.weights is not None:
+        return None, x
+    takes = backend.Takes(missing.where is not None, missing.skipna, missing.nodata is not None, False)
+
+    def planned(array: Array) -> Any:
+        like = job.operator, array, job.geometry, job.params, target, takes
+        key = ("present", array.dtype, array.strides, target, takes)
+        return job.prepared(key, lambda: backend.plan_present(*like))
+
+    plan = planned(x) if missing.where is None else None
+    if plan is not None:
+        return plan, x
+    local = arrays.contiguous(x)  # a mask lies as the input does, and so in C order
+    return planned(local), local
+
+
 def _by_rows(
     job: Job,
     x: Array,
@@ -87,20 +107,7 @@ def _by_rows(
 
     It is written to `direct`, if there is one.
     """
-    backend = arrays.backend(x)
-    if missing.weights is not None:
-        return None
-    takes = backend.Takes(missing.where is not None, missing.skipna, missing.nodata is not None, False)
-
-    def planned(array: Array) -> Any:
-        like = job.operator, array, job.geometry, job.params, target, takes
-        key = ("present", array.dtype, array.strides, target, takes)
-        return job.prepared(key, lambda: backend.plan_present(*like))
-
-    local, plan = x, planned(x) if missing.where is None else None
-    if plan is None:  # a mask lies as the input does, and so in C order
-        local = arrays.contiguous(x)
-        plan = planned(local)
+    plan, local = _planned(job, x, missing, target)
     if plan is None:
         return None
     result = arrays.empty(job.shape, target, x) if direct is None else direct
