@@ -159,15 +159,15 @@ def test_regions_copies_and_unpooling(collected):
     check(collected)
 
 
-@pytest.mark.parametrize("form", ["sliding", "global", "roi_pool"])
+@pytest.mark.parametrize("form", ["sliding", "global"])
 def test_missing_data_forward_and_backward(collected, form):
     """The skeleton where a mask lists elements: windows of one thread and of teams, and windows of planes."""
     collected.clear()
     function, _, args, options = test_gradients.FORMS[form]
     x = array((2, 3, 40, 40) if form == "global" else test_gradients.X.shape, np.float32)
     given = {"where": array(x.shape, np.bool_), "skipna": True, "nodata": 1.0}
-    for op, own in test_gradients.OPERATORS.items():
-        y, pull = fp.vjp(function, x, op.split()[0], *args, **options, **own, **given)
+    for op in ("max", "avg", "soft", "median"):
+        y, pull = fp.vjp(function, x, op, *args, **options, **given)
         pull(array(y.shape, y.dtype), params=True)
     for op in ("avg", "sum"):
         y, pull = fp.vjp(function, x, op, *args, **options, **given, weights=array(x.shape[2:], np.float32))
@@ -177,9 +177,7 @@ def test_missing_data_forward_and_backward(collected, form):
     check(collected)
 
 
-@pytest.mark.parametrize(
-    "dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.uint8, np.int64, np.uint64, np.bool_]
-)
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.uint8, np.bool_])
 def test_missing_data_of_every_group_of_dtypes(collected, dtype):
     collected.clear()
     x, given = array((2, 3, 9, 9), dtype), {"skipna": True, "nodata": 1, "fill": 1}
