@@ -1,5 +1,7 @@
 """Rows of what takes part: against the general skeleton, wherever regular windows of large arrays are."""
 
+import os
+
 import cases
 import numpy as np
 import pytest
@@ -93,7 +95,7 @@ def agree(monkeypatch, made, rng, op, dtype, way, call, shape):
     np.testing.assert_allclose(found, wanted, rtol=error, atol=error, err_msg=f"{op} {call} {shape}")
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("FASTPOOL_SEEDS", "16"))))
 def test_rows_are_what_the_skeleton_gives(monkeypatch, made, seed):
     """Any geometry, of few kernels."""
     rng = np.random.default_rng(seed)
@@ -103,24 +105,17 @@ def test_rows_are_what_the_skeleton_gives(monkeypatch, made, seed):
             agree(monkeypatch, made, rng, op, "float32", way, *geometry(rng))
 
 
-@pytest.mark.parametrize("way", ["where", "skipna", "nodata", "where skipna nodata"])
 @pytest.mark.parametrize(
-    ("op", "dtype"),
+    ("op", "dtype", "way"),
     [
-        *(
-            ("avg", "float32"),
-            ("count", "float32"),
-            ("max", "float16"),
-            ("min", "float64"),
-            ("lp", "float32"),
-        ),
-        *(("avg", "uint8"), ("max", "uint8"), ("sum", "int16"), ("avg", "int32")),
+        *(("avg", "float32", "where skipna nodata"), ("count", "float32", "skipna")),
+        *(("max", "float16", "nodata"), ("min", "float64", "where"), ("lp", "float32", "skipna")),
+        *(("avg", "uint8", "nodata"), ("max", "uint8", "where nodata")),
+        *(("sum", "int16", "nodata"), ("avg", "int32", "where")),
     ],
 )
 def test_operators_and_dtypes(monkeypatch, made, rng, op, dtype, way):
     """Any operator, dtype and way of leaving elements out, of few geometries."""
-    if "skipna" in way and not dtype.startswith("float"):
-        pytest.skip("integers have no NaN")
     call = {"window": (2, 2), "axes": (1, 2), "padding": (1, 0)}
     agree(monkeypatch, made, rng, op, dtype, way, call, (3, 30, 40))
 
