@@ -10,7 +10,7 @@ from .missing import asked
 from .missing_jobs import forward
 
 
-class _Off:
+class _Off(int):
     """False, where nobody gave it: xarray's arrays have a default of their own."""
 
     def __repr__(self) -> str:
