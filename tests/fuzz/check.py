@@ -71,7 +71,11 @@ def changed(owner, **others):
 @contextmanager
 def skeleton():
     """The general skeleton alone does what is called inside, with jobs that nobody keeps."""
-    no = {"has_taps": lambda _: False, "plan_backward": _back_by_elements}
+    no = {
+        "has_taps": lambda _: False,
+        "plan_backward": _back_by_elements,
+        "plan_present": lambda *_: None,
+    }
     on, watch.on = watch.on, False
     with changed(cpu, plan=_by_elements, **no):
         yield
@@ -207,6 +211,25 @@ class Calls:
         return f(*arrays, op=Anew(self.case["op"]) if anew else self.case["op"], **self.keywords, **more)
 
 
+def absent(case, x, place):
+    """Arguments that leave elements out; the mask lies beside unreadable pages, as the input does."""
+    ways, seed = case.get("missing") or (), case["seed"] + 2
+    found = {}
+    if "where" in ways:
+        listed = np.random.default_rng(seed).random(x.size) < 0.8
+        raw = place.take(x.size, case["guard"])
+        found["where"] = np.ndarray(x.shape, np.bool_, raw)
+        found["where"][...] = listed.reshape(x.shape)
+    if "skipna" in ways:
+        found["skipna"] = True
+    if "nodata" in ways and x.size:
+        sentinel = x.reshape(-1)[seed % x.size]
+        found["nodata"] = 0 if sentinel != sentinel else sentinel
+    if found:
+        found["fill"] = 1
+    return found
+
+
 def dtype_of(name):
     if name == "bfloat16":
         import ml_dtypes  # noqa: PLC0415
@@ -248,6 +271,7 @@ def run(case):
         place, case["layout"], shape, dtype, case["guard"], lambda n: values(case["values"], seed, n, dtype)
     )
     plain = np.array(x, dtype, copy=True, order="C")
+    calls.keywords |= absent(case, plain, place)
     with skeleton():
         try:
             want = calls(calls.forward, plain, anew=True)
@@ -262,7 +286,7 @@ def run(case):
             _unpool(calls, case, want, chosen, place)
     same("the input, which a call changed", np.array(x, dtype), plain)
     place.check()
-    if case["oracle"]:
+    if case["oracle"] and not case.get("missing"):
         _oracle(case, calls, plain, want, chosen)
     return calls.count
 

@@ -447,6 +447,7 @@ def _dtypes(name, dtypes):
     return [d for group in groups if group for d in _chosen(name, "dtypes", group, 1)]
 
 
+ABSENT = 0.12  # of calls leave elements out
 NAN = memory.VALUES["nan"]
 OTHERS = [values for values in memory.VALUES if values != "nan"]
 SHARES = [memory.VALUES[values] / (1 - NAN) for values in OTHERS]
@@ -510,6 +511,12 @@ def draw(rng, stratum, *, guard):
         options["ignore"] = 1
     if form == "fractional" and "rng" in options:
         options.pop("rng")
+    missing: list[str] = []
+    if form not in ("roi_align", "unpool") and rng.random() < ABSENT:
+        missing = [way for way in ("where", "skipna", "nodata") if rng.random() < 0.45]
+        for name in ("divisor_override", "count_include_pad"):
+            if missing:
+                options.pop(name, None)
     ndim = len(shape)
     return {
         "form": form,
@@ -518,6 +525,7 @@ def draw(rng, stratum, *, guard):
         "shape": [int(n) for n in shape],
         "call": call,
         "options": options,
+        "missing": missing,
         "values": str(rng.choice(OTHERS, p=SHARES)) if kind == "others" else kind,
         "seed": int(rng.integers(1 << 31)),
         "layout": memory.draw_layout(rng, ndim),
