@@ -23,7 +23,7 @@ from fastpool.operators.extremes import MAX
 begin = time.process_time()
 y = fp.max_pool(np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4), 2)
 seconds = time.process_time() - begin
-walk = fold._walk("max", MAX.fold(None, None), None, fold.FORWARD, "native", "native")
+walk = fold._walk("max", MAX.fold(None, None), None, fold.FORWARD, "native", "native", fold.ALL)
 print(seconds, sum(walk.stats.cache_hits.values()), y.ravel().tolist())
 """
 
