@@ -37,6 +37,13 @@ EXACT = (*CHOOSING, "median", "quantile")
 
 
 @pytest.fixture(autouse=True)
+def rechunked_by_tasks():
+    """Another test's cluster, which may be closing still, does not move what threads compute here."""
+    with dask.config.set({"array.rechunk.method": "tasks"}):
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _one_thread():
     with dask.config.set(scheduler="sync"):
         yield
