@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import arrays, checks, jobs, missing, missing_jobs, ways, weighted
 from .arrays import Array
+from .cpu.missing import mask_of, summed_to
 from .jobs import Kept, Pull
 from .kinds import any_kind
 from .missing import Missing
@@ -46,7 +47,7 @@ def area_pool(
 
         avg = sum(p w x) / sum(p w)      sum = sum(p w x)
 
-    with w = 1, or `weights`. So sums keep the total, and means the mean: the box filter of image resampling,
+    with w = 1, or `weights`. So sums keep the total, and means the mean: ``INTER_AREA`` of image resampling,
     and first-order conservative regridding. More outputs than elements are allowed; a cell within one element
     has its value.
 
@@ -544,11 +545,13 @@ def _backward_parts(
     gx = (shares * scaled * sent).astype(floating)
     if not wanted or call.weights_like is None:
         return gx, {}
+    shape, dtype = call.weights_like
     slope = values * sent
     if call.mean:
         means = _summed(shares * values, plain, wide) / divisor
         slope = (slope - _summed(gradient * np.where(few, 0.0, means), back, wide)) * scale
-    return gx, {"weights": _reduced(np.where(taken, slope, 0.0), *call.weights_like)}
+    found = summed_to(np.where(taken, slope, 0.0), shape)
+    return gx, {"weights": found.astype(dtype if arrays.is_float(dtype) else wide)}
 
 
 def _check_host(x: Array, what: str) -> None:
@@ -567,24 +570,6 @@ def _transposed(tables: dict[int, Table]) -> dict[int, Table]:
     return {axis: table.transposed() for axis, table in tables.items()}
 
 
-def _reduced(slope: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Summed over the axes along which what has this shape was broadcast."""
-    missing_axes = slope.ndim - len(shape)
-    along = tuple(
-        axis
-        for axis in range(slope.ndim)
-        if axis < missing_axes or (shape[axis - missing_axes] == 1 and slope.shape[axis] != 1)
-    )
-    target = dtype if arrays.is_float(dtype) else np.dtype(np.float64)
-    found: Array = slope.sum(axis=along, keepdims=True).reshape(shape).astype(target)
-    return found
-
-
 def _taken(x: Array, known: Missing) -> NDArray[np.bool_]:
     """Which elements take part."""
-    taken = np.ones(x.shape, np.bool_) if known.where is None else known.where.copy()
-    if known.skipna:
-        taken &= x == x
-    if known.nodata is not None:
-        taken &= x != known.nodata
-    return taken
+    return mask_of(x, known.where, known.nodata, skipna=known.skipna).view(np.bool_)

@@ -21,7 +21,7 @@ from . import arrays, checks, reuse, ways, windows
 from .arrays import Array
 from .operators import OPERATORS, TESTING, Operator
 from .ways import ASKED
-from .windows import Axis, Geometry, Integers
+from .windows import Axis, Geometry, Integers, PlaneWindows
 
 Pull = Callable[..., Any]
 OUTSIDE = "indices must each lie in their own window; some do not"
@@ -490,9 +490,9 @@ def slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
     return slopes
 
 
-def index_dtype(geometry: Geometry) -> type[np.int32] | type[np.int64]:
+def index_dtype(windows: Geometry | PlaneWindows) -> type[np.int32] | type[np.int64]:
     """int32 while a plane has fewer than 2**31 elements."""
-    return np.int32 if math.prod(geometry.plane) < 2**31 else np.int64
+    return np.int32 if math.prod(windows.plane) < 2**31 else np.int64
 
 
 # Checks of what comes back from the caller ---------------------------------------------------------------

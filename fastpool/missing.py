@@ -11,8 +11,6 @@ from .arrays import Array
 from .operators import OPERATORS, Operator
 
 EMPTY_SUMS = ("sum", "count")  # operators that have a value for no elements: 0
-
-
 DIVISORS = {"count_include_pad": True, "divisor_override": None}  # arguments that then keep their defaults
 
 

@@ -1,7 +1,8 @@
 """Calls with missing data or weights, forward and backward: what `jobs` and `planes` are for all others.
 
-Left-out elements are skipped by the general skeleton, which counts the others. Windows without enough of
-them get their fill afterwards. Gradients of such windows are 0, and of elements that are left out as well.
+The general skeleton skips what is left out and counts the rest; windows without enough get their fill
+afterwards. Values of regular windows have a kernel that does both (`cpu/present.py`). Gradients of windows
+without enough elements are 0, and of elements that are left out as well.
 """
 
 import math
@@ -80,7 +81,7 @@ def _planned(job: Job, x: Array, missing: Missing, target: np.dtype[Any]) -> tup
     backend = arrays.backend(x)
     if missing.weights is not None:
         return None, x
-    takes = backend.Takes(missing.where is not None, missing.skipna, missing.nodata is not None, False)
+    takes = missing.where is not None, missing.skipna, missing.nodata is not None
 
     def planned(array: Array) -> Any:
         like = job.operator, array, job.geometry, job.params, target, takes
@@ -153,8 +154,7 @@ def _in_words(job: Job | PlaneJob) -> str:
 
 
 def _index_dtype(job: Job | PlaneJob) -> Any:
-    plane = job.windows.plane if isinstance(job, PlaneJob) else job.geometry.plane
-    return np.int32 if math.prod(plane) < 2**31 else np.int64
+    return jobs.index_dtype(job.windows if isinstance(job, PlaneJob) else job.geometry)
 
 
 class _Windows(NamedTuple):

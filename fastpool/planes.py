@@ -92,8 +92,7 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
     tape = jobs.tape_for(row)
     indices = None
     if row.backward == "chosen" and (indexed or tape is not None):
-        kind = np.int32 if math.prod(job.windows.plane) < 2**31 else np.int64
-        indices = arrays.empty(job.shape, kind, x)
+        indices = arrays.empty(job.shape, jobs.index_dtype(job.windows), x)
     direct = y if out is None else arrays.written(y)
     fold = row.fold(x.dtype, target)
     if ways.ASKED.get() is not None:

@@ -6,27 +6,13 @@ import cases
 import numpy as np
 import pytest
 import reference
+import test_forms
 import test_parity as parity
 from numba import cuda
 
 import fastpool as fp
 
-OPS = {
-    "max": {},
-    "min": {},
-    "count": {},
-    "avg": {},
-    "sum": {},
-    "lp": {"p": 3.0},
-    "gem": {"p": 2.0},
-    "lse": {"r": 0.5},
-    "soft": {"beta": 0.5},
-    "mixed": {"alpha": 0.3},
-    "stochastic": {"training": False},
-    "median": {},
-    "quantile": {"q": 0.3},
-    "mode": {},
-}
+OPS = {"count": {}, **test_forms.OPS}
 CHOOSING = ("max", "min")
 WAYS = ("where", "skipna", "nodata", "all")
 SEEDS = int(os.environ.get("FASTPOOL_SEEDS", "4"))  # random calls an operator, form and way

@@ -102,3 +102,22 @@ def test_the_pages_code_runs():
     names = {}
     for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         exec(compile(code, "missing.md", "exec"), names)
+
+
+def test_the_pages_rows_of_xarray():
+    xarray = pytest.importorskip("xarray")
+    rng = np.random.default_rng(3)
+    series = xarray.DataArray(rng.normal(size=(200, 3)), dims=("time", "place"))
+    series[5, 0] = np.nan
+    rolled = fp.avg_pool(series, {"time": 24}, stride={"time": 6}, min_count=24)
+    np.testing.assert_allclose(rolled, series.rolling(time=24).mean()[23::6])
+    weights = xarray.DataArray(rng.random(200), dims="time")
+    mean = fp.global_pool(series, "avg", axes=series.dims, weights=weights)
+    np.testing.assert_allclose(mean, series.weighted(weights).mean())
+
+
+def test_the_pages_rows_of_bottleneck_and_numbagg(holed):
+    bottleneck, numbagg = pytest.importorskip("bottleneck"), pytest.importorskip("numbagg")
+    moving = bottleneck.move_mean(holed[5], 5, min_count=1)[4:]
+    np.testing.assert_allclose(fp.avg_pool(holed[5], (5,), stride=1, skipna=True), moving)
+    np.testing.assert_allclose(fp.avg_pool(holed, CELL, skipna=True), numbagg.nanmean(blocks(holed), axis=-1))

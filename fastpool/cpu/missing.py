@@ -24,20 +24,25 @@ def settle(counts: Array, least: int, sums: Array | None, results: list[tuple[Ar
     A region without an element, of the count -1, keeps what it has. Weights that add up to 0, in `sums`, are
     none; they matter where at least one element is wanted.
     """
-    few = (counts >= 0) & (counts < least)
-    if sums is not None and least > 0:
-        few |= (counts >= 0) & (sums == 0)
+    few = _few(counts, least, sums)
     for result, value in results:
         if value is not None:
             np.copyto(result, value, where=few)
     return (~few & (counts > 0)).view(np.uint8)
 
 
+def _few(counts: Array, least: int, sums: Array | None) -> Array:
+    """Whether each window has too few elements."""
+    few = counts < least
+    if sums is not None and least > 0:
+        few |= sums == 0
+    found: Array = few & (counts >= 0)
+    return found
+
+
 def first_few(counts: Array, least: int, sums: Array | None) -> tuple[tuple[int, ...], int] | None:
     """The first window with too few elements and their number; None where all have enough."""
-    few = (counts >= 0) & (counts < least)
-    if sums is not None and least > 0:
-        few |= (counts >= 0) & (sums == 0)
+    few = _few(counts, least, sums)
     if not few.any():
         return None
     flat, place = int(np.argmax(few)), []
@@ -86,7 +91,12 @@ def slope_of_weights(
     if means is not None:
         each -= means
     np.copyto(each, 0, where=mask == 0)
-    own = (1,) * (x.ndim - len(shape)) + shape
-    axes = tuple(axis for axis, (n, m) in enumerate(zip(own, x.shape, strict=True)) if n != m)
-    slope: Array = each.sum(axes, keepdims=True).reshape(shape)
-    return slope
+    return summed_to(each, shape)
+
+
+def summed_to(array: Array, shape: tuple[int, ...]) -> Array:
+    """An array summed along the axes that were broadcast, from this shape to its own."""
+    own = (1,) * (array.ndim - len(shape)) + shape
+    axes = tuple(axis for axis, (n, m) in enumerate(zip(own, array.shape, strict=True)) if n != m)
+    found: Array = array.sum(axes, keepdims=True).reshape(shape)
+    return found

@@ -115,23 +115,23 @@ def plan_present(
     geometry: Geometry,
     params: NDArray[np.float64],
     target: np.dtype[Any],
-    takes: Takes,
+    takes: tuple[bool, bool, bool],
 ) -> present.Plan | None:
     """How to reduce what takes part in regular windows of arrays like `x`.
 
-    None where the skeleton must serve. A mask, or weights, have memory in the order of `x`.
+    None where the skeleton must serve. `takes` are the fields of `Takes`. A mask has memory in the order of
+    `x`.
     """
     if x.size < WORTHWHILE or operator.line is None or operator.bears is not None:
         return None
     shape = Shape.of(x, geometry, placed=False)
     if shape is None:
         return None
-    chain = shape.row.window * shape.positions() // (shape.row.window * shape.columns.window)
-    line = operator.line(x.dtype, target, shape.positions(), chain + shape.columns.window, params)
+    chain = shape.positions() // shape.columns.window + shape.columns.window  # rows, and along them
+    line = operator.line(x.dtype, target, shape.positions(), chain, params)
     if line is None or shape.positions() >= MOST_COUNTED:
         return None
     knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
-    counts = line.dtype if takes.weighed else present.counts_of(line, shape.positions())
     reduction = tasks.Reduction(
         operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
         line,
@@ -149,7 +149,7 @@ def plan_present(
         None,
         choose.limits(),
     )
-    return present.plan(reduction, takes, counts)
+    return present.plan(reduction, Takes(*takes), present.counts_of(line, shape.positions()))
 
 
 class Twice(NamedTuple):

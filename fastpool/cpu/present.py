@@ -1,8 +1,8 @@
 """Regular windows of what takes part: rows of values, and beside them rows of how many they are of.
 
 For each row of output the rows of input that its windows cover merge into one line, in which what is left out
-is the neutral element; a second line counts what takes part, or adds up its weights. Both then merge along
-the line as all rows do (`rows`), and the window's value is made of the two. The input is read once.
+is the neutral element; a second line counts what takes part. Both then merge along the line as all rows do
+(`rows`), and the window's value is made of the two. The input is read once.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,11 @@ COUNTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by the bytes of a v
 
 
 class Takes(NamedTuple):
-    """What leaves elements out, and whether those that take part have weights."""
+    """What leaves elements out."""
 
     listed: bool  # a mask lists them
     numbers: bool  # NaNs are left out
     others: bool  # one value is left out
-    weighed: bool
 
     @property
     def name(self) -> str:
@@ -160,7 +159,7 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     takes, of_phases, watches = kind.takes, kind.along is rows.phases, may_overflow(kind.line)
     merge = line.merge if takes.numbers else line.careful or line.merge
     read, write, lift, finish = half.READ[kind.source], half.WRITE[kind.target], line.lift, line.finish
-    is_present, weighed = taking(takes), takes.weighed
+    is_present = taking(takes)
     computed, counted = getattr(np, line.dtype), getattr(np, kind.counts)
     scale_type = np.float64 if line.dtype in ("float64", "int32") else np.float32
     inverse = line.scales == "inverse"
@@ -168,9 +167,6 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     def element(uses, row, marks, j):
         value, mark = read(peek(row, j)), peek(marks, j)
         present = is_present(value, mark, uses[1])
-        if weighed:
-            weight = counted(mark if present else 0)
-            return computed(lift(value, uses[3]) * mark) if present else uses[2], weight
         return computed(lift(value, uses[3])) if present else uses[2], counted(1 if present else 0)
 
     def plus(a, b):
@@ -291,8 +287,8 @@ class Plan(NamedTuple):
     ) -> tuple[bool, bool]:
         """Reduce the windows of `x` to `y`, which is C-contiguous; those with too few elements get `fill`.
 
-        `marks` are a mask of uint8 or weights, in memory of the order of `x`. Returns whether sums
-        overflowed, and whether there are windows with too few elements.
+        `marks` are a mask of uint8, in memory of the order of `x`. Returns whether sums overflowed, and
+        whether there are windows with too few elements.
         """
         values, origin = flatten(raw(x))
         outer, *rest = self.tables

@@ -5,7 +5,6 @@ from .array import DeviceArray
 from .copies import accumulate, assign
 from .fold import Present, gather, plan_planes, reduce, reduce_present
 from .missing import (
-    Takes,
     first_few,
     keep,
     mask_of,
@@ -27,7 +26,6 @@ __all__ = [
     "WEIGHED",
     "DeviceArray",
     "Present",
-    "Takes",
     "accumulate",
     "align_backward",
     "align_forward",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import cuda, types
@@ -19,15 +19,6 @@ FLOAT64 = np.dtype(np.float64)
 SUM = OPERATORS["sum"].fold(FLOAT64, FLOAT64)
 Step = Callable[..., Any]
 REFUSED = -2  # in place of an index that does not fit its window
-
-
-class Takes(NamedTuple):
-    """What leaves elements out: as `fastpool.cpu.present.Takes`."""
-
-    listed: bool
-    numbers: bool
-    others: bool
-    weighed: bool
 
 
 def plan_present(*like: Any) -> None:
