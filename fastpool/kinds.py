@@ -228,7 +228,7 @@ def _taken(kind: Kind, name: str, value: Any, arrays: dict[str, Any]) -> Any:
         return kind.take(value)
     if own is None and not isinstance(value, np.ndarray):
         return value  # no array: what it is for decides
-    first = next(iter(arrays))
+    first = next(name for name, array in arrays.items() if of(array) is kind)
     shown = f"got {first} of {kind.name} and {name} of {named(value)}"
     raise TypeError(f"the arrays of a call must be of one kind, {shown}")
 
