@@ -267,9 +267,11 @@ def result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], x: Array) -> 
 
 
 def _overlap(out: Any, given: Any) -> bool:
-    if not all(isinstance(array, np.ndarray) or on_device(array) for array in (out, given)):
-        return False  # what is no array shares nothing, and is refused elsewhere
-    one, other = (a if isinstance(a, np.ndarray) else a.placed() for a in (out, given))
+    one, other = out, given
+    if not (type(out) is type(given) is np.ndarray):  # the usual call takes 2 us less
+        if not all(isinstance(array, np.ndarray) or on_device(array) for array in (out, given)):
+            return False  # what is no array shares nothing, and is refused elsewhere
+        one, other = (a if isinstance(a, np.ndarray) else a.placed() for a in (out, given))
     if not np.may_share_memory(one, other):
         return False
     try:

@@ -267,13 +267,17 @@ def forward(
 ) -> Any:
     """The job's result, or the pair of result and indices."""
     alone = TAPE.get() is None and ASKED.get() is None  # nobody listens
-    if alone and return_indices is False and out is None and dtype is None:
+    if alone and return_indices is False and dtype is None:
         usual = job.plans.get(x.strides)
         if usual is not None:  # nothing is to be asked again
-            make, plan = usual
-            y = make()
-            plan.run(x, y, None)
-            return y
+            make, kind, plan = usual
+            if out is None:
+                y = make()
+                plan.run(x, y, None)
+                return y
+            if type(out) is ndarray and out.shape == job.shape and out.dtype == kind and out.flags.carray:
+                plan.run(x, out, None)
+                return out
     row = job.operator
     indexed = wants_indices(row, return_indices)
     target = arrays.result_dtype(row, x.dtype, dtype)
@@ -294,7 +298,7 @@ def forward(
         plan = _plan(job, x, target, chosen)
         plan.run(x, direct, indices)
         if dtype is None and not chosen and type(x) is ndarray:
-            job.plans[x.strides] = reuse.maker(job.shape, target), plan
+            job.plans[x.strides] = reuse.maker(job.shape, target), target, plan
         if out is not None and not arrays.is_c(y):
             arrays.assign(y, direct)
     if tape is not None:
