@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 
+from .align import roi_align, roi_align_backward
 from .api import (
     adaptive_avg_pool,
     adaptive_max_pool,
@@ -42,7 +43,6 @@ from .forms import (
 )
 from .gradients import adaptive_pool_backward, global_pool_backward, pool_backward, vjp
 from .indices import convert_indices
-from .regions import roi_align, roi_align_backward
 from .threads import get_num_threads, get_threading_layer, set_num_threads, set_threading_layer
 from .unpooling import unpool, unpool_backward
 

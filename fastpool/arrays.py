@@ -150,6 +150,11 @@ def spread_to(array: Array, shape: tuple[int, ...], argument: str) -> Array:
     return array.spread_to(shape)
 
 
+def row(array: Array, number: int) -> Array:
+    """A view of one element of the first axis."""
+    return array[number : number + 1] if isinstance(array, np.ndarray) else array.row(number)
+
+
 def last_part(array: Array, first: int, last: int) -> Array:
     """A view of elements `first` to `last` of the last axis."""
     return array[..., first:last] if isinstance(array, np.ndarray) else array.part(first, last)

@@ -52,8 +52,12 @@ def source_digest() -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 
-def register(module: ModuleType | str, **options: bool) -> None:
+def register(module: ModuleType | str, *, passes: str = "", **options: bool) -> None:
     """Let kernels call the plain functions that a module defines; they are inlined, unless told else.
+
+    Functions that call one named `passes` are passes over memory, and the compiler may keep them apart. All
+    others around them are inlined: a call writes its arguments and results to the stack, and these stores
+    wait behind those of results, which miss the cache.
 
     Functions of other packages enter the cache key as they are, since `source_digest` does not cover them.
     """
@@ -62,7 +66,8 @@ def register(module: ModuleType | str, **options: bool) -> None:
         cloudpickle.register_pickle_by_value(found)
     for function in vars(found).values():
         if isinstance(function, FunctionType) and function.__module__ == found.__name__:
-            register_jitable(**(options or {"forceinline": True}))(function)
+            forced = {"forceinline": not passes or passes not in function.__code__.co_names}
+            register_jitable(**(options or forced))(function)
 
 
 def name_intrinsics(module: str) -> None:

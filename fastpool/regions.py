@@ -6,16 +6,14 @@ The one form in which a window may be empty: a box or bin without an element giv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arrays, checks, jobs, ways
+from . import arrays, checks, ways
 from .aligned import Part, Taps, computed
 from .arrays import Array
-from .kinds import any_kind
 from .operators.entry import FINITE_ABOVE_ZERO
 from .windows import Integers
 
@@ -28,145 +26,8 @@ MOST_OF_A_BOX = 2**31  # of one box in all, where the caller chose their number
 PART = 2**20  # samples along an axis whose tables are made at a time
 
 
-@any_kind
-def roi_align(
-    x: Any,
-    boxes: Any,
-    output_size: Any,
-    *,
-    scale: float = 1.0,
-    samples: int = 0,
-    aligned: bool = True,
-    op: str = "avg",
-) -> Array:
-    """Mean or maximum of interpolated samples in the bins of boxes, at fractional places (He et al. 2017).
-
-    Each box is cut into ``output_size`` bins, and each bin has a grid of samples, each interpolated between
-    its four neighbours::
-
-        start = x1 scale - offset      offset = 0.5 if aligned else 0
-        size = (x2 - x1) scale         at least 1 if not aligned
-        bin = size / P                 P bins an axis
-        grid = samples                 or with 0: ceil(bin) of each box and axis
-        place[p, i] = start + p bin + (i + 0.5) bin / grid
-
-    A sample before -1 or behind the axis' length counts as 0; else its place is moved to ``0..n-1``. What
-    they interpolate does not depend on other elements: one of weight 0 is not read.
-
-    Parameters
-    ----------
-    x : ndarray, shape (N, C, H, W)
-        Of a float dtype.
-    boxes : ndarray, shape (K, 5)
-        Rows ``(batch, x1, y1, x2, y2)``, of any real dtype: the image, and two corners. Finite. They may be
-        empty, lie outside, or have their corners exchanged; with ``samples=0`` a bin of such a box that has
-        no sample gives 0.
-    output_size : int or pair of int
-        Bins along H and W.
-    scale : float
-        From the boxes' coordinates to those of `x`.
-    samples : int
-        Samples of a bin along each axis; 0: as many as the bin is long, rounded up.
-    aligned : bool
-        Whether pixel 0 reaches from 0 to 1 in the boxes' coordinates and has its centre at 0.5.
-    op : {"avg", "max", "max_neighbour"}
-        Mean or maximum of a bin's samples; of equal samples the first in row-major order has the gradient,
-        a NaN wins, and those outside of `x` come before all others. ``"max_neighbour"`` is the maximum of
-        what the samples' four neighbours weigh, not of their sum: the rule of ONNX's example of mode "max".
-
-    Returns
-    -------
-    ndarray, shape (K, C, PH, PW)
-        Of the dtype of `x`; computed in float64, or float32 for 16 bits, and rounded once.
-
-    Raises
-    ------
-    TypeError
-        For an `x` that is not of floats, and arguments of a wrong type.
-    ValueError
-        For arrays of a wrong shape, coordinates that are not finite, an image that does not exist, and more
-        samples of a box than 2**24 along an axis or, chosen by the caller, 2**31 in all.
-
-    References
-    ----------
-    He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastpool.regions import roi_align
-    >>> x = np.arange(36.0).reshape(1, 1, 6, 6)
-    >>> roi_align(x, np.array([[0, 0, 0, 3, 3]]), 2, aligned=False)
-    array([[[[ 5.25,  6.75],
-             [14.25, 15.75]]]])
-    """
-    call = _align_call(x, boxes, output_size, scale, samples, aligned, op)
-    tape = jobs.TAPE.get()
-    y, winners = call.forward(keep=tape is not None)
-    if tape is not None:
-        tape.append(partial(_pull, call, jobs.Kept.of(call.x), winners))
-    return y
-
-
-@any_kind
-def roi_align_backward(
-    gy: Any,
-    x: Any,
-    boxes: Any,
-    output_size: Any,
-    *,
-    scale: float = 1.0,
-    samples: int = 0,
-    aligned: bool = True,
-    op: str = "avg",
-) -> Array:
-    """Gradient of `roi_align` for `x`, without its result.
-
-    A mean sends each sample's share to its four neighbours, a maximum the whole to those of the winning
-    sample, by the weights of the interpolation. A plane's gradients are added in the order of the boxes, so
-    that the bits do not depend on the number of threads.
-
-    Parameters
-    ----------
-    gy : ndarray, shape (K, C, PH, PW)
-        Gradient for the result.
-    x, boxes, output_size, scale, samples, aligned, op
-        As in `roi_align`.
-
-    Returns
-    -------
-    ndarray, shape (N, C, H, W)
-        Of the dtype of `x`; added up in float64, or float32 for 16 bits, and rounded once.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `roi_align`; and for a `gy` of another shape.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastpool.regions import roi_align_backward
-    >>> boxes = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
-    >>> roi_align_backward(np.ones((1, 1, 1, 1)), np.zeros((1, 1, 3, 3)), boxes, 1)
-    array([[[[0.0625, 0.125 , 0.0625],
-             [0.125 , 0.25  , 0.125 ],
-             [0.0625, 0.125 , 0.0625]]]])
-    """
-    call = _align_call(x, boxes, output_size, scale, samples, aligned, op)
-    gradient = jobs.checked_gradient(gy, call.shape)
-    return call.backward(gradient, call.forward(keep=True)[1])
-
-
-def _pull(call: "_Align", kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False) -> Any:
-    gradient = jobs.checked_gradient(gy, call.shape)
-    own = winners if winners is None else arrays.beside(winners, gradient)
-    gx = replace(call, x=kept.beside(gradient)).backward(gradient, own)
-    return (gx, {}) if checks.boolean("params", params) else gx
-
-
 @dataclass(frozen=True)
-class _Align:
+class Align:
     """A checked call of `roi_align`: of each box the image, and per axis (rows, columns) start and size."""
 
     x: Array
@@ -209,6 +70,53 @@ class _Align:
             for part in self._parts():
                 backend.align_backward(gradient, part, winners, total)
         return arrays.cast(total, self.x.dtype)
+
+    def elements(self) -> Array:
+        """How many elements each bin interpolates, where `x` has 1, and not 0: int64."""
+        y = arrays.zeros(self.shape, np.float64, self.x)
+        for part in self._joined_parts() if y.size else ():
+            ones = (taps._replace(weights=np.ones(taps.weights.shape)) for taps in (part.rows, part.columns))
+            each = part._replace(rows=next(ones), columns=next(ones))
+            arrays.backend(self.x).align_forward("avg", self.x, each, y, None)
+        return arrays.cast(y, np.int64)
+
+    def bin_sizes(self) -> tuple[int, int]:
+        """The fewest and the most elements that a bin interpolates."""
+        least, most = [1], [0]
+        for part in self._joined_parts() if self.images.size else ():
+            rows, columns = (
+                _taps_of_bins(taps).reshape(part.numbers.size, -1) for taps in (part.rows, part.columns)
+            )
+            least.append(int((rows.min(1) * columns.min(1)).min()))
+            most.append(int((rows.max(1) * columns.max(1)).max()))
+        return min(least), max(most)
+
+    def by_samples(self) -> Iterator[tuple[list[int], "Align", tuple[int, int]]]:
+        """Boxes with the same number of samples a bin, whose samples become bins: which, the call, how many.
+
+        Bins without a sample are left out.
+        """
+        outputs = self.output_size
+        grids = [
+            np.full(size.shape, self.samples) if self.samples else np.ceil(np.maximum(size, 0) / n)
+            for size, n in zip(self.sizes, outputs, strict=True)
+        ]
+        if grids and grids[0].size and float((grids[0] * grids[1]).max()) * math.prod(outputs) > MOST_SAMPLES:
+            raise ValueError(f"boxes must have at most {MOST_SAMPLES} samples each where data is missing")
+        each = np.stack(grids, 1).astype(np.int64).reshape(-1, 2)
+        for grid in np.unique(each[(each > 0).all(1)], axis=0):
+            cell = int(grid[0]), int(grid[1])
+            places = outputs[0] * cell[0], outputs[1] * cell[1]
+            found = np.flatnonzero((each == grid).all(1))
+            step = max(1, PART // max(1, math.prod(places) * self.x.shape[1]))
+            for begin in range(0, found.size, step):
+                own = found[begin : begin + step]
+                starts, sizes = ((each[0][own], each[1][own]) for each in (self.starts, self.sizes))
+                part = Align(self.x, "avg", self.images[own], starts, sizes, places, 1)
+                yield own.tolist(), part, cell
+
+    def _joined_parts(self) -> Iterator[Part]:
+        return replace(self, op="avg")._parts()
 
     def _parts(self) -> Iterator[Part]:
         """The boxes in their order, as many at a time as keep the tables small."""
@@ -294,6 +202,13 @@ def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
     )
 
 
+def _taps_of_bins(taps: Taps) -> Integers:
+    """How many elements each bin of a mean reads along an axis."""
+    found = np.zeros(taps.bins.size - 1, np.int64)
+    found[np.diff(taps.bins) > 0] = np.diff(taps.samples)
+    return found
+
+
 def _single(placed: _Placed, n: int, outputs: int, dtype: np.dtype[Any], *, neighbours: bool) -> Taps:
     """Every sample by itself, of one or two elements; `neighbours`: each of its two elements, weighed."""
     owner, low, fraction, grid = placed
@@ -323,9 +238,10 @@ def _reach(positions: Integers, owners: Integers, bins: int, outputs: int) -> In
     return np.stack([np.minimum(least, behind), behind], 1)
 
 
-def _align_call(
+def align_call(
     x: object, boxes: object, output_size: Any, scale: object, samples: object, aligned: object, op: object
-) -> _Align:
+) -> Align:
+    """A call of `roi_align`, checked."""
     array = arrays.take("x", x)
     if not arrays.is_float(array.dtype):
         raise TypeError(f"roi_align takes x of {', '.join(arrays.FLOATS)}, got {array.dtype}")
@@ -351,7 +267,7 @@ def _align_call(
     size = high - low if centred else np.maximum(high - low, 1.0)
     low = low - 0.5 if centred else low
     starts, sizes = (low[:, 1], low[:, 0]), (size[:, 1], size[:, 0])
-    return _Align(array, op, images, starts, sizes, outputs, each)
+    return Align(array, op, images, starts, sizes, outputs, each)
 
 
 # Boxes that are rounded to elements ----------------------------------------------------------------------

@@ -887,6 +887,6 @@ def plan_backward(*like: Any) -> Any:
 
 jit.register(half)
 jit.register(fold)
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")
 read_block, read_shares, read_tile = fields(Block), fields(Shares), fields(Tile)
 TILE_FIELDS = len(Tile._fields)

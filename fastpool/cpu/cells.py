@@ -328,4 +328,4 @@ def numbers_of(r: Reduction) -> tuple[Cells, tuple[int, int]]:
     return numbers, (-(-row.outputs // band), -(-columns.outputs // width))
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

@@ -444,4 +444,4 @@ def plan(r: Reduction) -> Plan:
     return r.plan(made, numbers, blocks, memory, (r.scale, np.array([*firsts, *further], np.int64)))
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

@@ -417,4 +417,4 @@ def plan(r: Reduction) -> Plan:
     return r.plan(partial(kernel, kind), table, blocks, memory, scales)
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

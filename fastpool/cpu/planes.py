@@ -258,4 +258,4 @@ def plan(r: Reduction) -> Plan:
     return r.plan(partial(kernel, kind), (*numbers, *places.places_of(r.shape)), (1, 1), r.lines(kept))
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

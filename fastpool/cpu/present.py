@@ -363,4 +363,4 @@ def counts_of(line: Line, positions: int) -> str:
     return COUNTS[fits[0]]
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

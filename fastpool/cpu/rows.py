@@ -511,4 +511,4 @@ def scales_in(r: Reduction, band: int, width: int) -> tuple[Array, Integers]:
     return np.concatenate([columns, rows]), np.concatenate(begins)
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

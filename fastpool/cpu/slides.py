@@ -504,4 +504,4 @@ def tile(r: Reduction) -> tuple[int, int]:
     return -(-row.outputs // bands), width
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

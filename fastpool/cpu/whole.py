@@ -562,4 +562,4 @@ def plan_groups(r: Reduction) -> Plan:
     return r.plan(partial(kernel_of_groups, kind), numbers, blocks, memory, scales)
 
 
-jit.register(__name__, forceinline=False)
+jit.register(__name__, passes="apart")

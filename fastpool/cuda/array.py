@@ -155,6 +155,10 @@ class DeviceArray:
         own = zip((1,) * missing + self.shape, (0,) * missing + self.strides, shape, strict=True)
         return self._view(self.address, tuple(shape), tuple(0 if n != m else step for n, step, m in own))
 
+    def row(self, number: int) -> "DeviceArray":
+        """A view of one element of the first axis."""
+        return self._view(self.address + number * self.strides[0], (1, *self.shape[1:]), self.strides)
+
     def part(self, first: int, last: int) -> "DeviceArray":
         """A view of elements `first` to `last` of the last axis."""
         shape = (*self.shape[:-1], last - first)
