@@ -8,7 +8,8 @@ from cases import arrange, distinct
 
 import fastpool as fp
 from fastpool import regions
-from fastpool.regions import pool_tables, roi_align, roi_align_backward
+from fastpool.align import roi_align, roi_align_backward
+from fastpool.regions import pool_tables
 
 WORKED = np.arange(36.0).reshape(1, 1, 6, 6)
 CORNER = np.array([[0.0, 0, 0, 3, 3]])
