@@ -181,6 +181,19 @@ def deep_cells(rng, limit):
     return [_axis(rng, 12, k, k, 1, 0, 0, slack=0) for _ in range(2)]
 
 
+def deep_stems(rng, limit):
+    """3x3 at stride 2 of maps whose channels come last and are many."""
+    p = int(pick(rng, [0, 1, 1]))
+    return [_axis(rng, 14, 3, 2, 1, p, p) for _ in range(2)]
+
+
+def near_windows(rng, limit):
+    """4x3 to 9x9 at stride 1, over long rows."""
+    k, across = int(rng.integers(4, 10)), int(rng.integers(3, 10))
+    rows, before = _axis(rng, 24, k, 1, 1), int(rng.integers(0, across))
+    return [rows, _axis(rng, 400, across, 1, 1, before, before, outputs=number(rng, 140, 300))]
+
+
 def tall_windows(rng, limit):
     """Windows far taller than wide, that overlap."""
     k = number(rng, 13, 40)
@@ -193,6 +206,8 @@ SHAPED = {
     "stems": stems,
     "volumes": volumes,
     "deep cells": deep_cells,
+    "deep stems": deep_stems,
+    "near windows": near_windows,
     "tall windows": tall_windows,
 }
 LAST_ONLY = {"long": any_axis, "long rows": None}  # what the other axes are like, half the time
@@ -238,7 +253,9 @@ def _axes_of(rng, template, budget):
 def _around(rng, lengths, template, least):
     """The shape around pooled axes: as many planes as bring the input to its size; and where they are."""
     channels = 1
-    if template == "deep cells" or rng.random() < 0.4:
+    if template == "deep stems":
+        channels = number(rng, 16, 140)
+    elif template == "deep cells" or rng.random() < 0.4:
         channels = int(pick(rng, [rng.integers(2, 10), rng.integers(2, 10), number(rng, 60, 140)]))
     if math.prod(lengths) * channels > max(4 * USUAL, 4 * least):
         channels = min(channels, 3)
