@@ -6,11 +6,9 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import arrays, checks, jobs, missing, missing_jobs, ways, weighted
 from .arrays import Array
-from .cpu.missing import mask_of, summed_to
 from .jobs import Kept, Pull
 from .kinds import any_kind
 from .missing import Missing
@@ -418,7 +416,7 @@ class _Peaks(NamedTuple):
 
     x: Array
     pull: Pull
-    taken: NDArray[np.bool_] | None  # which elements take part, where not all do
+    taken: Array | None  # which elements take part, where not all do: a mask of uint8
 
 
 def _blur(
@@ -452,10 +450,12 @@ def _of_peaks(call: _Call, pooled: tuple[int, ...], *, recorded: bool) -> tuple[
     """The call on maxima of two elements along each axis, and their way back."""
     x, known, taken = call.x, call.missing, None
     if known is not None and known.masks:
-        _check_host(x, "maxima with missing data")
-        taken = _taken(x, known)
-        x = np.where(taken, x, _lowest(x.dtype))
-        known = known._replace(where=_largest(taken, pooled, recorded=recorded)[0], skipna=False, nodata=None)
+        backend = arrays.backend(x)
+        taken = backend.mask_of(x, known.where, known.nodata, skipna=known.skipna)
+        x = arrays.copied(x)
+        backend.settle(arrays.cast(taken, np.int64), 1, None, [(x, _lowest(x.dtype))])
+        where = _largest(arrays.cast(taken, np.bool_), pooled, recorded=recorded)[0]
+        known = known._replace(where=where, skipna=False, nodata=None)
     highest, pull = _largest(x, pooled, recorded=recorded)
     return replace(call, x=highest, missing=known), _Peaks(x, pull, taken)
 
@@ -501,7 +501,7 @@ def _pull(call: _Call, peaks: _Peaks | None, kept: Kept, gy: object, *, params: 
     if peaks is not None:
         gx = peaks.pull(gx)
         if peaks.taken is not None:
-            gx = np.where(peaks.taken, gx, gx.dtype.type(0))
+            arrays.backend(gx).keep(gx, peaks.taken, None)
     return (gx, slopes) if wanted else gx
 
 
@@ -524,39 +524,41 @@ def _backward_parts(
     With the parts p, weights w and ``D = sum(p w)``, a mean's gradients are ``w sum(p g / D)`` for x and
     ``sum(p (x - y) g / D)`` for w, summed over the cells of an element; a sum's have neither D nor y.
     """
-    _check_host(call.x, "gradients with missing data or weights")
-    wide, scale = np.dtype(np.float64), _scale(known.weights)
-    taken = _taken(call.x, known)
-    values = np.where(taken, call.x, call.x.dtype.type(0)).astype(wide)
-    shares = taken.astype(wide)
+    x, backend, wide, scale = call.x, arrays.backend(call.x), np.dtype(np.float64), _scale(known.weights)
+    mask = backend.mask_of(x, known.where, known.nodata, skipna=known.skipna)
+    ones, weights, scaled = arrays.contiguous(mask, wide), None, None
     if known.weights is not None:
-        shares *= known.weights.astype(wide) * scale
+        weights = arrays.contiguous(known.weights, wide)
+        scaled = _times(weights, scale)
     plain = {axis: table.undivided() for axis, table in call.tables.items()}
     counting = {axis: table.counting() for axis, table in call.tables.items()}
-    total, number = _summed(shares, plain, wide), _summed(taken.astype(wide), counting, wide)
-    few = np.where(total > 0, number, 0) < known.least
-    gradient = np.where(few, 0.0, gy.astype(wide))
-    if call.mean:
-        divisor = np.where(few, 1.0, total)
-        back, gradient, scaled = _transposed(plain), gradient / divisor, 1.0
-    else:
-        back, scaled = _transposed(call.tables), 1 / scale
+    counts = arrays.cast(_summed(ones, counting, wide), np.int64)
+    total = _summed(ones if scaled is None else backend.product(ones, scaled), plain, wide)
+    enough = backend.settle(counts, known.least, None if weights is None else total, [])
+    gradient = backend.shared(gy, enough, total if call.mean else None, wide)
+    back = _transposed(plain if call.mean else call.tables)
     sent = _summed(gradient, back, wide)
-    gx = (shares * scaled * sent).astype(floating)
-    if not wanted or call.weights_like is None:
-        return gx, {}
-    shape, dtype = call.weights_like
-    slope = values * sent
-    if call.mean:
-        means = _summed(shares * values, plain, wide) / divisor
-        slope = (slope - _summed(gradient * np.where(few, 0.0, means), back, wide)) * scale
-    found = summed_to(np.where(taken, slope, 0.0), shape)
-    return gx, {"weights": found.astype(dtype if arrays.is_float(dtype) else wide)}
+    gx, slopes = arrays.copied(sent), {}
+    backend.keep(gx, mask, scaled if call.mean else weights)
+    if wanted and call.weights_like is not None:
+        shape, dtype = call.weights_like
+        lost = None
+        if call.mean:
+            values = x.astype(wide)
+            backend.keep(values, mask, scaled)
+            means = backend.shared(_summed(values, plain, wide), enough, total, wide)
+            lost = _summed(backend.product(gradient, means), back, wide)
+        slope = backend.slope_of_weights(x, mask, sent, lost, shape)
+        slope = _times(slope, scale) if call.mean else slope
+        slopes["weights"] = arrays.cast(slope, dtype if arrays.is_float(dtype) else wide)
+    return arrays.cast(gx, floating), slopes
 
 
-def _check_host(x: Array, what: str) -> None:
-    if not isinstance(x, np.ndarray):
-        raise TypeError(f"x must be on the CPU for {what}, got one on CUDA device {x.where.device}")
+def _times(array: Array, factor: float) -> Array:
+    """An array of float64 times a number."""
+    if factor == 1:
+        return array
+    return arrays.backend(array).product(array, arrays.full(array.shape, np.float64, factor, array))  # type: ignore[no-any-return]
 
 
 def _summed(x: Array, tables: dict[int, Table], dtype: np.dtype[Any]) -> Array:
@@ -568,8 +570,3 @@ def _summed(x: Array, tables: dict[int, Table], dtype: np.dtype[Any]) -> Array:
 
 def _transposed(tables: dict[int, Table]) -> dict[int, Table]:
     return {axis: table.transposed() for axis, table in tables.items()}
-
-
-def _taken(x: Array, known: Missing) -> NDArray[np.bool_]:
-    """Which elements take part."""
-    return mask_of(x, known.where, known.nodata, skipna=known.skipna).view(np.bool_)

@@ -89,6 +89,11 @@ def zeros(shape: Sequence[int], dtype: Any, like: Array) -> Array:
     return np.zeros(shape, dtype) if isinstance(like, np.ndarray) else like.zeros(shape, dtype)
 
 
+def full(shape: Sequence[int], dtype: Any, value: float, like: Array) -> Array:
+    """As `empty`, of one value."""
+    return np.full(shape, value, dtype) if isinstance(like, np.ndarray) else like.full(shape, dtype, value)
+
+
 def is_c(array: Array) -> bool:
     """Whether a kernel may write it as C-contiguous memory."""
     return bool(array.flags.carray if isinstance(array, np.ndarray) else array.contiguous and array.regular)

@@ -567,6 +567,32 @@ class TestOnGPU:
         gy = rng.standard_normal(y.shape).astype(np.float32)
         assert_same(pull_moved(on_gpu(gy)), pull(gy))
 
+    @pytest.mark.parametrize("largest", [1, 40])
+    @pytest.mark.parametrize("op", ["avg", "sum"])
+    def test_gradients_with_missing_data(self, rng, op, largest):
+        x = values(rng, (2, 5, 7, 3), "float64")
+        x[rng.random(x.shape) < 0.2] = np.nan
+        weights = rng.random((1, 7, 1)) * largest
+        given = {"axes": (1, 2), "op": op, "skipna": True, "weights": weights, "min_count": 2}
+        given["where"] = rng.random(x.shape) < 0.7
+        y, pull = fp.vjp(fp.area_pool, x, (3, 4), **given)
+        moved = {name: on_gpu(value) for name, value in given.items()}
+        _, pull_moved = fp.vjp(fp.area_pool, on_gpu(x), (3, 4), **moved)
+        gy = rng.standard_normal(y.shape)
+        gx, slopes = pull(gy, params=True)
+        gx_moved, slopes_moved = pull_moved(on_gpu(gy), params=True)
+        assert_same(gx_moved, gx)
+        np.testing.assert_allclose(slopes_moved["weights"].copy_to_host(), slopes["weights"], rtol=1e-12)
+
+    def test_blurs_of_maxima_with_missing_data(self, rng):
+        x = values(rng, (2, 3, 7, 6), "float32")
+        x[rng.random(x.shape) < 0.4] = np.nan
+        y, pull = fp.vjp(fp.blur_pool, x, 3, op="max", skipna=True)
+        found, pull_moved = fp.vjp(fp.blur_pool, on_gpu(x), 3, op="max", skipna=True)
+        assert_same(found, y)
+        gy = rng.standard_normal(y.shape).astype(np.float32)
+        assert_same(pull_moved(on_gpu(gy)), pull(gy))
+
     @pytest.mark.parametrize("op", [None, "max"])
     def test_blurs(self, rng, op):
         x = values(rng, (2, 3, 7, 6), "float32")
@@ -582,9 +608,6 @@ class TestOnGPU:
         with pytest.raises(ValueError, match=r"fill must be given.*\(1,\).*has 0 elements"):
             fp.area_pool(on_gpu(x), (3,), where=on_gpu(where), out=out)
         assert (out.copy_to_host() == 99).all()
-        _, pull = fp.vjp(fp.area_pool, on_gpu(x), (3,), where=on_gpu(where), fill=0)
-        with pytest.raises(TypeError, match="x must be on the CPU for gradients"):
-            pull(on_gpu(np.ones(3)))
 
 
 # Errors --------------------------------------------------------------------------------------------------

@@ -100,8 +100,12 @@ class DeviceArray:
 
     def zeros(self, shape: Sequence[int], dtype: Any) -> "DeviceArray":
         """As `empty`, of zeros."""
+        return self.full(shape, dtype, 0)
+
+    def full(self, shape: Sequence[int], dtype: Any, value: float) -> "DeviceArray":
+        """As `empty`, of one value."""
         found = self.empty(shape, dtype)
-        copies.fill(found, 0)
+        copies.fill(found, value)
         return found
 
     def astype(self, dtype: Any) -> "DeviceArray":
