@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import fastpool as fp
-from fastpool import bench, cli, jit
+from asv_bench.rivals import speeds
+from fastpool import cli, jit
 from fastpool.cli import app
 
 
@@ -107,7 +108,7 @@ def test_bench_beside_the_libraries_that_are_installed(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "times.json").read_text())
-    assert [row["name"] for row in record["rows"]] == [row.name for row in bench.rows()]
+    assert [row["name"] for row in record["rows"]] == [row.name for row in speeds.rows()]
     for row in record["rows"]:
         peers = {name: time for name, time in row["seconds"].items() if name not in {"fastpool", "copy"}}
         assert row["peer"] == min(peers, key=peers.get, default=None)
