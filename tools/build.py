@@ -1,9 +1,9 @@
 """Build what a release publishes, and check it: ``python tools/build.py [FOLDER]``.
 
-The sdist and the wheel are built from this folder, and once more from the unpacked sdist. Both builds must give the
-same bytes. The time stamp of all files is SOURCE_DATE_EPOCH, by default the time of the last commit. The wheel must
-hold the package alone and stay under its limit, and ``validate-pyproject`` and ``twine check`` must be clean. The
-files then lie in FOLDER, by default ``dist``. Needs the extra ``release``.
+The sdist and the wheel are built from this folder, and once more from the unpacked sdist. Both builds must
+give the same bytes. The time stamp of all files is SOURCE_DATE_EPOCH, by default the time of the last commit.
+The wheel must hold the package alone and stay under its limit, and ``validate-pyproject`` and ``twine check``
+must be clean. The files then lie in FOLDER, by default ``dist``. Needs the extra ``release``.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def build(source: Path, target: Path) -> dict[str, str]:
     """Names of the files that a build makes in a folder, with their digests."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(source)]
     subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"SOURCE_DATE_EPOCH": epoch()}
+        command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "SOURCE_DATE_EPOCH": epoch()}
     )
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(target.iterdir())}
 
@@ -69,7 +69,7 @@ def main(target: Path) -> str:
         target.mkdir(exist_ok=True)
         for path in (sdist, wheel):
             shutil.copy(path, target)
-            print(f"{files[path.name]}  {path.stat().st_size:>9,}  {target / path.name}")
+            print(f"{files[path.name]}  {path.stat().st_size:,} bytes  {path.name}")
     return ""
 
 

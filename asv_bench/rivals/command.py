@@ -166,6 +166,8 @@ def _show(results: list[speeds.Result], settings: dict[str, object]) -> None:
         cli.console.print(
             f"geometric mean of the ratios: {mean:.2f}" if mean else "no other library takes part"
         )
+    if settings["small"]:
+        cli.console.print("--small shows that everything runs. Its inputs are too small to compare speeds.")
     gains = speeds.gains(results)
     if gains:
         cli.console.print(_gains(gains))
