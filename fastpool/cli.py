@@ -1,9 +1,11 @@
 """The command line, over the public functions: info, pool, pyramid, explain, demo, bench, warmup."""
 
 import functools
+import json
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +26,13 @@ from .operators import OPERATORS
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg")  # that matplotlib writes by itself
 
+FILES, LOOK, SPEED = "Files", "Find out", "Speed"  # the groups of commands in the help
+
 app = typer.Typer(
-    help="Pooling on arrays: every operator, any axes, exact rules.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog="Exit codes: 0 done; 1 the data, a file or the machine does not allow it; 2 wrong options.",
 )
 console = Console()
 
@@ -77,17 +81,39 @@ def _printable(message: str) -> str:
     return message.encode("utf-8", "backslashreplace").decode()
 
 
-@app.command()
-def info() -> None:
+def _version(asked: bool) -> None:
+    if asked:
+        _say(f"fastpool {fp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Pooling on arrays: every operator, any axes, exact rules."""
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: fastpool info --json")
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False,
+) -> None:
     """Show versions, threads, CUDA devices and the folder that keeps compiled kernels."""
+    found = {name: version(name) for name in ("fastpool", "numpy", "numba", "llvmlite")} | {
+        "Python": f"{platform.python_version()} on {platform.platform()}",
+        "threads": str(fp.get_num_threads()),
+        "threading layer": threads.layer_in_use(),
+        "CUDA devices": _cuda_devices(),
+        "cache folder": jit.cache_folder() or "none can be written; kernels are compiled each time",
+    }
+    if as_json:
+        _say(json.dumps(found, indent=1))
+        return
     table = Table(show_header=False)
-    for name in ("fastpool", "numpy", "numba", "llvmlite"):
-        table.add_row(name, version(name))
-    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
-    table.add_row("threads", str(fp.get_num_threads()))
-    table.add_row("threading layer", threads.layer_in_use())
-    table.add_row("CUDA devices", _cuda_devices())
-    table.add_row("cache folder", jit.cache_folder() or "none can be written; kernels are compiled each time")
+    for name, text in found.items():
+        table.add_row(name, text)
     console.print(table)
 
 
@@ -100,7 +126,11 @@ def _cuda_devices() -> str:
     return ", ".join(str(getattr(device, "name", "numba's simulator")) for device in cuda.gpus)
 
 
-@app.command(name="pool")
+@app.command(
+    name="pool",
+    rich_help_panel=FILES,
+    epilog="Example: fastpool pool photo.jpg small.png --op avg --window 4",
+)
 @_plainly("cli")
 def pool_file(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy, PNG, JPEG or TIFF file.")],
@@ -148,7 +178,11 @@ def pool_file(
     _say(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}{pooled}, written to {target}")
 
 
-@app.command(name="pyramid")
+@app.command(
+    name="pyramid",
+    rich_help_panel=FILES,
+    epilog="Example: fastpool pyramid volume.tif volume.ome.zarr --op mean --factor 1,2,2",
+)
 @_plainly("pyramid")
 def write_pyramid(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy or TIFF file, or a Zarr folder.")],
@@ -206,7 +240,11 @@ def _dask_progress() -> Iterator[None]:
             yield
 
 
-@app.command()
+@app.command(
+    rich_help_panel=LOOK,
+    epilog="Examples: fastpool explain 7 --window 3 --stride 2; "
+    "fastpool explain 8,64,56,56 --kernel max --window 2",
+)
 @_plainly("cli")
 def explain(
     n: Annotated[
@@ -347,7 +385,7 @@ NUMPY: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK, epilog="Example: fastpool demo --image photo.jpg --output pooled.png")
 @_plainly("cli")
 def demo(
     image: Annotated[Path | None, typer.Option(help="A photograph; by default scikit-image's.")] = None,
@@ -438,7 +476,7 @@ def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> No
     plt.close(figure)
 
 
-@app.command(name="bench", add_help_option=False, context_settings=FORWARDED)
+@app.command(name="bench", rich_help_panel=SPEED, add_help_option=False, context_settings=FORWARDED)
 @_plainly("bench")
 def run_bench(context: typer.Context) -> None:
     """Time fastpool beside other libraries; in a clone of the repository, which has the benchmarks."""
@@ -451,29 +489,101 @@ def run_bench(context: typer.Context) -> None:
     command.app(context.args, prog_name=context.command_path)
 
 
-@app.command()
+@dataclass(frozen=True)
+class Work:
+    """What `warmup` compiles: calls whose shapes and arguments together reach the kernels of some work.
+
+    Attributes
+    ----------
+    ops, dtypes : tuple of str
+    calls : tuple
+        A function that takes an array and an operator, the shape of the array, and further arguments.
+    trains : bool
+        Indices and gradients too.
+    """
+
+    ops: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    calls: tuple[tuple[Callable[..., Any], tuple[int, ...], dict[str, Any]], ...]
+    trains: bool = False
+
+
+LAYERS = (
+    (fp.pool, (1, 1, 8, 8), {"window": 3, "stride": 2, "padding": 1}),
+    (fp.pool, (1, 1, 192, 192), {"window": 3, "stride": 2, "padding": 1}),
+    (fp.pool, (1, 1, 192, 192), {"window": 3, "stride": 1, "padding": 1}),
+    (fp.pool, (1, 1, 192, 192), {"window": 2}),
+    (fp.pool, (1, 96, 96, 16), {"window": 2, "axes": (1, 2)}),
+    (fp.pool, (512, 1, 7, 7), {"window": 7}),
+)
+SIDES = {"axes": (0, 1)}
+PICTURES_POOLED = tuple(
+    (fp.pool, (*sides, *colours), {"window": window, **SIDES})
+    for sides in ((16, 16), (192, 192))
+    for colours in ((), (3,))
+    for window in (2, 3, 4, 8)
+)
+VOLUMES_POOLED = tuple(
+    (fp.pool, shape, {"window": window, "axes": tuple(range(len(window)))})
+    for shape, windows in (
+        ((192, 192), ((2, 2), (4, 4))),
+        ((16, 96, 96), ((2, 2, 2), (1, 2, 2), (4, 4, 4))),
+    )
+    for window in windows
+)
+EVERYTHING = Work(tuple(OPERATORS), ("float32", "uint8"), LAYERS, trains=True)
+PROFILES = {
+    "images": Work(("avg", "max", "min", "median"), ("uint8", "uint16", "float32"), PICTURES_POOLED),
+    "networks": Work(
+        ("max", "avg"),
+        ("float32",),
+        (
+            *LAYERS,
+            (fp.pool, (1, 8, 28, 28), {"window": 3, "stride": 1, "padding": 1}),
+            (fp.pool, (1, 1, 192, 192), {"window": 3, "stride": 2}),
+            (fp.pool, (1, 28, 28, 8), {"window": 3, "stride": 2, "axes": (1, 2)}),
+            (fp.global_pool, (2, 64, 7, 7), {}),
+            (fp.global_pool, (2, 7, 7, 64), {"axes": (1, 2)}),
+            (fp.adaptive_pool, (1, 8, 14, 14), {"output_size": 6}),
+        ),
+        trains=True,
+    ),
+    "labels": Work(("mode", "max"), ("uint8", "uint16", "uint32"), VOLUMES_POOLED),
+}
+
+
+@app.command(rich_help_panel=SPEED, epilog="Example: fastpool warmup --profile networks")
 def warmup(
+    profile: Annotated[
+        str | None,
+        typer.Option(help=f"What such work needs: {', '.join(PROFILES)}; by default the layers of networks."),
+    ] = None,
     ops: Annotated[
-        list[str] | None, typer.Option("--op", help=f"One of {', '.join(OPERATORS)}; by default all.")
+        list[str] | None,
+        typer.Option("--op", help=f"One of {', '.join(OPERATORS)}; by default the profile's, or all."),
     ] = None,
     dtypes: Annotated[
-        list[str] | None, typer.Option("--dtype", help="By default float32 and uint8 where taken.")
+        list[str] | None,
+        typer.Option("--dtype", help="By default the profile's, or float32 and uint8 where taken."),
     ] = None,
 ) -> None:
-    """Compile the kernels of operators and dtypes now, into the cache folder, so that no first call has to.
+    """Compile kernels now, into the cache folder, so that no first call has to.
 
-    For each, small and large inputs of the usual layers, indices, and for floats the gradient. Exit code 1
-    where compiled kernels cannot be kept.
+    For each operator and dtype, small and large inputs; indices, and for floats the gradient, unless the
+    profile is images or labels. Exit code 1 where compiled kernels cannot be kept.
     """
+    if profile is not None and profile not in PROFILES:
+        raise typer.BadParameter(f"one of {', '.join(PROFILES)}, not {profile!r}", param_hint="--profile")
     if not jit.cache_folder():
         _not_kept("no cache folder can be written")
-    kernels = [(op, dtype) for op in ops or OPERATORS for dtype in dtypes or ("float32", "uint8")]
+    work = PROFILES[profile] if profile else EVERYTHING
+    kernels = [(op, dtype) for op in ops or work.ops for dtype in dtypes or work.dtypes]
     with _progress() as progress:
         task = progress.add_task("", total=len(kernels))
         for op, dtype in kernels:
             progress.update(task, description=f"{op} {dtype}")
             try:
-                _compile(op, np.dtype(dtype))
+                _compile(op, np.dtype(dtype), work)
             except (TypeError, ValueError) as error:
                 if ops or dtypes:
                     raise typer.BadParameter(str(error)) from None
@@ -488,25 +598,14 @@ def _not_kept(problem: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-# Shapes and arguments that together reach the kernels of the usual layers.
-LAYERS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
-    ((1, 1, 8, 8), {"window": 3, "stride": 2, "padding": 1}),
-    ((1, 1, 192, 192), {"window": 3, "stride": 2, "padding": 1}),
-    ((1, 1, 192, 192), {"window": 3, "stride": 1, "padding": 1}),
-    ((1, 1, 192, 192), {"window": 2}),
-    ((1, 96, 96, 16), {"window": 2, "axes": (1, 2)}),
-    ((512, 1, 7, 7), {"window": 7}),
-]
-
-
-def _compile(op: str, dtype: np.dtype[Any]) -> None:
+def _compile(op: str, dtype: np.dtype[Any], work: Work) -> None:
     row = checks.operator(op)
-    for shape, given in LAYERS:
+    for form, shape, given in work.calls:
         options = {**given, **SHOWN.get(op, {})}
         x = np.ones(shape, dtype)
-        if dtype.kind == "f" and row.backward != "none":
-            y, pull = fp.vjp(fp.pool, x, op, **options)
+        if work.trains and dtype.kind == "f" and row.backward != "none":
+            y, pull = fp.vjp(form, x, op, **options)
             pull(y)
-        fp.pool(x, op, **options)
-        if row.backward == "chosen":
-            fp.pool(x, op, return_indices=True, **options)
+        form(x, op, **options)
+        if work.trains and row.backward == "chosen" and form is fp.pool:
+            form(x, op, return_indices=True, **options)

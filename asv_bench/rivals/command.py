@@ -15,10 +15,10 @@ from fastpool import checks, cli, files, kinds
 from . import alone as processes
 from . import geometries, gpu, speeds
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
-@app.command()
+@app.command(epilog="Example: fastpool bench --only resnet --threads 1,2")
 @cli._plainly("bench")
 def run_bench(
     only: Annotated[
