@@ -174,7 +174,7 @@ def test_bench_alone(tmp_path, monkeypatch, threads):
 
 
 def test_bench_without_a_clone_says_how_to_get_one(monkeypatch):
-    monkeypatch.setitem(sys.modules, "asv_bench", None)
+    monkeypatch.setitem(sys.modules, "asv_bench.rivals.command", None)
     for words in ((), ("--small", "--threads", 1), ("--help",)):
         result = run("bench", *words)
         assert result.exit_code == 1
