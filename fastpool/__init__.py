@@ -46,7 +46,7 @@ from .indices import convert_indices
 from .threads import get_num_threads, get_threading_layer, set_num_threads, set_threading_layer
 from .unpooling import unpool, unpool_backward
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PARTS = ("compat", "descriptors", "interop", "pyramid", "random")  # of public names, loaded when used
 

@@ -11,7 +11,7 @@ def main() -> None:
         if error.name not in {"typer", "rich"}:
             raise
         sys.exit(f"The command line needs {error.name}; install it with: pip install 'fastpool[cli]'")
-    app()
+    app(prog_name="fastpool")
 
 
 if __name__ == "__main__":

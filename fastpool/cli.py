@@ -1,11 +1,13 @@
 """The command line, over the public functions: info, pool, pyramid, explain, demo, bench, warmup."""
 
 import functools
+import json
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -19,16 +21,18 @@ from rich.table import Table
 
 import fastpool as fp
 
-from . import bench, bench_alone, bench_random, checks, files, jit, kinds, pyramid, threads
+from . import checks, files, jit, kinds, pyramid, threads, timing
 from .operators import OPERATORS
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg")  # that matplotlib writes by itself
 
+FILES, LOOK, SPEED = "Files", "Find out", "Speed"  # the groups of commands in the help
+
 app = typer.Typer(
-    help="Pooling on arrays: every operator, any axes, exact rules.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog="Exit codes: 0 done; 1 the data, a file or the machine does not allow it; 2 wrong options.",
 )
 console = Console()
 
@@ -59,6 +63,11 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1) from None
 
 
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}  # to a command of its own
+CLONE = (
+    "The benchmarks are not in the installed package. Type: git clone https://github.com/fastpool/fastpool"
+    " && cd fastpool && pip install -e '.[bench]' && fastpool bench"
+)
 NODATA = "Leave out elements of this value: -9999, 255, nan."
 MIN_COUNT = "Elements that must take part in a window; of fewer it is missing itself."
 
@@ -72,17 +81,39 @@ def _printable(message: str) -> str:
     return message.encode("utf-8", "backslashreplace").decode()
 
 
-@app.command()
-def info() -> None:
+def _version(asked: bool) -> None:
+    if asked:
+        _say(f"fastpool {fp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Pooling on arrays: every operator, any axes, exact rules."""
+
+
+@app.command(rich_help_panel=LOOK, epilog="Example: fastpool info --json")
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for scripts.")] = False,
+) -> None:
     """Show versions, threads, CUDA devices and the folder that keeps compiled kernels."""
+    found = {name: version(name) for name in ("fastpool", "numpy", "numba", "llvmlite")} | {
+        "Python": f"{platform.python_version()} on {platform.platform()}",
+        "threads": str(fp.get_num_threads()),
+        "threading layer": threads.layer_in_use(),
+        "CUDA devices": _cuda_devices(),
+        "cache folder": jit.cache_folder() or "none can be written; kernels are compiled each time",
+    }
+    if as_json:
+        _say(json.dumps(found, indent=1))
+        return
     table = Table(show_header=False)
-    for name in ("fastpool", "numpy", "numba", "llvmlite"):
-        table.add_row(name, version(name))
-    table.add_row("Python", f"{platform.python_version()} on {platform.platform()}")
-    table.add_row("threads", str(fp.get_num_threads()))
-    table.add_row("threading layer", threads.layer_in_use())
-    table.add_row("CUDA devices", _cuda_devices())
-    table.add_row("cache folder", jit.cache_folder() or "none can be written; kernels are compiled each time")
+    for name, text in found.items():
+        table.add_row(name, text)
     console.print(table)
 
 
@@ -95,7 +126,11 @@ def _cuda_devices() -> str:
     return ", ".join(str(getattr(device, "name", "numba's simulator")) for device in cuda.gpus)
 
 
-@app.command(name="pool")
+@app.command(
+    name="pool",
+    rich_help_panel=FILES,
+    epilog="Example: fastpool pool photo.jpg small.png --op avg --window 4",
+)
 @_plainly("cli")
 def pool_file(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy, PNG, JPEG or TIFF file.")],
@@ -143,7 +178,11 @@ def pool_file(
     _say(f"{x.shape} {x.dtype} -> {y.shape} {y.dtype}{pooled}, written to {target}")
 
 
-@app.command(name="pyramid")
+@app.command(
+    name="pyramid",
+    rich_help_panel=FILES,
+    epilog="Example: fastpool pyramid volume.tif volume.ome.zarr --op mean --factor 1,2,2",
+)
 @_plainly("pyramid")
 def write_pyramid(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A .npy or TIFF file, or a Zarr folder.")],
@@ -201,7 +240,11 @@ def _dask_progress() -> Iterator[None]:
             yield
 
 
-@app.command()
+@app.command(
+    rich_help_panel=LOOK,
+    epilog="Examples: fastpool explain 7 --window 3 --stride 2; "
+    "fastpool explain 8,64,56,56 --kernel max --window 2",
+)
 @_plainly("cli")
 def explain(
     n: Annotated[
@@ -342,7 +385,7 @@ NUMPY: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK, epilog="Example: fastpool demo --image photo.jpg --output pooled.png")
 @_plainly("cli")
 def demo(
     image: Annotated[Path | None, typer.Option(help="A photograph; by default scikit-image's.")] = None,
@@ -410,7 +453,7 @@ def _race(op: str, x: NDArray[Any], window: int, repeat: int) -> tuple[NDArray[A
     y = ours()
     if op != "stochastic":
         np.testing.assert_allclose(y, NUMPY[op](view), rtol=1e-3)
-    best = bench.measure({"fastpool": ours, "numpy": lambda: NUMPY[op](view)}, repeat)
+    best = timing.measure({"fastpool": ours, "numpy": lambda: NUMPY[op](view)}, repeat)
     return y, best["fastpool"], best["numpy"]
 
 
@@ -433,122 +476,114 @@ def _draw(x: NDArray[Any], results: dict[str, NDArray[Any]], output: Path) -> No
     plt.close(figure)
 
 
-@app.command(name="bench")
+@app.command(name="bench", rich_help_panel=SPEED, add_help_option=False, context_settings=FORWARDED)
 @_plainly("bench")
-def run_bench(
-    only: Annotated[
-        str, typer.Option(metavar="SUBSTRING", help="Time the workloads with this in their name.")
-    ] = "",
-    threads: Annotated[
-        str | None,
-        typer.Option(help="Of every library: 2, or several numbers: 1,2. By default fastpool's own."),
-    ] = None,
-    repeat: Annotated[int, typer.Option(help="Timed calls an engine; the best counts.", min=1)] = 15,
-    idle: Annotated[float, typer.Option(metavar="SECONDS", help="Sleep before each timed call.", min=0)] = 0,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all times here.")] = None,
-    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the ratios here.")] = None,
-    small: Annotated[
-        bool, typer.Option("--small", help="A small part of each workload: seconds, not minutes.")
-    ] = False,
-    alone: Annotated[
-        bool, typer.Option("--alone", help="Each library alone in a process of its own.")
-    ] = False,
-    random: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="N random geometries, beside torch and onnxruntime.", min=1),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of --random; by default 0.", min=0)] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-) -> None:
-    """Time fastpool beside the other libraries that are installed, on the poolings of networks and images.
-
-    torch, onnxruntime (with onnx), openvino (with onnx), OpenCV, scipy and tinybrain take part where they are
-    installed and have the workload. A ratio is fastpool's speed over the fastest other library's on the same
-    layout (in training on any layout); "of copy" compares the bytes moved a second with a copy of the input.
-    With several numbers of threads a second table shows what more of them gain, and what a copy gains; with
-    --alone no other library's threads are there to spoil it. On a GPU (--device cuda) torch, its compiler and
-    cuDNN take part, and --threads and --idle do not matter.
-    """
-    counts = _thread_counts(threads)
-    _check_device(device, {"--alone": alone, "--random": random})
-    if seed is not None and random is None:
-        raise typer.BadParameter("goes with --random", param_hint="--seed")
-    if json:
-        files.check_output("--json", json)
-    if chart:
-        _check_picture("--chart", chart)
-    if device == "cuda":
-        _bench_cuda(only, repeat, json, chart, small=small)
-        return
-    rows = _workloads(only, random, seed or 0, small=small)
-    names = bench_random.ENGINES if random else tuple(bench.ENGINES)
-    results = _timed(rows, names, counts, repeat, idle, alone=alone)
-    settings: dict[str, object] = {
-        "threads": counts if len(counts) > 1 else counts[0],
-        "repeat": repeat,
-        "idle": idle,
-        "small": small,
-        **({"alone": True} if alone else {}),
-        **({"random": random, "seed": seed or 0} if random else {}),
-    }
-    _show(results, settings)
-    if random:
-        _show_worst(results)
-    if json:
-        bench.write_json(json, results, settings)
-    if chart:
-        bench.draw(chart, results, f"threads: {settings['threads']}")
-
-
-def _thread_counts(text: str | None) -> tuple[int, ...]:
-    """Checked numbers, each once."""
+def run_bench(context: typer.Context) -> None:
+    """Time fastpool beside other libraries; in a clone of the repository, which has the benchmarks."""
     try:
-        numbers = fp.get_num_threads() if text is None else _numbers(text, "--threads")
-        counts = dict.fromkeys(numbers if isinstance(numbers, tuple) else (numbers,))
-        return tuple(checks.integer("a number of threads", count, minimum=1) for count in counts)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--threads") from None
+        command = import_module("asv_bench.rivals.command")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("asv_bench"):
+            raise
+        raise FileNotFoundError(CLONE) from None
+    command.app(context.args, prog_name=context.command_path)
 
 
-def _check_device(device: str, options: dict[str, object]) -> None:
-    if device not in ("cpu", "cuda"):
-        raise typer.BadParameter(f"cpu or cuda, not {device!r}", param_hint="--device")
-    for name, given in options.items():
-        if given and device == "cuda":
-            raise typer.BadParameter("is for --device cpu", param_hint=name)
+@dataclass(frozen=True)
+class Work:
+    """What `warmup` compiles: calls whose shapes and arguments together reach the kernels of some work.
+
+    Attributes
+    ----------
+    ops, dtypes : tuple of str
+    calls : tuple
+        A function that takes an array and an operator, the shape of the array, and further arguments.
+    trains : bool
+        Indices and gradients too.
+    """
+
+    ops: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    calls: tuple[tuple[Callable[..., Any], tuple[int, ...], dict[str, Any]], ...]
+    trains: bool = False
 
 
-def _workloads(only: str, random: int | None, seed: int, *, small: bool) -> list[bench.Row]:
-    found = bench_random.rows(random, seed, small=small) if random else bench.rows(small=small)
-    rows = [row for row in found if only in row.name]
-    if not rows:
-        raise typer.BadParameter(f"no workload has {only!r} in its name", param_hint="--only")
-    return rows
+LAYERS = (
+    (fp.pool, (1, 1, 8, 8), {"window": 3, "stride": 2, "padding": 1}),
+    (fp.pool, (1, 1, 192, 192), {"window": 3, "stride": 2, "padding": 1}),
+    (fp.pool, (1, 1, 192, 192), {"window": 3, "stride": 1, "padding": 1}),
+    (fp.pool, (1, 1, 192, 192), {"window": 2}),
+    (fp.pool, (1, 96, 96, 16), {"window": 2, "axes": (1, 2)}),
+    (fp.pool, (512, 1, 7, 7), {"window": 7}),
+)
+SIDES = {"axes": (0, 1)}
+PICTURES_POOLED = tuple(
+    (fp.pool, (*sides, *colours), {"window": window, **SIDES})
+    for sides in ((16, 16), (192, 192))
+    for colours in ((), (3,))
+    for window in (2, 3, 4, 8)
+)
+VOLUMES_POOLED = tuple(
+    (fp.pool, shape, {"window": window, "axes": tuple(range(len(window)))})
+    for shape, windows in (
+        ((192, 192), ((2, 2), (4, 4))),
+        ((16, 96, 96), ((2, 2, 2), (1, 2, 2), (4, 4, 4))),
+    )
+    for window in windows
+)
+EVERYTHING = Work(tuple(OPERATORS), ("float32", "uint8"), LAYERS, trains=True)
+PROFILES = {
+    "images": Work(("avg", "max", "min", "median"), ("uint8", "uint16", "float32"), PICTURES_POOLED),
+    "networks": Work(
+        ("max", "avg"),
+        ("float32",),
+        (
+            *LAYERS,
+            (fp.pool, (1, 8, 28, 28), {"window": 3, "stride": 1, "padding": 1}),
+            (fp.pool, (1, 1, 192, 192), {"window": 3, "stride": 2}),
+            (fp.pool, (1, 28, 28, 8), {"window": 3, "stride": 2, "axes": (1, 2)}),
+            (fp.global_pool, (2, 64, 7, 7), {}),
+            (fp.global_pool, (2, 7, 7, 64), {"axes": (1, 2)}),
+            (fp.adaptive_pool, (1, 8, 14, 14), {"output_size": 6}),
+        ),
+        trains=True,
+    ),
+    "labels": Work(("mode", "max"), ("uint8", "uint16", "uint32"), VOLUMES_POOLED),
+}
 
 
-@app.command()
+@app.command(rich_help_panel=SPEED, epilog="Example: fastpool warmup --profile networks")
 def warmup(
+    profile: Annotated[
+        str | None,
+        typer.Option(help=f"What such work needs: {', '.join(PROFILES)}; by default the layers of networks."),
+    ] = None,
     ops: Annotated[
-        list[str] | None, typer.Option("--op", help=f"One of {', '.join(OPERATORS)}; by default all.")
+        list[str] | None,
+        typer.Option("--op", help=f"One of {', '.join(OPERATORS)}; by default the profile's, or all."),
     ] = None,
     dtypes: Annotated[
-        list[str] | None, typer.Option("--dtype", help="By default float32 and uint8 where taken.")
+        list[str] | None,
+        typer.Option("--dtype", help="By default the profile's, or float32 and uint8 where taken."),
     ] = None,
 ) -> None:
-    """Compile the kernels of operators and dtypes now, into the cache folder, so that no first call has to.
+    """Compile kernels now, into the cache folder, so that no first call has to.
 
-    For each, small and large inputs of the usual layers, indices, and for floats the gradient. Exit code 1
-    where compiled kernels cannot be kept.
+    For each operator and dtype, small and large inputs; indices, and for floats the gradient, unless the
+    profile is images or labels. Exit code 1 where compiled kernels cannot be kept.
     """
+    if profile is not None and profile not in PROFILES:
+        raise typer.BadParameter(f"one of {', '.join(PROFILES)}, not {profile!r}", param_hint="--profile")
     if not jit.cache_folder():
         _not_kept("no cache folder can be written")
-    kernels = [(op, dtype) for op in ops or OPERATORS for dtype in dtypes or ("float32", "uint8")]
+    work = PROFILES[profile] if profile else EVERYTHING
+    kernels = [(op, dtype) for op in ops or work.ops for dtype in dtypes or work.dtypes]
     with _progress() as progress:
         task = progress.add_task("", total=len(kernels))
         for op, dtype in kernels:
             progress.update(task, description=f"{op} {dtype}")
             try:
-                _compile(op, np.dtype(dtype))
+                _compile(op, np.dtype(dtype), work)
             except (TypeError, ValueError) as error:
                 if ops or dtypes:
                     raise typer.BadParameter(str(error)) from None
@@ -563,130 +598,14 @@ def _not_kept(problem: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-# Shapes and arguments that together reach the kernels of the usual layers.
-LAYERS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
-    ((1, 1, 8, 8), {"window": 3, "stride": 2, "padding": 1}),
-    ((1, 1, 192, 192), {"window": 3, "stride": 2, "padding": 1}),
-    ((1, 1, 192, 192), {"window": 3, "stride": 1, "padding": 1}),
-    ((1, 1, 192, 192), {"window": 2}),
-    ((1, 96, 96, 16), {"window": 2, "axes": (1, 2)}),
-    ((512, 1, 7, 7), {"window": 7}),
-]
-
-
-def _compile(op: str, dtype: np.dtype[Any]) -> None:
+def _compile(op: str, dtype: np.dtype[Any], work: Work) -> None:
     row = checks.operator(op)
-    for shape, given in LAYERS:
+    for form, shape, given in work.calls:
         options = {**given, **SHOWN.get(op, {})}
         x = np.ones(shape, dtype)
-        if dtype.kind == "f" and row.backward != "none":
-            y, pull = fp.vjp(fp.pool, x, op, **options)
+        if work.trains and dtype.kind == "f" and row.backward != "none":
+            y, pull = fp.vjp(form, x, op, **options)
             pull(y)
-        fp.pool(x, op, **options)
-        if row.backward == "chosen":
-            fp.pool(x, op, return_indices=True, **options)
-
-
-def _bench_cuda(only: str, repeat: int, json: Path | None, chart: Path | None, *, small: bool) -> None:
-    problem = kinds.cuda_problem()
-    if problem:
-        console.print(f"nothing to time: {problem}")
-        raise typer.Exit(1)
-    from . import bench_cuda  # noqa: PLC0415 - needs torch and a GPU
-
-    rows, machine = list(bench_cuda.workloads(only, small=small)), bench_cuda.machine()
-    results = _races(rows, lambda row: [bench_cuda.race(row, repeat)])
-    console.print(_speeds(results, ", ".join(f"{name} {value}" for name, value in machine.items())))
-    costs = bench_cuda.launch_cost("cuda")
-    shown = ", ".join(f"{name} {cost * 1e6:.1f} us" for name, cost in costs.items())
-    console.print(f"geometric mean of the ratios: {bench.mean_ratio(results)}; a tiny call: {shown}")
-    if json:
-        settings = {"repeat": repeat, "small": small, "tiny_call_seconds": costs}
-        bench.write_json(json, results, settings, machine)
-    if chart:
-        bench.draw(chart, results, machine["device"])
-
-
-def _races(rows: list[bench.Row], race: Callable[[bench.Row], list[bench.Result]]) -> list[bench.Result]:
-    results = []
-    with _progress() as progress:
-        task = progress.add_task("", total=len(rows))
-        for row in rows:
-            progress.update(task, description=escape(row.name))
-            results += race(row)
-            progress.advance(task)
-    return results
-
-
-def _timed(
-    rows: list[bench.Row],
-    names: tuple[str, ...],
-    counts: tuple[int, ...],
-    repeat: int,
-    idle: float,
-    *,
-    alone: bool,
-) -> list[bench.Result]:
-    """Each workload with each number of threads, in this process or in one for each library."""
-    if not alone:
-        return _races(rows, lambda row: bench.races(row, repeat, idle, names, counts))
-    with bench_alone.crew(rows, names, counts) as crew:
-        return _races(rows, lambda row: crew.race(row, repeat, idle))
-
-
-def _show(results: list[bench.Result], settings: dict[str, object]) -> None:
-    """A table and a mean for each number of threads, and what more of them gain."""
-    for count in dict.fromkeys(result.threads for result in results):
-        of_count = [result for result in results if result.threads == count]
-        title = ", ".join(f"{name} {value}" for name, value in (settings | {"threads": count}).items())
-        console.print(_speeds(of_count, title))
-        mean = bench.mean_ratio(of_count)
-        console.print(f"geometric mean of the ratios: {mean:.2f}" if mean else "no other library takes part")
-    gains = bench.gains(results)
-    if gains:
-        console.print(_gains(gains))
-        _show_least("of all workloads", gains)
-        _show_least(f"above {bench.LARGE / 1e6:.0f} MB", [gain for gain in gains if gain.large])
-
-
-def _show_worst(results: list[bench.Result]) -> None:
-    """The workloads that are slowest beside their peers."""
-    for result in bench.worst(results):
-        _say(f"among the worst: {result.ratio:.2f}, {result.row.name}, threads: {result.threads}")
-
-
-def _show_least(which: str, gains: list[bench.Gain]) -> None:
-    for word, figure in (("gain", attrgetter("own")), ("share of a copy's gain", attrgetter("share"))):
-        if gains:
-            least = min(gains, key=figure)
-            _say(f"least {word} {which}: {figure(least):.2f}, {least.row.name}, threads: {least.threads[1]}")
-
-
-def _gains(gains: list[bench.Gain]) -> Table:
-    """A line a workload and number of threads."""
-    table = Table(title="how many times as fast more threads are")
-    for heading in ("workload", "MB", "threads", "fastpool", "copy", "of copy's"):
-        table.add_column(heading, justify="left" if heading == "workload" else "right")
-    for gain in gains:
-        fewer, more = gain.threads
-        speeds = (f"{number:.2f}" for number in (gain.own, gain.copy, gain.share))
-        table.add_row(gain.row.name, f"{gain.row.input_bytes / 1e6:.1f}", f"{more} over {fewer}", *speeds)
-    return table
-
-
-def _speeds(results: list[bench.Result], title: str) -> Table:
-    """A line a workload."""
-    table = Table(title=title)
-    for heading in ("workload", "ms", "fastest peer", "its ms", "ratio", "GB/s", "of copy"):
-        table.add_column(heading, justify="left" if heading in {"workload", "fastest peer"} else "right")
-    for result in results:
-        table.add_row(
-            result.row.name,
-            f"{result.seconds['fastpool'] * 1e3:.3f}",
-            result.peer or "none",
-            f"{result.seconds[result.peer] * 1e3:.3f}" if result.peer else "",
-            f"{result.ratio:.2f}" if result.ratio else "",
-            f"{result.gigabytes_per_second:.1f}",
-            f"{result.share_of_copy:.2f}",
-        )
-    return table
+        form(x, op, **options)
+        if work.trains and row.backward == "chosen" and form is fp.pool:
+            form(x, op, return_indices=True, **options)

@@ -136,8 +136,16 @@ class Cache(FunctionCache):  # type: ignore[misc]
 
     def _path(self, sig: Any, codegen: Any) -> Path:
         key = str(self._index_key(sig, codegen)).encode()
-        stamp = str((numba.__version__, self._impl.locator.get_source_stamp())).encode()
+        file = self._py_func.__code__.co_filename
+        source = _source(file) if os.path.isfile(file) else self._impl.locator.get_source_stamp()
+        stamp = str((numba.__version__, source)).encode()
         return Path(self.cache_path, f"{self._impl.filename_base}.{_digest(stamp, key).hex()}.nbc")
+
+
+@cache
+def _source(path: str) -> str:
+    """Digest of the file that defines a kernel: its time changes where an image of a container is made."""
+    return _digest(Path(path).read_bytes()).hex()
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -220,7 +220,8 @@ def machine() -> dict[str, object]:
     """The GPU, its driver and versions; what cannot be found is its error. SystemExit where there is none."""
     from numba import config, cuda  # noqa: PLC0415 - the process that starts all others holds no GPU
 
-    from fastpool import bench_cuda, kinds  # noqa: PLC0415
+    from asv_bench.rivals import gpu  # noqa: PLC0415
+    from fastpool import kinds  # noqa: PLC0415
 
     def fact(find: Callable[[], object]) -> object:
         try:
@@ -244,7 +245,7 @@ def machine() -> dict[str, object]:
         "device": fact(lambda: str(cuda.get_current_device().name)),
         "compute capability": fact(lambda: list(cuda.get_current_device().compute_capability)),
         "driver": fact(lambda: subprocess.check_output(query, text=True).strip()),
-        "CUDA of the driver": fact(bench_cuda.driver),
+        "CUDA of the driver": fact(gpu.driver),
         "CUDA runtime": fact(lambda: list(cuda.runtime.get_version())),
     }
 

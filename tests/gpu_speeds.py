@@ -3,7 +3,7 @@
 import pytest
 from numba import config
 
-from fastpool import bench, bench_cuda
+from asv_bench.rivals import gpu, speeds
 
 
 @pytest.fixture(autouse=True)
@@ -14,13 +14,13 @@ def on_a_gpu():
 
 
 def test_tiny_call(record_property):
-    record_property("call_seconds", bench_cuda.launch_cost("cuda"))
+    record_property("call_seconds", gpu.launch_cost("cuda"))
 
 
 @pytest.mark.parametrize(
     "row",
-    sorted(bench_cuda.workloads(), key=lambda row: (row.last, row.dtype == "float16")),
+    sorted(gpu.workloads(), key=lambda row: (row.last, row.dtype == "float16")),
     ids=lambda row: row.name,
 )
 def test_speed(row, record_property):
-    record_property("speed", bench.record(bench_cuda.race(row, 15)))
+    record_property("speed", speeds.record(gpu.race(row, 15)))

@@ -1,6 +1,8 @@
 """The command line, as a user types it."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -11,7 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import fastpool as fp
-from fastpool import bench, cli, jit
+from asv_bench.rivals import speeds
+from fastpool import cli, jit
 from fastpool.cli import app
 
 
@@ -24,6 +27,40 @@ def test_info():
     assert result.exit_code == 0
     for word in (fp.__version__, np.__version__, "threads", "CUDA devices", "cache folder"):
         assert word in result.output
+
+
+def test_info_for_scripts():
+    found = json.loads(run("info", "--json").output)
+    assert found["numpy"] == np.__version__
+    assert found.keys() >= {"fastpool", "threads", "CUDA devices", "cache folder"}
+
+
+def test_version():
+    assert run("--version").output == f"fastpool {fp.__version__}\n"
+
+
+def test_help_has_groups_and_exit_codes():
+    output = run("--help").output
+    assert [word for word in re.findall(r"[A-Z]\w+(?: out)?(?= ─)", output) if word != "Options"] == [
+        "Find out",
+        "Files",
+        "Speed",
+    ]
+    assert "Exit codes: 0 done; 1 " in output
+
+
+@pytest.mark.parametrize("command", ["info", "pool", "pyramid", "explain", "demo", "bench", "warmup"])
+def test_each_command_shows_an_example(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert re.search(rf"Examples?: fastpool {command} ", result.output)
+
+
+def test_the_shell_completes_commands():
+    words = {"_FASTPOOL_COMPLETE": "complete_bash", "COMP_WORDS": "fastpool py", "COMP_CWORD": "1"}
+    command = [sys.executable, "-m", "fastpool"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **words})
+    assert done.stdout.split() == ["pyramid"]
 
 
 def test_demo_writes_a_table_and_a_picture(tmp_path):
@@ -107,7 +144,7 @@ def test_bench_beside_the_libraries_that_are_installed(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "times.json").read_text())
-    assert [row["name"] for row in record["rows"]] == [row.name for row in bench.rows()]
+    assert [row["name"] for row in record["rows"]] == [row.name for row in speeds.rows()]
     for row in record["rows"]:
         peers = {name: time for name, time in row["seconds"].items() if name not in {"fastpool", "copy"}}
         assert row["peer"] == min(peers, key=peers.get, default=None)
@@ -134,6 +171,14 @@ def test_bench_alone(tmp_path, monkeypatch, threads):
     result = run("bench", "--only", "absent workload")
     assert result.exit_code == 2
     assert "no workload has" in result.stderr
+
+
+def test_bench_without_a_clone_says_how_to_get_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "asv_bench.rivals.command", None)
+    for words in ((), ("--small", "--threads", 1), ("--help",)):
+        result = run("bench", *words)
+        assert result.exit_code == 1
+        assert "git clone https://github.com/fastpool/fastpool && cd fastpool" in result.stderr
 
 
 def test_module_and_missing_extra():
@@ -166,3 +211,37 @@ def test_warmup_compiles_what_is_asked_for():
     assert "compiled kernels are in" in result.output
     assert run("warmup", "--op", "lp", "--dtype", "uint8").exit_code == 2
     assert run("warmup", "--op", "best").exit_code == 2
+
+
+# A typical call of such work, on another shape than those that `warmup` has.
+TYPICAL = {
+    "images": "fp.avg_pool(np.ones((300, 400, 3), np.uint8), 4, axes=(0, 1))",
+    "networks": "y, pull = fp.vjp(fp.avg_pool, np.ones((2, 3, 112, 112), np.float32), 3, stride=2, padding=1)"
+    "; pull(y)",
+    "labels": "fp.mode_pool(np.ones((20, 128, 128), np.uint32), (1, 2, 2))",
+}
+
+
+@pytest.mark.parametrize(
+    ("profile", "op", "dtype"),
+    [("images", "avg", "uint8"), ("networks", "avg", "float32"), ("labels", "mode", "uint32")],
+)
+def test_nothing_is_compiled_after_the_warmup_of_a_profile(tmp_path, profile, op, dtype):
+    def python(*words):
+        place = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=False, env=place
+        )
+        assert done.returncode == 0, done.stderr
+        return {path.name for path in tmp_path.rglob("*.nbc")}
+
+    words = ("--profile", profile, "--op", op, "--dtype", dtype)
+    kept = python("-m", "fastpool", "warmup", *words)
+    assert kept
+    assert python("-c", f"import numpy as np, fastpool as fp; {TYPICAL[profile]}") == kept
+
+
+def test_profiles_are_named():
+    result = run("warmup", "--profile", "everything")
+    assert result.exit_code == 2
+    assert "images, networks, labels" in " ".join(result.stderr.split())

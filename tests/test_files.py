@@ -509,6 +509,6 @@ def test_outputs_are_checked_before_the_work(folder, monkeypatch, words, message
     def work(*_, **__):
         raise AssertionError("work was done")
 
-    monkeypatch.setattr("fastpool.bench.rows", work)
+    monkeypatch.setattr("asv_bench.rivals.speeds.rows", work)
     monkeypatch.setattr("fastpool.cli._race", work)
     refused(run(*words), message)

@@ -223,6 +223,17 @@ def test_an_edited_operator_misses_the_cache(tmp_path):
     assert first_call(**place)[1:] == (0, "[0.0, 2.0, 8.0, 10.0]")
 
 
+def test_an_image_of_a_container_keeps_the_cache(tmp_path):
+    """It keeps the times of files in whole seconds, and the folder may then be read alone."""
+    copy = copy_of_the_package(tmp_path)
+    place = {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    place |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert first_call(**place)[1] == 0
+    for path in copy.rglob("*.py"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert first_call(**place)[1] == 1
+
+
 def test_a_read_only_installation_works_and_says_so_once(tmp_path):
     copy = copy_of_the_package(tmp_path)
     home = tmp_path / "home"

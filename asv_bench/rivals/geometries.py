@@ -1,13 +1,13 @@
-"""Workloads of random geometries for `bench`: what no table of well-known layers asks for."""
+"""Workloads of random geometries for `speeds`: what no table of well-known layers asks for."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from .bench import Row
+from .speeds import Row
 
-ENGINES = ("fastpool", "torch", "torch channels-last", "onnxruntime", "copy")  # of `bench.ENGINES`
+ENGINES = ("fastpool", "torch", "torch channels-last", "onnxruntime", "copy")  # of `speeds.ENGINES`
 DTYPES = ("float32", "float64", "uint8")
 WINDOWS, STRIDES, BATCHES, CHANNELS = (2, 9), (1, 5), (1, 4), (3, 96)  # the least and the most
 ELEMENTS = (1 << 16, 1 << 21)
@@ -31,8 +31,8 @@ def rows(number: int, seed: int, *, small: bool = False) -> Iterator[Row]:
 
     Examples
     --------
-    >>> from fastpool import bench_random
-    >>> [row.name for row in bench_random.rows(2, 0)] == [row.name for row in bench_random.rows(3, 0)][:2]
+    >>> from asv_bench.rivals import geometries
+    >>> [row.name for row in geometries.rows(2, 0)] == [row.name for row in geometries.rows(3, 0)][:2]
     True
     """
     rng = np.random.default_rng(seed)

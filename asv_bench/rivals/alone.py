@@ -1,4 +1,4 @@
-"""The workloads of `bench` with each library alone in a process of its own.
+"""The workloads of `speeds` with each library alone in a process of its own.
 
 Threads of a library that has just run may go on spinning for milliseconds, at the cost of the next one's. So
 each library has a fresh process for each number of threads, and only one of them works at a time. Each makes
@@ -17,10 +17,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import fastpool as fp
+from fastpool.arrays import Array
+from fastpool.timing import Call, measure
 
-from . import bench
-from .arrays import Array
-from .bench import Call, Result, Row
+from . import speeds
+from .speeds import Result, Row
 
 TURNS = 3  # of a process and workload
 REST = 0.05  # seconds before each
@@ -37,10 +38,10 @@ class _Server:
 
     def prepare(self, row: Row) -> tuple[bool, Array | None]:
         """Whether the engine has the workload, and its result."""
-        self.calls = bench.engines(row, [self.name])
+        self.calls = speeds.engines(row, [self.name])
         if not self.calls:
             return False, None
-        return True, bench.outcome(row, self.name, self.calls[self.name])
+        return True, speeds.outcome(row, self.name, self.calls[self.name])
 
     def forget(self) -> None:
         """The workload, and its arrays."""
@@ -50,7 +51,7 @@ class _Server:
         """Best seconds of a turn, after a call that is not timed."""
         time.sleep(REST)
         self.calls[self.name]()
-        return bench.measure(self.calls, repeat, idle)[self.name]
+        return measure(self.calls, repeat, idle)[self.name]
 
 
 def serve(connection: Connection, name: str, threads: int) -> None:
@@ -60,7 +61,7 @@ def serve(connection: Connection, name: str, threads: int) -> None:
     ----------
     connection : multiprocessing.connection.Connection
     name : str
-        An engine of `bench.ENGINES`.
+        An engine of `speeds.ENGINES`.
     threads : int
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks ends this process
@@ -122,7 +123,7 @@ class Crew:
         ----------
         row : Row
         repeat, idle
-            As in `bench.measure`.
+            As in `fastpool.timing.measure`.
 
         Returns
         -------
@@ -150,10 +151,10 @@ class Crew:
         """Those that have the workload, fastpool first, with its arrays made."""
         expected = None
         for (name, count), process in self.processes.items():
-            has, found = process.ask("prepare", row) if bench.ENGINES[name].has(row) else (False, None)
+            has, found = process.ask("prepare", row) if speeds.ENGINES[name].has(row) else (False, None)
             if expected is None:
                 expected = found
-            bench.agree(row, name, found, expected)
+            speeds.agree(row, name, found, expected)
             if has:
                 yield name, count
 
@@ -167,13 +168,13 @@ def crew(rows: Collection[Row], names: Iterable[str], counts: Collection[int]) -
     rows : collection of Row
         Those that will be timed.
     names : iterable of str
-        Of `bench.ENGINES`, fastpool first; those that are not installed, or have no row, have no process.
+        Of `speeds.ENGINES`, fastpool first; those that are not installed, or have no row, have no process.
     counts : collection of int
         Numbers of threads, each of which has processes of its own.
     """
     with ExitStack() as stack:
         processes = {}
-        wanted = [name for name in names if bench.ENGINES[name].serves(rows)]
+        wanted = [name for name in names if speeds.ENGINES[name].serves(rows)]
         for key in itertools.product(wanted, counts):
             processes[key] = _Process(*key)
             stack.callback(processes[key].close)

@@ -1,15 +1,14 @@
 """Speeds beside other libraries: networks' and images' poolings, timed in one process, interleaved.
 
 Each engine says which rows of the table its library has, and makes of a row and its input the library's
-fastest call. Libraries are optional, and imported by name where they are used. `bench_alone` runs the same
-engines in processes of their own, `bench_random` gives them other rows.
+fastest call. Libraries are optional, and imported by name where they are used. `alone` runs the same
+engines in processes of their own, `geometries` gives them other rows.
 """
 
 import json
 import math
 import platform
 import statistics
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,11 +23,10 @@ from typing import Any
 import numpy as np
 
 import fastpool as fp
+from fastpool import threads
+from fastpool.arrays import Array
+from fastpool.timing import Call, measure
 
-from . import threads
-from .arrays import Array
-
-Call = Callable[[], Any]
 Sizes = tuple[int, ...]
 
 LARGE = 10_000_000  # bytes of input, which most caches do not hold
@@ -142,8 +140,8 @@ def rows(only: str = "", *, small: bool = False) -> Iterator[Row]:
 
     Examples
     --------
-    >>> from fastpool import bench
-    >>> [row.name for row in bench.rows("vgg")]
+    >>> from asv_bench.rivals import speeds
+    >>> [row.name for row in speeds.rows("vgg")]
     ['vgg max 2x2 s2', 'vgg max 2x2 s2 NHWC', 'train vgg max 2x2 s2']
     """
     for row in _table():
@@ -188,8 +186,8 @@ def filled(shape: Sizes, dtype: str) -> Array:
 
     Examples
     --------
-    >>> from fastpool import bench
-    >>> bench.filled((2, 3), "uint8").shape
+    >>> from asv_bench.rivals import speeds
+    >>> speeds.filled((2, 3), "uint8").shape
     (2, 3)
     """
     rng = np.random.default_rng(7)
@@ -445,8 +443,8 @@ def engines(row: Row, names: Iterable[str] = ENGINES) -> dict[str, Call]:
 
     Examples
     --------
-    >>> from fastpool import bench
-    >>> list(bench.engines(next(bench.rows(small=True)), ["fastpool", "scipy", "copy"]))
+    >>> from asv_bench.rivals import speeds
+    >>> list(speeds.engines(next(speeds.rows(small=True)), ["fastpool", "scipy", "copy"]))
     ['fastpool', 'copy']
     """
     x = filled(row.shape, row.dtype)
@@ -493,60 +491,6 @@ class Result:
         return self.gigabytes_per_second / (2 * self.row.input_bytes / self.seconds["copy"] / 1e9)
 
 
-def seconds(call: Call) -> float:
-    """Wall-clock time of one call.
-
-    Parameters
-    ----------
-    call : callable
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> from fastpool import bench
-    >>> bench.seconds(dict) >= 0
-    True
-    """
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
-
-
-def measure(calls: dict[str, Call], repeat: int, idle: float = 0.0) -> dict[str, float]:
-    """Best time of each call, all of them in turn.
-
-    Parameters
-    ----------
-    calls : dict of str to callable
-    repeat : int
-        Turns.
-    idle : float
-        Seconds of sleep before each call. Threads of a library that has just run may go on spinning, at the
-        cost of the next; a sleep ends that, and shows what a call costs that does not follow another at once.
-
-    Returns
-    -------
-    dict of str to float
-        Seconds.
-
-    Examples
-    --------
-    >>> from fastpool import bench
-    >>> list(bench.measure({"list": list, "dict": dict}, 2))
-    ['list', 'dict']
-    """
-    best = dict.fromkeys(calls, math.inf)
-    for _ in range(repeat):
-        for name, call in calls.items():
-            if idle:
-                time.sleep(idle)
-            best[name] = min(best[name], seconds(call))
-    return best
-
-
 def race(row: Row, repeat: int, idle: float = 0.0, names: Iterable[str] = ENGINES) -> Result:
     """Time a workload by every library that has it, once their results agree.
 
@@ -554,7 +498,7 @@ def race(row: Row, repeat: int, idle: float = 0.0, names: Iterable[str] = ENGINE
     ----------
     row : Row
     repeat, idle
-        As in `measure`.
+        As in `fastpool.timing.measure`.
     names : iterable of str
         The engines, of `ENGINES`.
 
@@ -693,10 +637,10 @@ def gains(results: Iterable[Result]) -> list[Gain]:
 
     Examples
     --------
-    >>> from fastpool import bench
-    >>> row = next(bench.rows())
+    >>> from asv_bench.rivals import speeds
+    >>> row = next(speeds.rows())
     >>> times = {1: {"fastpool": 4.0, "copy": 6.0}, 2: {"fastpool": 2.0, "copy": 4.0}}
-    >>> [gain] = bench.gains(bench.Result(row, seconds, count) for count, seconds in times.items())
+    >>> [gain] = speeds.gains(speeds.Result(row, seconds, count) for count, seconds in times.items())
     >>> gain.threads, gain.own, gain.copy
     ((1, 2), 2.0, 1.5)
     """
@@ -729,10 +673,10 @@ def mean_ratio(results: Iterable[Result]) -> float | None:
 
     Examples
     --------
-    >>> from fastpool import bench
-    >>> row = next(bench.rows())
+    >>> from asv_bench.rivals import speeds
+    >>> row = next(speeds.rows())
     >>> times = ({"fastpool": 1.0, "torch": 2.0, "copy": 1.0}, {"fastpool": 1.0, "torch": 8.0, "copy": 1.0})
-    >>> bench.mean_ratio(bench.Result(row, seconds) for seconds in times)
+    >>> speeds.mean_ratio(speeds.Result(row, seconds) for seconds in times)
     4.0
     """
     ratios = [result.ratio for result in results if result.ratio is not None]
@@ -753,10 +697,10 @@ def worst(results: Iterable[Result], number: int = 5) -> list[Result]:
 
     Examples
     --------
-    >>> from fastpool import bench
-    >>> row = next(bench.rows())
-    >>> results = [bench.Result(row, {"fastpool": 1.0, "torch": torch}) for torch in (2.0, 0.5, 1.0)]
-    >>> [result.ratio for result in bench.worst(results, 2)]
+    >>> from asv_bench.rivals import speeds
+    >>> row = next(speeds.rows())
+    >>> results = [speeds.Result(row, {"fastpool": 1.0, "torch": torch}) for torch in (2.0, 0.5, 1.0)]
+    >>> [result.ratio for result in speeds.worst(results, 2)]
     [0.5, 1.0]
     """
     ranked = [(result.ratio, result) for result in results if result.ratio is not None]

@@ -1,4 +1,4 @@
-"""Speeds on a GPU beside PyTorch's own kernels, PyTorch's compiler and cuDNN: the workloads of `bench`.
+"""Speeds on a GPU beside PyTorch's own kernels, PyTorch's compiler and cuDNN: the workloads of `speeds`.
 
 Data are torch tensors. Each engine is timed with the device's events over several inputs in turn, which
 together are a few times the second-level cache, so that none is read from there.
@@ -17,7 +17,7 @@ import numpy as np
 
 import fastpool as fp
 
-from .bench import Result, Row, filled, rows
+from .speeds import Result, Row, filled, rows
 
 Call = Callable[[Any], Any]  # of an input
 
@@ -30,12 +30,12 @@ PROPAGATE_NAN = 1
 
 
 def workloads(only: str = "", *, small: bool = False) -> Iterator[Row]:
-    """The rows of `bench.rows` in float32 and, for networks, float16; images of uint8 stay.
+    """The rows of `speeds.rows` in float32 and, for networks, float16; images of uint8 stay.
 
     Examples
     --------
-    >>> from fastpool import bench_cuda
-    >>> [row.dtype for row in bench_cuda.workloads("train vgg")]
+    >>> from asv_bench.rivals import gpu
+    >>> [row.dtype for row in gpu.workloads("train vgg")]
     ['float32', 'float16']
     """
     for row in rows(only, small=small):
