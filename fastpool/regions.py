@@ -3,17 +3,20 @@
 The one form in which a window may be empty: a box or bin without an element gives 0 and has no gradient.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import arrays, checks, jobs, ways
 from .aligned import Part, Taps, computed
+from .annotations import Align, AnyArray, ArrayT, Lengths, NumpyArray, Result
 from .arrays import Array
 from .kinds import any_kind
 from .operators.entry import FINITE_ABOVE_ZERO
@@ -28,68 +31,87 @@ MOST_OF_A_BOX = 2**31  # of one box in all, where the caller chose their number
 PART = 2**20  # samples along an axis whose tables are made at a time
 
 
+@overload
+def roi_align(
+    x: NumpyArray, boxes: AnyArray, output_size: Lengths, **keywords: Unpack[Align]
+) -> NumpyArray: ...
+@overload
+def roi_align(x: ArrayT, boxes: AnyArray, output_size: Lengths, **keywords: Unpack[Align]) -> ArrayT: ...
 @any_kind
 def roi_align(
-    x: Any,
-    boxes: Any,
-    output_size: Any,
+    x: AnyArray,
+    boxes: AnyArray,
+    output_size: Lengths,
     *,
     scale: float = 1.0,
     samples: int = 0,
     aligned: bool = True,
-    op: str = "avg",
-) -> Array:
-    """Mean or maximum of interpolated samples in the bins of boxes, at fractional places (He et al. 2017).
+    op: Literal["avg", "max", "max_neighbour"] = "avg",
+) -> Result:
+    """Reduce the bins of boxes at fractional places to means or maxima of samples.
 
-    Each box is cut into ``output_size`` bins, and each bin has a grid of samples, each interpolated between
-    its four neighbours::
+    Each box is cut into `output_size` bins, and each bin has a grid of samples, each interpolated linearly
+    between its four neighbours::
 
         start = x1 scale - offset      offset = 0.5 if aligned else 0
         size = (x2 - x1) scale         at least 1 if not aligned
-        bin = size / P                 P bins an axis
+        bin = size / P                 P bins along an axis
         grid = samples                 or with 0: ceil(bin) of each box and axis
         place[p, i] = start + p bin + (i + 0.5) bin / grid
 
-    A sample before -1 or behind the axis' length counts as 0; else its place is moved to ``0..n-1``. What
-    they interpolate does not depend on other elements: one of weight 0 is not read.
+    A sample before -1 or after the length of the axis counts as 0; any other is moved to ``0..n - 1``. A
+    neighbour of weight 0 is not read.
 
     Parameters
     ----------
     x : ndarray, shape (N, C, H, W)
-        Of a float dtype.
+        Of floats; a NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never
+        written.
     boxes : ndarray, shape (K, 5)
-        Rows ``(batch, x1, y1, x2, y2)``, of any real dtype: the image, and two corners. Finite. They may be
-        empty, lie outside, or have their corners exchanged; with ``samples=0`` a bin of such a box that has
-        no sample gives 0.
-    output_size : int or pair of int
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
+        They must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0``
+        a bin of it that has no sample gives 0.
+    output_size : int or (int, int)
         Bins along H and W.
     scale : float
-        From the boxes' coordinates to those of `x`.
+        Factor from the coordinates of the boxes to elements of `x`; above 0.
     samples : int
-        Samples of a bin along each axis; 0: as many as the bin is long, rounded up.
+        Samples of a bin along each axis. With 0 there are as many as the bin is long, rounded up.
     aligned : bool
-        Whether pixel 0 reaches from 0 to 1 in the boxes' coordinates and has its centre at 0.5.
+        Whether element 0 reaches from 0 to 1 in the coordinates of the boxes, with its centre at 0.5.
+        Otherwise its centre is at 0.
     op : {"avg", "max", "max_neighbour"}
-        Mean or maximum of a bin's samples; of equal samples the first in row-major order has the gradient,
-        a NaN wins, and those outside of `x` come before all others. ``"max_neighbour"`` is the maximum of
-        what the samples' four neighbours weigh, not of their sum: the rule of ONNX's example of mode "max".
+        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the four
+        neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
 
     Returns
     -------
     ndarray, shape (K, C, PH, PW)
-        Of the dtype of `x`; computed in float64, or float32 for 16 bits, and rounded once.
+        Of the kind and dtype of `x`.
 
     Raises
     ------
     TypeError
-        For an `x` that is not of floats, and arguments of a wrong type.
+        If an argument has a wrong type, or if `x` is not of floats.
     ValueError
-        For arrays of a wrong shape, coordinates that are not finite, an image that does not exist, and more
-        samples of a box than 2**24 along an axis or, chosen by the caller, 2**31 in all.
+        If an array has a wrong shape, boxes are not finite or name an image that does not exist, or if a box
+        has more samples than 2**24 along an axis or, where the caller chose their number, 2**31 in all.
+
+    See Also
+    --------
+    roi_pool : Boxes that are rounded to whole elements, any operator.
+    roi_align_backward : Gradient of this function.
+    area_pool : Cells of equal length over whole axes.
+
+    Notes
+    -----
+    Of equal samples the first in row-major order has the gradient; samples outside of `x` come before all
+    others. A NaN wins. Computed in float64, or in float32 for 16 bits, and rounded once. The first call of a
+    kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
 
     References
     ----------
-    He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN.
+    .. [1] He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN, arXiv 1703.06870.
 
     Examples
     --------
@@ -110,38 +132,73 @@ def roi_align(
 
 @any_kind
 def roi_align_backward(
-    gy: Any,
-    x: Any,
-    boxes: Any,
-    output_size: Any,
+    gy: ArrayT,
+    x: ArrayT,
+    boxes: AnyArray,
+    output_size: Lengths,
     *,
     scale: float = 1.0,
     samples: int = 0,
     aligned: bool = True,
-    op: str = "avg",
-) -> Array:
-    """Gradient of `roi_align` for `x`, without its result.
+    op: Literal["avg", "max", "max_neighbour"] = "avg",
+) -> ArrayT:
+    """Compute the gradient of `roi_align` for `x`.
 
-    A mean sends each sample's share to its four neighbours, a maximum the whole to those of the winning
-    sample, by the weights of the interpolation. A plane's gradients are added in the order of the boxes, so
-    that the bits do not depend on the number of threads.
+    ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``roi_align(x, boxes, output_size, ...)`` with the
+    same arguments. A mean sends the share of each sample to its four neighbours, by their weights; a maximum
+    sends all to those of the winning sample.
 
     Parameters
     ----------
     gy : ndarray, shape (K, C, PH, PW)
         Gradient for the result.
-    x, boxes, output_size, scale, samples, aligned, op
-        As in `roi_align`.
+    x : ndarray, shape (N, C, H, W)
+        Of floats; a NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never
+        written.
+    boxes : ndarray, shape (K, 5)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
+        They must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0``
+        a bin of it that has no sample gives 0.
+    output_size : int or (int, int)
+        Bins along H and W.
+    scale : float
+        Factor from the coordinates of the boxes to elements of `x`; above 0.
+    samples : int
+        Samples of a bin along each axis. With 0 there are as many as the bin is long, rounded up.
+    aligned : bool
+        Whether element 0 reaches from 0 to 1 in the coordinates of the boxes, with its centre at 0.5.
+        Otherwise its centre is at 0.
+    op : {"avg", "max", "max_neighbour"}
+        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the four
+        neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
 
     Returns
     -------
     ndarray, shape (N, C, H, W)
-        Of the dtype of `x`; added up in float64, or float32 for 16 bits, and rounded once.
+        Of the kind and dtype of `x`.
 
     Raises
     ------
-    TypeError, ValueError
-        As `roi_align`; and for a `gy` of another shape.
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        As `roi_align` raises it, and if `gy` has another shape than the result.
+
+    See Also
+    --------
+    roi_align : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Added up in float64, or in float32 for 16 bits, and rounded once. The gradients of a plane add up in the
+    order of the boxes, so that the bits do not depend on the number of threads. The first call of a kernel
+    compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN, arXiv 1703.06870.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -155,10 +212,10 @@ def roi_align_backward(
     """
     call = _align_call(x, boxes, output_size, scale, samples, aligned, op)
     gradient = jobs.checked_gradient(gy, call.shape)
-    return call.backward(gradient, call.forward(keep=True)[1])
+    return call.backward(gradient, call.forward(keep=True)[1])  # type: ignore[return-value]
 
 
-def _pull(call: "_Align", kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False) -> Any:
+def _pull(call: _Align, kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False) -> Any:
     gradient = jobs.checked_gradient(gy, call.shape)
     own = winners if winners is None else arrays.beside(winners, gradient)
     gx = replace(call, x=kept.beside(gradient)).backward(gradient, own)
