@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import api, checks, files, threads
+from .annotations import Op
 
-OPERATORS = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
+OPERATORS: dict[str, Op] = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
 NESTED = ("max", "min")  # the same from the level before as from level 0
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import fastpool as fp
+from fastpool.annotations import Op
 
 LATEST = 22  # the opset that last changed a pooling operator
 DOMAINS = ("", "ai.onnx")
@@ -128,7 +129,7 @@ def run_node(node: Any, inputs: Iterable[Any], *, opset_version: int = LATEST) -
 # Operators -----------------------------------------------------------------------------------------------
 
 
-def _operator(op_type: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _operator(op_type: str, options: dict[str, Any]) -> tuple[Op, dict[str, Any]]:
     """An operator of fastpool and its parameters, which leave `options`."""
     if op_type.endswith("MaxPool"):
         options.pop("storage_order", None)

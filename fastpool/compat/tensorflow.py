@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 import fastpool as fp
 from fastpool import random
+from fastpool.annotations import Op
 
 FORMATS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 WORDS = {"VALID": "valid", "SAME": "same"}
-KINDS = {"MAX": "max", "AVG": "avg", "MIN": "min"}
+KINDS: dict[str, Op] = {"MAX": "max", "AVG": "avg", "MIN": "min"}
 GRAPH_SEED = 87654321  # which TensorFlow joins to an operation's seed where no global one is set
 SEEDS = 2**31 - 1
 
@@ -233,7 +234,7 @@ def pool(
 
 
 def _sliding(
-    op: str,
+    op: Op,
     x: Any,
     n: int,
     ksize: Any,
@@ -256,7 +257,7 @@ def _sliding(
         axes.append(channel)
         window, step, dilation = [*window, channels], [*step, channel_step], [*dilation, 1]
         around = around if isinstance(around, str) else [*around, (0, 0)]
-    params = {"count_include_pad": False} if op == "avg" else {}
+    params: dict[str, Any] = {"count_include_pad": False} if op == "avg" else {}
     return fp.pool(x, op, window, stride=step, padding=around, dilation=dilation, axes=axes, **params)
 
 

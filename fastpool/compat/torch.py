@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import fastpool as fp
+from fastpool.annotations import Op
 
 Function = Callable[..., Any]
 
@@ -261,7 +262,7 @@ def _apart(pool: Function) -> Function:
 lp_pool1d, lp_pool2d, lp_pool3d = (_lp_pool(count) for count in (1, 2, 3))
 
 
-def _adapt(op: str, count: int, input: Any, output_size: Any, **others: Any) -> Any:
+def _adapt(op: Op, count: int, input: Any, output_size: Any, **others: Any) -> Any:
     """Adaptive bins of fastpool over the last `count` axes; a None in `output_size` keeps a length."""
     axes = _spatial_axes(input, count)
     entries = list(output_size) if _is_sequence(output_size) else [output_size] * count
