@@ -22,14 +22,60 @@ SEEDS = 2**31 - 1
 
 
 class MaxPoolWithArgmax(NamedTuple):
-    """What `max_pool_with_argmax` returns."""
+    """Hold the result of `max_pool_with_argmax`.
+
+    A named tuple, as TensorFlow gives one.
+
+    Parameters
+    ----------
+    output : ndarray, shape (N, H, W, C)
+        The largest elements.
+    argmax : ndarray of int, shape (N, H, W, C)
+        Where they are.
+
+    See Also
+    --------
+    max_pool_with_argmax : Gives it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.max_pool_with_argmax(np.ones((1, 4, 4, 1)), 2, 2, "VALID").argmax.shape
+    (1, 2, 2, 1)
+    """
 
     output: Any
     argmax: Any
 
 
 class FractionalPool(NamedTuple):
-    """What the fractional functions return; window i has the elements from entry i to entry i + 1."""
+    """Hold the result of a fractional function.
+
+    A named tuple, as TensorFlow gives one. Window i of an axis has the elements from entry i to entry i + 1
+    of its sequence.
+
+    Parameters
+    ----------
+    output : ndarray, shape (N, H, W, C)
+        The reduced windows.
+    row_pooling_sequence : ndarray of int64
+        Where windows begin along the rows, and the number of rows.
+    col_pooling_sequence : ndarray of int64
+        Where windows begin along the columns, and the number of columns.
+
+    See Also
+    --------
+    fractional_max_pool : Gives it.
+    fractional_avg_pool : Gives it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.fractional_max_pool(np.ones((1, 3, 3, 1)), 1.5, seed=1).row_pooling_sequence
+    array([0, 1, 3])
+    """
 
     output: Any
     row_pooling_sequence: NDArray[np.int64]
