@@ -28,6 +28,12 @@ class GlobalDescriptor(Transformer):
     p : float
         Exponent of ``"gem"``, above 0.
 
+    See Also
+    --------
+    regional_max : Maxima of regions, added up.
+    cross_dimensional_sum : Weighted sums over places.
+    fastpool.global_pool : The pooling itself.
+
     References
     ----------
     Babenko, Lempitsky 2015, arXiv 1510.07493. Tolias, Sicre, Jegou 2016, arXiv 1511.05879.
