@@ -5,8 +5,18 @@ import inspect
 
 import pytest
 
-MODULES = ("fastpool", "fastpool.compat.keras", "fastpool.compat.tensorflow", "fastpool.compat.torch")
-RESULTS = ("MaxPoolWithArgmax", "FractionalPool")  # named tuples, which the functions that give them describe
+import fastpool
+from fastpool.operators import OPERATORS
+
+MODULES = (
+    "fastpool",
+    "fastpool.compat.keras",
+    "fastpool.compat.onnx",
+    "fastpool.compat.tensorflow",
+    "fastpool.compat.torch",
+    "fastpool.descriptors",
+    "fastpool.pyramid",
+)
 
 
 def public(module):
@@ -17,7 +27,6 @@ def public(module):
         name
         for name, value in vars(found).items()
         if not name.startswith("_")
-        and name not in RESULTS
         and (inspect.isfunction(value) or inspect.isclass(value))
         and value.__module__ == module
         and value.__name__ == name  # not another library's second name for the same
@@ -62,9 +71,8 @@ def test_the_same_parameter_has_the_same_sentence():
         "skipna",
         "nodata",
     )
-    operators = [name for name in NAMES if name in ("fastpool.pool", "fastpool.max_pool", "fastpool.lp_pool")]
-    texts = [
-        {p.name: p.desc for p in docscrape.FunctionDoc(loaded(name))["Parameters"] if p.name in shared}
-        for name in operators
-    ]
-    assert all(text == texts[0] and len(text) == len(shared) for text in texts)
+    functions = [fastpool.pool, *(getattr(fastpool, f"{op}_pool") for op in OPERATORS)]
+    found = [docscrape.FunctionDoc(function)["Parameters"] for function in functions]
+    texts = [{p.name: (p.type, p.desc) for p in own if p.name in shared} for own in found]
+    assert len(texts[0]) == len(shared)
+    assert all(text == texts[0] for text in texts)
