@@ -31,6 +31,7 @@ Op: TypeAlias = Literal[
     "min",
     "count",
     "avg",
+    "mean",
     "sum",
     "lp",
     "gem",
@@ -162,7 +163,7 @@ class Area(Absent, total=False):
     """Keywords of `area_pool`."""
 
     ratio: Ratios | None
-    op: Literal["avg", "sum"]
+    op: Literal["avg", "mean", "sum"]
     axes: Axes | None
     weights: AnyArray | None
     out: AnyArray | None

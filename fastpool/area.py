@@ -48,7 +48,7 @@ def area_pool(
     output_size: Sizes | None = None,
     *,
     ratio: Ratios | None = None,
-    op: Literal["avg", "sum"] = "avg",
+    op: Literal["avg", "mean", "sum"] = "avg",
     axes: Axes | None = None,
     where: Mask | None = None,
     skipna: bool | None = False,
@@ -161,7 +161,7 @@ def area_pool_backward(
     output_size: Sizes | None = None,
     *,
     ratio: Ratios | None = None,
-    op: Literal["avg", "sum"] = "avg",
+    op: Literal["avg", "mean", "sum"] = "avg",
     axes: Axes | None = None,
     where: Mask | None = None,
     skipna: bool | None = False,
@@ -574,7 +574,7 @@ def _result_dtype(row: Operator, source: np.dtype[Any], wanted: Any, *, weighed:
 
 def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about: _About, dtype: Any) -> _Call:
     array = arrays.take("x", x)
-    row = OPERATORS[checks.choice("op", op, AREA_OPS)]
+    row = OPERATORS[checks.choice("op", checks.usual(op), AREA_OPS)]
     if (output_size is None) == (ratio is None):
         raise ValueError(
             f"exactly one of output_size and ratio must be given, got output_size={output_size!r} "

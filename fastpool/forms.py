@@ -127,8 +127,9 @@ def fractional_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     output_size : int or sequence of int, optional
         Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
         first two, of an array with at least four axes.
@@ -263,8 +264,9 @@ def fractional_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     output_size : int or sequence of int, optional
         Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
         first two, of an array with at least four axes.
@@ -553,8 +555,9 @@ def pyramid_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     levels : sequence of (int or sequence of int)
         Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
@@ -677,8 +680,9 @@ def pyramid_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     levels : sequence of (int or sequence of int)
         Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
@@ -933,8 +937,9 @@ def roi_pool(
     x : ndarray, shape (N, C, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     boxes : ndarray, shape (K, 5)
         Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
         They must be finite.
@@ -1041,8 +1046,9 @@ def roi_pool_backward(
     x : ndarray, shape (N, C, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     boxes : ndarray, shape (K, 5)
         Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
         They must be finite.
@@ -1166,8 +1172,9 @@ def mosaic(
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
         pools every axis after the first two, of an array with at least four axes.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
@@ -1264,8 +1271,9 @@ def mosaic_backward(
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
         pools every axis after the first two, of an array with at least four axes.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. Each has a
-        function of its own, such as `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.

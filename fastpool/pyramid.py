@@ -357,6 +357,7 @@ def write(
 
     target = files.local("OUT", target)
     partial = target.with_name(f"{target.name}.partial")
+    op = "mean" if op == "avg" else op
     if op not in OPERATORS:
         raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
     if np.dtype(source.array.dtype).kind not in "biuf":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastpool as fp
-from fastpool import annotations
+from fastpool import annotations, checks
 from fastpool.operators import OPERATORS
 
 RIGHT = Path(__file__).parent / "typing" / "right.py"
@@ -107,6 +107,6 @@ def test_no_result_is_any(name):
 
 
 def test_every_operator_has_its_word_and_parameters():
-    assert set(typing.get_args(annotations.Op)) == set(OPERATORS)
+    assert set(typing.get_args(annotations.Op)) == {*OPERATORS, *checks.SYNONYMS}
     named = set(typing.get_type_hints(annotations.Params))
     assert {parameter.name for row in OPERATORS.values() for parameter in row.params} <= named
