@@ -14,7 +14,7 @@ import fastpool as fp
 from fastpool import annotations, checks
 from fastpool.operators import OPERATORS
 
-RIGHT = Path(__file__).parent / "typing" / "right.py"
+RIGHT = Path(__file__).parent / "type_checks" / "right.py"
 WRONG = {
     "a list": "fp.max_pool([[1.0, 2.0]], 2)",
     "a window of floats": "fp.max_pool(x, 2.0)",
