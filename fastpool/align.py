@@ -1,10 +1,14 @@
 """Regions of interest at fractional places: interpolated samples in the bins of boxes."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
+from . import annotations as types
 from . import arrays, checks, jobs, missing_regions
+from .annotations import AnyArray, ArrayT, Lengths, Mask, Number, NumpyArray, Result
 from .arrays import Array
 from .kinds import any_kind
 from .missing import Missing, asked
@@ -12,79 +16,115 @@ from .operators import OPERATORS
 from .regions import Align, align_call
 
 
+@overload
+def roi_align(
+    x: NumpyArray, boxes: AnyArray, output_size: Lengths, **keywords: Unpack[types.Align]
+) -> NumpyArray: ...
+@overload
+def roi_align(
+    x: ArrayT, boxes: AnyArray, output_size: Lengths, **keywords: Unpack[types.Align]
+) -> ArrayT: ...
 @any_kind
 def roi_align(
-    x: Any,
-    boxes: Any,
-    output_size: Any,
+    x: AnyArray,
+    boxes: AnyArray,
+    output_size: Lengths,
     *,
     scale: float = 1.0,
     samples: int = 0,
     aligned: bool = True,
-    op: str = "avg",
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    op: Literal["avg", "mean", "max", "max_neighbour"] = "avg",
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
-) -> Array:
-    """Mean or maximum of interpolated samples in the bins of boxes, at fractional places (He et al. 2017).
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+) -> Result:
+    """Reduce the bins of boxes at fractional places to means or maxima of samples.
 
-    Each box is cut into ``output_size`` bins, and each bin has a grid of samples, each interpolated between
-    its four neighbours::
+    Each box is cut into `output_size` bins, and each bin has a grid of samples, each interpolated linearly
+    between its four neighbours::
 
         start = x1 scale - offset      offset = 0.5 if aligned else 0
         size = (x2 - x1) scale         at least 1 if not aligned
-        bin = size / P                 P bins an axis
+        bin = size / P                 P bins along an axis
         grid = samples                 or with 0: ceil(bin) of each box and axis
         place[p, i] = start + p bin + (i + 0.5) bin / grid
 
-    A sample before -1 or behind the axis' length counts as 0; else its place is moved to ``0..n-1``. What
-    they interpolate does not depend on other elements: one of weight 0 is not read.
+    A sample before -1 or after the length of the axis counts as 0; any other is moved to ``0..n - 1``. A
+    neighbour of weight 0 is not read.
 
     Parameters
     ----------
     x : ndarray, shape (N, C, H, W)
-        Of a float dtype.
+        Of floats; a NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never
+        written.
     boxes : ndarray, shape (K, 5)
-        Rows ``(batch, x1, y1, x2, y2)``, of any real dtype: the image, and two corners. Finite. They may be
-        empty, lie outside, or have their corners exchanged; with ``samples=0`` a bin of such a box that has
-        no sample gives 0.
-    output_size : int or pair of int
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
+        They must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0``
+        a bin of it that has no sample gives 0.
+    output_size : int or (int, int)
         Bins along H and W.
     scale : float
-        From the boxes' coordinates to those of `x`.
+        Factor from the coordinates of the boxes to elements of `x`; above 0.
     samples : int
-        Samples of a bin along each axis; 0: as many as the bin is long, rounded up.
+        Samples of a bin along each axis. With 0 there are as many as the bin is long, rounded up.
     aligned : bool
-        Whether pixel 0 reaches from 0 to 1 in the boxes' coordinates and has its centre at 0.5.
+        Whether element 0 reaches from 0 to 1 in the coordinates of the boxes, with its centre at 0.5.
+        Otherwise its centre is at 0.
     op : {"avg", "max", "max_neighbour"}
-        Mean or maximum of a bin's samples; of equal samples the first in row-major order has the gradient,
-        a NaN wins, and those outside of `x` come before all others. ``"max_neighbour"`` is the maximum of
-        what the samples' four neighbours weigh, not of their sum: the rule of ONNX's example of mode "max".
-    where, skipna, nodata, min_count, fill, weights
-        Which elements take part, and with what weights (of ``"avg"``), as in `pool`. A sample, or a mean, is
-        then ``sum(w x) / sum(w)`` over the elements that take part, with `w` the interpolation's weight times
-        the element's; what lies outside of `x` does not take part either. `min_count` counts elements that
-        have a weight in the bin. Not with ``"max_neighbour"``.
+        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the four
+        neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements with a weight in the bin that must take part. A bin with fewer gives `fill` and sends no
+        gradient.
+    fill : int or float, optional
+        What a bin with too few elements gives; by default NaN.
+    weights : ndarray, optional
+        Weights of the elements, of means alone: finite real numbers of at least 0, of a shape that broadcasts
+        to that of `x`. A bin whose weights add up to 0 is one without elements.
 
     Returns
     -------
     ndarray, shape (K, C, PH, PW)
-        Of the dtype of `x`; computed in float64, or float32 for 16 bits, and rounded once.
+        Of the kind and dtype of `x`.
 
     Raises
     ------
     TypeError
-        For an `x` that is not of floats, and arguments of a wrong type.
+        If an argument has a wrong type, or if `x` is not of floats.
     ValueError
-        For arrays of a wrong shape, coordinates that are not finite, an image that does not exist, and more
-        samples of a box than 2**24 along an axis or, chosen by the caller, 2**31 in all.
+        If an array has a wrong shape, boxes are not finite or name an image that does not exist, or if a box
+        has more samples than 2**24 along an axis or, where the caller chose their number, 2**31 in all.
+
+    See Also
+    --------
+    roi_pool : Boxes that are rounded to whole elements, any operator.
+    roi_align_backward : Gradient of this function.
+    area_pool : Cells of equal length over whole axes.
+
+    Notes
+    -----
+    Of equal samples the first in row-major order has the gradient; samples outside of `x` come before all
+    others. A NaN wins. Computed in float64, or in float32 for 16 bits, and rounded once.
+
+    Where elements may be left out or have weights, a mean, or each sample of a maximum, is
+    ``sum(a w x) / sum(a w)`` over what takes part, with a the weight of the interpolation and w that of the
+    element. What lies outside of `x` does not take part then. ``"max_neighbour"`` takes no missing data.
+
+    The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
 
     References
     ----------
-    He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN.
+    .. [1] He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN, arXiv 1703.06870.
 
     Examples
     --------
@@ -111,44 +151,94 @@ def roi_align(
 
 @any_kind
 def roi_align_backward(
-    gy: Any,
-    x: Any,
-    boxes: Any,
-    output_size: Any,
+    gy: ArrayT,
+    x: ArrayT,
+    boxes: AnyArray,
+    output_size: Lengths,
     *,
     scale: float = 1.0,
     samples: int = 0,
     aligned: bool = True,
-    op: str = "avg",
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    op: Literal["avg", "mean", "max", "max_neighbour"] = "avg",
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
-) -> Array:
-    """Gradient of `roi_align` for `x`, without its result.
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+) -> ArrayT:
+    """Compute the gradient of `roi_align` for `x`.
 
-    A mean sends each sample's share to its four neighbours, a maximum the whole to those of the winning
-    sample, by the weights of the interpolation. A plane's gradients are added in the order of the boxes, so
-    that the bits do not depend on the number of threads.
+    ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``roi_align(x, boxes, output_size, ...)`` with the
+    same arguments. A mean sends the share of each sample to its four neighbours, by their weights; a maximum
+    sends all to those of the winning sample.
 
     Parameters
     ----------
     gy : ndarray, shape (K, C, PH, PW)
         Gradient for the result.
-    x, boxes, output_size, scale, samples, aligned, op, where, skipna, nodata, min_count, fill, weights
-        As in `roi_align`.
+    x : ndarray, shape (N, C, H, W)
+        Of floats; a NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never
+        written.
+    boxes : ndarray, shape (K, 5)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
+        They must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0``
+        a bin of it that has no sample gives 0.
+    output_size : int or (int, int)
+        Bins along H and W.
+    scale : float
+        Factor from the coordinates of the boxes to elements of `x`; above 0.
+    samples : int
+        Samples of a bin along each axis. With 0 there are as many as the bin is long, rounded up.
+    aligned : bool
+        Whether element 0 reaches from 0 to 1 in the coordinates of the boxes, with its centre at 0.5.
+        Otherwise its centre is at 0.
+    op : {"avg", "max", "max_neighbour"}
+        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the four
+        neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements with a weight in the bin that must take part. A bin with fewer gives `fill` and sends no
+        gradient.
+    fill : int or float, optional
+        What a bin with too few elements gives; by default NaN.
+    weights : ndarray, optional
+        Weights of the elements, of means alone: finite real numbers of at least 0, of a shape that broadcasts
+        to that of `x`. A bin whose weights add up to 0 is one without elements.
 
     Returns
     -------
     ndarray, shape (N, C, H, W)
-        Of the dtype of `x`; added up in float64, or float32 for 16 bits, and rounded once.
+        Of the kind and dtype of `x`.
 
     Raises
     ------
-    TypeError, ValueError
-        As `roi_align`; and for a `gy` of another shape.
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        As `roi_align` raises it, and if `gy` has another shape than the result.
+
+    See Also
+    --------
+    roi_align : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Added up in float64, or in float32 for 16 bits, and rounded once. The gradients of a plane add up in the
+    order of the boxes, so that the bits do not depend on the number of threads. The first call of a kernel
+    compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] He, Gkioxari, Dollar, Girshick 2017, Mask R-CNN, arXiv 1703.06870.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -164,8 +254,8 @@ def roi_align_backward(
     absent = _missing(call, (where, skipna, nodata, min_count, fill), weights)
     gradient = jobs.checked_gradient(gy, call.shape)
     if absent is not None:
-        return missing_regions.backward(call, absent, gradient)[0]
-    return call.backward(gradient, call.forward(keep=True)[1])
+        return missing_regions.backward(call, absent, gradient)[0]  # type: ignore[return-value]
+    return call.backward(gradient, call.forward(keep=True)[1])  # type: ignore[return-value]
 
 
 def _pull(call: Align, kept: jobs.Kept, winners: Array | None, gy: object, *, params: bool = False) -> Any:

@@ -1,10 +1,32 @@
-"""The public forms and operators: one short function each. What they share is said at `pool`."""
+"""The public forms and operators: one short function each."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import Any, Literal, SupportsIndex, Unpack, overload
 
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from . import arrays, jobs
+from .annotations import (
+    Adaptive,
+    AnyArray,
+    ArrayT,
+    Axes,
+    Global,
+    Lengths,
+    Mask,
+    Number,
+    NumpyArray,
+    Op,
+    Padding,
+    Parameter,
+    Pooling,
+    Result,
+    Rng,
+    Sizes,
+    Sliding,
+)
 from .kinds import any_kind
 from .missing import asked
 from .missing_jobs import forward
@@ -21,93 +43,154 @@ OFF: Any = _Off()
 ONE = 1  # the default of `min_count`: small integers are one object each, and all others are looked at
 
 
+@overload
+def pool(
+    x: NumpyArray,
+    op: Op,
+    window: Lengths,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Pooling],
+) -> NumpyArray: ...
+@overload
+def pool(
+    x: ArrayT, op: Op, window: Lengths, *, return_indices: Literal[False] = ..., **keywords: Unpack[Pooling]
+) -> ArrayT: ...
+@overload
+def pool(
+    x: NumpyArray, op: Op, window: Lengths, *, return_indices: Literal[True], **keywords: Unpack[Pooling]
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def pool(
+    x: ArrayT, op: Op, window: Lengths, *, return_indices: Literal[True], **keywords: Unpack[Pooling]
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def pool(
+    x: ArrayT, op: Op, window: Lengths, *, return_indices: bool, **keywords: Unpack[Pooling]
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
 @any_kind
 def pool(
-    x: Any,
-    op: str,
-    window: Any,
+    x: AnyArray,
+    op: Op,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
-    dtype: Any = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
     **op_params: Any,
-) -> Any:
-    """Reduce sliding windows of any axes of an array with the operator named `op`.
+) -> Result:
+    """Reduce sliding windows along any axes of an array with the operator named `op`.
+
+    Window o of a pooled axis covers the elements ``o stride - before + k dilation``, for k from 0 to
+    ``window - 1``, that lie inside the input. ``y[o]`` is the operator's value of the elements that all
+    pooled axes cover together, such as ``max x[i]``.
 
     Parameters
     ----------
-    x : ndarray
-        Any strides, alignment and byte order; never written. The batch may be empty, pooled axes may not.
-        The mask of a `numpy.ma.MaskedArray` is what takes no part, beside `where`; then the result is masked
-        where it would be filled, and needs no `fill`. Indices are plain, -1 there, and gradients plain.
-    op : str
-        ``"max"``, ``"min"``, ``"count"``, ``"avg"``, ``"sum"``, ``"lp"``, ``"gem"``, ``"lse"``, ``"soft"``,
-        ``"mixed"``, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``; each has a function of its
-        own (`max_pool`, ...), whose page gives its formula and parameters.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     window : int or sequence of int
-        Elements a window covers. A sequence pools the last ``len(window)`` axes; an int every axis after the
-        first two, of arrays with four axes and more (with three it does not say whether they are (N, C, L) or
-        (C, H, W), and is refused).
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     stride : int or sequence of int, optional
-        Distance between windows; the window by default.
-    padding : int, sequence, or {"valid", "same", "same_lower"}
-        Elements added before and after each axis: one number, one an axis, or a (before, after) pair an axis.
-        ``"same"`` gives ``ceil(n / stride)`` outputs, the surplus after; ``"same_lower"`` puts it before.
-        Less than the dilated window. Padding is never a value: it cannot win, and adds nothing.
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
     dilation : int or sequence of int
         Distance between the elements of a window.
     ceil_mode : bool
-        Round the number of windows up, not down. A window that would start past the input and the padding
-        before it is left out.
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
     axes : int or sequence of int, optional
-        The pooled axes, in any order; `window` and the others follow that order.
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
     where : ndarray of bool, optional
-        True where an element takes part; of a shape that broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is as padding is: neither value nor count, and its gradient is 0. Averages divide
-        by the number of elements that take part.
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
     skipna : bool
-        Leave NaNs out.
-    nodata : number, optional
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
         Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
     min_count : int
-        Elements that must take part in a window; one of fewer, or of none, gives `fill`, index -1, and sends
-        no gradient. With 0 a sum, or a count, of no elements is 0.
-    fill : number, optional
-        By default NaN for floats, the `nodata` value for integers, if there is one, and 0 for counts; else
-        such a window is a ValueError.
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
     return_indices : bool
-        Return ``(y, indices)`` (max, min and stochastic): flat C-order positions in the pooled axes of one
-        plane, in unpadded coordinates; int32 while a plane has fewer than 2**31 elements, else int64.
+        Also return where the chosen elements are.
     out : ndarray, optional
-        Where to write the result: its shape and dtype, writeable, sharing no memory with `x`; returned.
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
     dtype : dtype, optional
-        Dtype of the result; a float for float input.
+        Dtype of the result; a float dtype for float input.
     **op_params
-        Parameters of the operator; for avg, sum and count also `weights`, see `avg_pool`.
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
-    ndarray or (ndarray, ndarray)
-        The result, C-contiguous, the axes in their order, with
-        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows on a pooled axis.
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
 
     Raises
     ------
     TypeError
-        For a wrong type or dtype, or a parameter that the operator does not take.
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
     ValueError
-        For a bad value, for a geometry in which a window covers no element, and for a window of integers with
-        too few elements where nothing says what to fill in; nothing is written to `out` then.
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    adaptive_pool : As many windows as asked for.
+    global_pool : One window of whole axes.
+    pool_backward : Gradient of this function.
+    vjp : The result and its way back.
+    explain : Show the windows along an axis.
+    explain_call : Show which kernel a call takes.
+
+    Notes
+    -----
+    Operators that choose an element (max, min, and stochastic while training) have indices: of ties and of
+    NaNs the first in row-major order. A NaN in a window makes its value NaN, but for count. Integers stay
+    integers: averages round half up, sums widen as `numpy.sum` does.
+
+    The mask of a `numpy.ma.MaskedArray` says what takes no part, like `where`. The result is then masked
+    where it would be filled, and needs no `fill`; indices are plain arrays, -1 there, and gradients are
+    plain.
+
+    Results do not depend on the number of threads, bit for bit. The first call of a kernel compiles it, which
+    takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Boureau, Ponce, LeCun 2010, A theoretical analysis of feature pooling in visual recognition, ICML.
+    .. [2] LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition,
+       Proceedings of the IEEE 86.
 
     Examples
     --------
@@ -134,7 +217,7 @@ def pool(
 
 def _named(
     x: Any,
-    op: str,
+    op: Op,
     window: Any,
     around: tuple[Any, ...],
     absent: tuple[Any, ...],
@@ -181,28 +264,132 @@ def _named(
     )
 
 
+@overload
 def max_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, return_indices: Literal[False] = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def max_pool(
+    x: ArrayT, window: Lengths, *, return_indices: Literal[False] = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+@overload
+def max_pool(
+    x: NumpyArray, window: Lengths, *, return_indices: Literal[True], **keywords: Unpack[Sliding]
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def max_pool(
+    x: ArrayT, window: Lengths, *, return_indices: Literal[True], **keywords: Unpack[Sliding]
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def max_pool(
+    x: ArrayT, window: Lengths, *, return_indices: bool, **keywords: Unpack[Sliding]
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+def max_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Largest element of each sliding window; the arguments are those of `pool`.
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to its largest element.
 
-    ``y[o] = max x[i]`` over the window. A NaN wins; of ties and of NaNs the first in row-major order gives
-    the index and receives the gradient. All dtypes. ``max_pool(x, ...) = -min_pool(-x, ...)``.
+    ``y[o] = max x[i]`` over the elements of window o. Every dtype is taken, and the result has it too.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    min_pool : Smallest element of each window.
+    adaptive_max_pool : Largest element of each of as many bins as asked for.
+    global_max_pool : Largest element of whole axes.
+    unpool : Write values back to where their indices say.
+
+    Notes
+    -----
+    Of ties and of NaNs the first element in row-major order gives the index and receives the whole gradient.
+    A NaN in a window makes its value NaN. Where zeros of both signs tie, the sign of the value is
+    unspecified. Nothing is rounded.
+
+    The time hardly grows with the window, where the windows are regular. ``max_pool(x, ...)`` is
+    ``-min_pool(-x, ...)``. The first call of a kernel compiles it, which takes seconds; numba keeps it in a
+    cache on disk.
+
+    References
+    ----------
+    .. [1] Riesenhuber, Poggio 1999, Hierarchical models of object recognition in cortex, Nature Neuroscience
+       2.
+    .. [2] Boureau, Ponce, LeCun 2010, A theoretical analysis of feature pooling in visual recognition, ICML.
 
     Examples
     --------
@@ -214,27 +401,128 @@ def max_pool(
     return _named(x, "max", window, around, absent, return_indices, out, dtype, {})
 
 
+@overload
 def min_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, return_indices: Literal[False] = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def min_pool(
+    x: ArrayT, window: Lengths, *, return_indices: Literal[False] = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+@overload
+def min_pool(
+    x: NumpyArray, window: Lengths, *, return_indices: Literal[True], **keywords: Unpack[Sliding]
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def min_pool(
+    x: ArrayT, window: Lengths, *, return_indices: Literal[True], **keywords: Unpack[Sliding]
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def min_pool(
+    x: ArrayT, window: Lengths, *, return_indices: bool, **keywords: Unpack[Sliding]
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+def min_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Smallest element of each sliding window; the arguments are those of `pool`, the rules of `max_pool`.
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to its smallest element.
 
-    ``y[o] = min x[i]`` over the window. All dtypes.
+    ``y[o] = min x[i]`` over the elements of window o. Every dtype is taken, and the result has it too.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    max_pool : Largest element of each window.
+    quantile_pool : Any quantile of each window.
+    unpool : Write values back to where their indices say.
+
+    Notes
+    -----
+    Of ties and of NaNs the first element in row-major order gives the index and receives the whole gradient.
+    A NaN in a window makes its value NaN. Where zeros of both signs tie, the sign of the value is
+    unspecified. Nothing is rounded.
+
+    ``min_pool(x, ...)`` is ``-max_pool(-x, ...)``, and takes the same time. The first call of a kernel
+    compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Boureau, Ponce, LeCun 2010, A theoretical analysis of feature pooling in visual recognition, ICML.
 
     Examples
     --------
@@ -246,46 +534,147 @@ def min_pool(
     return _named(x, "min", window, around, absent, return_indices, out, dtype, {})
 
 
+@overload
 def avg_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    weights: AnyArray | None = ...,
+    count_include_pad: bool = ...,
+    divisor_override: int | None = ...,
+    **keywords: Unpack[Sliding],
+) -> NumpyArray: ...
+@overload
+def avg_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    weights: AnyArray | None = ...,
+    count_include_pad: bool = ...,
+    divisor_override: int | None = ...,
+    **keywords: Unpack[Sliding],
+) -> ArrayT: ...
+def avg_pool(
+    x: AnyArray,
+    window: Lengths,
+    *,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Mean of each sliding window; the other arguments are those of `pool`.
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to the mean of its elements.
 
-    ``y[o] = (sum of x[i]) / divisor``. Floats accumulate in float64 (float64 with its rounding error), so
-    that a window of any size is right to a few ulp; where the exact value is finite the result is, however
-    large the elements. Integers average exactly and round half up, to the same dtype, and where a
-    `divisor_override` leaves no room for the average they wrap, as NumPy's integers do; with a float `dtype`
-    they are not rounded. Of bool it is the fraction that is True, as float64 or the float `dtype`. All
-    dtypes.
+    ``y[o] = (sum of x[i]) / divisor`` over the elements of window o. The divisor is the number of elements,
+    or what `count_include_pad`, `divisor_override` or `weights` say. If anything may be left out, it is the
+    number of elements that take part, and the first two must keep their defaults. Every dtype is taken; of
+    bool the mean is the fraction that is True.
 
     Parameters
     ----------
-    count_include_pad : bool
-        The divisor is the window clipped to the padded input, else to the input. The overhang that
-        `ceil_mode` adds counts in neither.
-    divisor_override : int, optional
-        A divisor for every window instead: 32 bits, not 0.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
     weights : ndarray, optional
-        Real numbers from 0 on, of a shape that broadcasts to that of `x`: ``y[o] = sum of w[i] x[i] / sum of
-        w[i]``, of integers as float64. A window whose weights add up to 0 is one without elements. They have
-        a gradient: ``fp.vjp(...)[1](gy, params=True)[1]["weights"]``.
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements. The result is then
+        ``y[o] = sum of w[i] x[i] / sum of w[i]``.
+    count_include_pad : bool
+        Divide by the size of the window clipped to the padded input; without it, by the number of elements of
+        the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+    divisor_override : int, optional
+        Divide every window's sum by this number instead: any integer of 32 bits but 0.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input and for bool. By default it is the dtype of `x`,
+        but float64 for bool and for integers with `weights`.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    sum_pool : Sum of each window.
+    adaptive_avg_pool : Mean of each of as many bins as asked for.
+    global_avg_pool : Mean over whole axes.
+    area_pool : Means of cells that cut elements in two.
+    blur_pool : Means with binomial weights.
+
+    Notes
+    -----
+    Sums of floats are kept in float64, and those of float64 with their rounding error, so that a window of
+    any size is right to a few units in the last place. Where the exact mean is finite the result is, however
+    large the elements are. Means of integers are exact and rounded half up, to the same dtype; with a float
+    `dtype` they are not rounded to integers. Where a `divisor_override` leaves no room for the mean they
+    wrap, as NumPy's integers do. A NaN in a window makes its value NaN.
+
+    The gradient is shared equally, or by the weights. The weights have a gradient too:
+    ``fp.vjp(...)[1](gy, params=True)[1]["weights"]``. The first call of a kernel compiles it, which takes
+    seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition,
+       Proceedings of the IEEE 86.
+    .. [2] Boureau, Ponce, LeCun 2010, A theoretical analysis of feature pooling in visual recognition, ICML.
+    .. [3] Knuth 1997, The Art of Computer Programming, volume 2, section 4.2.2 (the sum of two floats and its
+       error).
 
     Examples
     --------
@@ -318,34 +707,120 @@ def avg_pool(
     )
 
 
+@overload
 def sum_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, weights: AnyArray | None = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def sum_pool(
+    x: ArrayT, window: Lengths, *, weights: AnyArray | None = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+def sum_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Sum of each sliding window; the arguments are those of `pool`.
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to the sum of its elements.
 
-    ``y[o] = sum of x[i]``. Floats accumulate as in `avg_pool`; integers promote as `numpy.sum` does and wrap;
-    of bool it counts those that are True. All dtypes. ``sum_pool(ones) = `` the number of elements in each
-    window.
+    ``y[o] = sum of x[i]`` over the elements of window o, or ``sum of w[i] x[i]`` with `weights`. Every dtype
+    is taken; of bool the sum counts the elements that are True.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer gives `fill` and sends no gradient; so
+        does one without elements, unless this is 0.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
     weights : ndarray, optional
-        As in `avg_pool`: ``y[o] = sum of w[i] x[i]``, of integers as float64.
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input. By default it is that of `x` for floats, as
+        `numpy.sum` has it for integers and bool, and float64 for these with `weights`.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    avg_pool : Mean of each window.
+    count_pool : Number of elements of each window that take part.
+    global_sum_pool : Sum over whole axes.
+    area_pool : Sums of cells that cut elements in two.
+
+    Notes
+    -----
+    Sums of floats are kept in float64, and those of float64 with their rounding error, so that a window of
+    any size is right to a few units in the last place. Sums of integers widen as `numpy.sum` does, and wrap.
+    A NaN in a window makes its value NaN.
+
+    Every element of a window receives its whole gradient, times its weight. ``sum_pool`` of ones counts the
+    elements of each window. The first call of a kernel compiles it, which takes seconds; numba keeps it in a
+    cache on disk.
+
+    References
+    ----------
+    .. [1] Boureau, Ponce, LeCun 2010, A theoretical analysis of feature pooling in visual recognition, ICML.
+    .. [2] Knuth 1997, The Art of Computer Programming, volume 2, section 4.2.2 (the sum of two floats and its
+       error).
 
     Examples
     --------
@@ -358,34 +833,106 @@ def sum_pool(
     return _named(x, "sum", window, around, absent, False, out, dtype, given)
 
 
+@overload
 def count_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, weights: AnyArray | None = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def count_pool(
+    x: ArrayT, window: Lengths, *, weights: AnyArray | None = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+def count_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Number of elements of each sliding window that take part; the arguments are those of `pool`.
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Count the elements of each sliding window that take part.
 
-    ``y[o] = sum of 1`` over the window's real elements, those that `where`, `skipna` and `nodata` leave out
-    not counted; int64. With `weights` the sum of their weights, float64. Windows with fewer elements than
-    `min_count` give `fill`, which is 0 by default. All dtypes; no gradient.
+    ``y[o] = sum of 1`` over the elements of window o that `where`, `skipna` and `nodata` do not leave out, or
+    the sum of their weights with `weights`. Padding does not count. Every dtype is taken; the result is
+    int64, and float64 with `weights`.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer gives `fill` and sends no gradient; so
+        does one without elements, unless this is 0.
+    fill : int or float, optional
+        What a window with too few elements gives; by default 0.
     weights : ndarray, optional
-        Real numbers from 0 on, of a shape that broadcasts to that of `x`.
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result: any integer or float.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    sum_pool : Sum of each window.
+    avg_pool : Mean of each window.
+
+    Notes
+    -----
+    A NaN is an element like any other, unless `skipna` leaves it out. Counts are exact, and have no gradient.
+    The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
 
     Examples
     --------
@@ -401,35 +948,114 @@ def count_pool(
     return _named(x, "count", window, around, absent, False, out, dtype, given)
 
 
+@overload
 def lp_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, p: Parameter = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def lp_pool(x: ArrayT, window: Lengths, *, p: Parameter = ..., **keywords: Unpack[Sliding]) -> ArrayT: ...
+def lp_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    p: float = 2,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    p: Parameter = 2,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """p-norm of each sliding window; the other arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to the p-norm of its elements.
 
-    ``y[o] = (sum |x[i]|**p)**(1/p)`` (Gulcehre et al. 2014, arXiv 1311.1780, without the mean), computed
-    relative to the window's largest magnitude, so that no power overflows. The gradient is
-    ``sign(x) (|x|/y)**(p-1)``, and 0 where `x` or the value is 0. A NaN wins. Floats.
-    ``lp_pool(x, ..., p=1) = sum_pool(abs(x), ...)``.
+    ``y[o] = (sum of |x[i]|**p)**(1/p)`` over the elements of window o, without the mean that the paper takes.
+    ``p=1`` is the sum of magnitudes, ``p=2`` the Euclidean norm, ``p=inf`` the largest magnitude.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     p : float
-        Above 0; infinity gives the largest magnitude.
+        The exponent, above 0; infinity is allowed.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        If an argument has a bad value, or if a window would cover no element. Nothing is written to `out`
+        then.
+
+    See Also
+    --------
+    gem_pool : Generalised mean, which has a gradient for p.
+    sum_pool : Sum of each window.
+    max_pool : Largest element of each window.
+
+    Notes
+    -----
+    The norm is computed relative to the largest magnitude of the window, so that no power overflows, and is
+    right to two units in the last place. A NaN in a window makes its value NaN. The gradient of an element is
+    ``sign(x) (|x|/y)**(p-1)``, and 0 where the element or the value is 0; `p` has none.
+
+    ``torch.nn.functional.lp_pool2d`` takes no magnitudes, so that odd powers keep their sign;
+    `fastpool.compat.torch` has it. The first call of a kernel compiles it, which takes seconds; numba keeps
+    it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Gulcehre, Cho, Pascanu, Bengio 2014, Learned-norm pooling for deep feedforward and recurrent neural
+       networks, arXiv 1311.1780.
 
     Examples
     --------
@@ -441,38 +1067,116 @@ def lp_pool(
     return _named(x, "lp", window, around, absent, False, out, dtype, {"p": p})
 
 
+@overload
 def gem_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, p: Parameter = ..., eps: float = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def gem_pool(
+    x: ArrayT, window: Lengths, *, p: Parameter = ..., eps: float = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+def gem_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    p: float = 3,
-    eps: float = 1e-6,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    p: Parameter = 3,
+    eps: float = 1e-06,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Generalised mean of each sliding window; the other arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to the generalised mean of its elements.
 
-    ``y[o] = (mean of max(x[i], eps)**p)**(1/p)`` over the window's real elements (Radenovic et al. 2018,
-    arXiv 1711.02512), computed relative to the window's largest, so that no power overflows. The gradient is
-    ``(x/y)**(p-1) / n``, and 0 where ``x < eps``; `p` has one as well. A NaN wins. Floats.
-    ``p=1`` is the mean, ``p=inf`` the largest.
+    ``y[o] = (mean of max(x[i], eps)**p)**(1/p)`` over the elements of window o. ``p=1`` is the mean and
+    ``p=inf`` the largest element; values between them weigh large elements more.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     p : float
-        Above 0.
+        The exponent, above 0; infinity is allowed.
     eps : float
-        Above 0: smaller elements count as this.
+        Above 0; smaller elements count as this.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        If an argument has a bad value, or if a window would cover no element. Nothing is written to `out`
+        then.
+
+    See Also
+    --------
+    lp_pool : The p-norm of each window.
+    lse_pool : Another mean between average and maximum.
+    fastpool.descriptors.GlobalDescriptor : Generalised means of whole images.
+
+    Notes
+    -----
+    The mean is computed relative to the largest element of the window, so that no power overflows, and is
+    right to two units in the last place. A NaN in a window makes its value NaN. The gradient of an element is
+    ``(x/y)**(p-1) / n``, and 0 where ``x < eps``; `p` has a gradient too, with ``pull(gy, params=True)``. The
+    first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Radenovic, Tolias, Chum 2018, Fine-tuning CNN image retrieval with no human annotation, arXiv
+       1711.02512.
 
     Examples
     --------
@@ -484,35 +1188,112 @@ def gem_pool(
     return _named(x, "gem", window, around, absent, False, out, dtype, {"p": p, "eps": eps})
 
 
+@overload
 def lse_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, r: Parameter = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def lse_pool(x: ArrayT, window: Lengths, *, r: Parameter = ..., **keywords: Unpack[Sliding]) -> ArrayT: ...
+def lse_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    r: float = 1,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    r: Parameter = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Log of the mean exponential of each sliding window; the other arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to the logarithm of its mean exponential.
 
-    ``y[o] = log(mean of exp(r x[i])) / r`` over the window's real elements (Pinheiro and Collobert 2015,
-    arXiv 1411.6228), shifted by the window's largest ``r x``, so that nothing overflows. Between the mean (r
-    near 0) and the largest (r large); a negative `r` leans to the smallest. The gradient is
-    ``softmax(r x)``; `r` has one as well. A NaN wins. Floats.
+    ``y[o] = log(mean of exp(r x[i])) / r`` over the elements of window o. It lies between the mean, for `r`
+    near 0, and the largest element, for large `r`; a negative `r` leans to the smallest.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     r : float
-        Finite, not 0.
+        How much large elements weigh: finite, not 0.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        If an argument has a bad value, or if a window would cover no element. Nothing is written to `out`
+        then.
+
+    See Also
+    --------
+    soft_pool : Mean weighted by exponentials.
+    gem_pool : Generalised mean of each window.
+    max_pool : Largest element of each window.
+
+    Notes
+    -----
+    Exponentials are shifted by the largest ``r x`` of the window, so that none overflows. Results of float32
+    and 16-bit floats are rounded once; those of float64 were within 6.1 units in the last place of what is
+    added up. A NaN in a window makes its value NaN. The gradient is ``softmax(r x)``; `r` has a gradient too,
+    with ``pull(gy, params=True)``. The first call of a kernel compiles it, which takes seconds; numba keeps
+    it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Pinheiro, Collobert 2015, From image-level to pixel-level labeling with convolutional networks,
+       arXiv 1411.6228.
 
     Examples
     --------
@@ -524,35 +1305,115 @@ def lse_pool(
     return _named(x, "lse", window, around, absent, False, out, dtype, {"r": r})
 
 
+@overload
 def soft_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, beta: Parameter = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def soft_pool(
+    x: ArrayT, window: Lengths, *, beta: Parameter = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+def soft_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    beta: float = 1,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    beta: Parameter = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Mean of each sliding window, weighted by the exponentials of its elements; see `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to its mean weighted by exponentials.
 
-    ``y[o] = sum of w[i] x[i]`` with ``w = softmax(beta x)`` over the window's real elements (Stergiou et al.
-    2021, SoftPool, arXiv 2101.00440), shifted by the window's largest ``beta x``, so that nothing overflows.
-    The gradient is the true one, ``w (1 + beta (x - y))``; `beta` has one as well. A NaN wins. Floats.
-    ``beta=0`` is the mean.
+    ``y[o] = sum of w[i] x[i]`` with ``w = softmax(beta x)`` over the elements of window o. ``beta=0`` is the
+    mean; a large `beta` approaches the largest element.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     beta : float
-        Finite.
+        How much large elements weigh: finite.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        If an argument has a bad value, or if a window would cover no element. Nothing is written to `out`
+        then.
+
+    See Also
+    --------
+    lse_pool : Logarithm of the mean exponential.
+    mixed_pool : Blend of largest element and mean.
+    avg_pool : Mean of each window.
+
+    Notes
+    -----
+    Exponentials are shifted by the largest ``beta x`` of the window, so that none overflows. Results of
+    float32 and 16-bit floats are rounded once; those of float64 were within 5.4 units in the last place of
+    what is added up. A NaN in a window makes its value NaN. The gradient is the true one,
+    ``w (1 + beta (x - y))``, where the paper's code sends ``w`` alone; `beta` has a gradient too, with
+    ``pull(gy, params=True)``. The first call of a kernel compiles it, which takes seconds; numba keeps it in
+    a cache on disk.
+
+    References
+    ----------
+    .. [1] Stergiou, Poppe, Kalliatakis 2021, Refining activation downsampling with SoftPool, arXiv
+       2101.00440.
 
     Examples
     --------
@@ -564,38 +1425,133 @@ def soft_pool(
     return _named(x, "soft", window, around, absent, False, out, dtype, {"beta": beta})
 
 
+@overload
 def mixed_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray,
+    window: Lengths,
     *,
-    alpha: float = 0.5,
+    alpha: Parameter = ...,
+    count_include_pad: bool = ...,
+    divisor_override: int | None = ...,
+    **keywords: Unpack[Sliding],
+) -> NumpyArray: ...
+@overload
+def mixed_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    alpha: Parameter = ...,
+    count_include_pad: bool = ...,
+    divisor_override: int | None = ...,
+    **keywords: Unpack[Sliding],
+) -> ArrayT: ...
+def mixed_pool(
+    x: AnyArray,
+    window: Lengths,
+    *,
+    alpha: Parameter = 0.5,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Blend of largest and mean of each sliding window; the other arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to a blend of its largest element and its mean.
 
-    ``y[o] = alpha max + (1 - alpha) avg`` (Lee et al. 2016, arXiv 1509.08985), with the rules of `max_pool`
-    and `avg_pool`. The gradient is the same blend of theirs; that of `alpha` is ``max - avg``. A NaN wins.
-    Floats.
+    ``y[o] = alpha max + (1 - alpha) avg`` over the elements of window o, where max is that of `max_pool` and
+    avg that of `avg_pool`.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     alpha : float
-        From 0 to 1.
-    count_include_pad, divisor_override
-        As in `avg_pool`.
+        Share of the largest element, from 0 to 1.
+    count_include_pad : bool
+        Divide by the size of the window clipped to the padded input; without it, by the number of elements of
+        the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+    divisor_override : int, optional
+        Divide every window's sum by this number instead: any integer of 32 bits but 0.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        If an argument has a bad value, or if a window would cover no element. Nothing is written to `out`
+        then.
+
+    See Also
+    --------
+    max_pool : Largest element of each window.
+    avg_pool : Mean of each window.
+    soft_pool : Mean weighted by exponentials.
+
+    Notes
+    -----
+    The gradient is the same blend of the two gradients: the first of tied largest elements receives the share
+    `alpha`, and all elements share the rest. That of `alpha` is ``max - avg``, with
+    ``pull(gy, params=True)``. A NaN in a window makes its value NaN. Values are right to a few units in the
+    last place. The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on
+    disk.
+
+    References
+    ----------
+    .. [1] Lee, Gallagher, Tu 2016, Generalizing pooling functions in convolutional neural networks: mixed,
+       gated, and tree, arXiv 1509.08985.
 
     Examples
     --------
@@ -617,41 +1573,170 @@ def mixed_pool(
     )
 
 
+@overload
 def stochastic_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray,
+    window: Lengths,
     *,
-    rng: Any = None,
+    rng: Rng = ...,
+    training: bool = ...,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Sliding],
+) -> NumpyArray: ...
+@overload
+def stochastic_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    rng: Rng = ...,
+    training: bool = ...,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Sliding],
+) -> ArrayT: ...
+@overload
+def stochastic_pool(
+    x: NumpyArray,
+    window: Lengths,
+    *,
+    rng: Rng = ...,
+    training: bool = ...,
+    return_indices: Literal[True],
+    **keywords: Unpack[Sliding],
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def stochastic_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    rng: Rng = ...,
+    training: bool = ...,
+    return_indices: Literal[True],
+    **keywords: Unpack[Sliding],
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def stochastic_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    rng: Rng = ...,
+    training: bool = ...,
+    return_indices: bool,
+    **keywords: Unpack[Sliding],
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+def stochastic_pool(
+    x: AnyArray,
+    window: Lengths,
+    *,
+    rng: Rng = None,
     training: bool = True,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """One element of each sliding window, drawn at random; the other arguments are those of `pool`.
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Draw one element of each sliding window at random.
 
-    Training: ``y[o] = x[l]`` with ``l`` drawn with probability ``w[l] / sum of w``, ``w = max(x, 0)`` (Zeiler
-    and Fergus 2013, arXiv 1301.3557); the gradient goes to the drawn element. Testing: the expected value,
-    ``sum of w[i] x[i] / sum of w``, with the gradient ``(2 x - y) / sum of w`` where ``x > 0``. In a window
-    without a positive element training takes the first one, and testing gives 0. A NaN is drawn. Floats.
+    In training ``y[o] = x[l]``, where element l is drawn with probability ``w[l] / sum of w`` and
+    ``w = max(x, 0)``. In testing it is the expected value, ``y[o] = sum of w[i] x[i] / sum of w[i]``.
 
     Parameters
     ----------
-    rng : int, numpy.random.Generator, fastpool.random.Draws or None
-        Seed of a counter-based generator (Philox 4x32-10), keyed by the seed and the output's flat position:
-        the same draw for every number of threads. A generator gives a seed, None a fresh one.
-        ``Draws(seed, start)`` counts outputs from `start`, for a batch that is processed in parts.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    rng : int, numpy.random.Generator, fastpool.random.Draws, optional
+        Seed of the random numbers. A generator gives a seed, and None draws a fresh one.
+        ``Draws(seed, start)`` counts outputs from `start` on, for a batch that is processed in parts.
     training : bool
-        Draw, or give the expected value.
+        Draw an element; if False, give the expected value.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or if `x` is not of floats.
+    ValueError
+        If an argument has a bad value, or if a window would cover no element. Nothing is written to `out`
+        then.
+
+    See Also
+    --------
+    max_pool : Largest element of each window.
+    fractional_pool : Windows at random places.
+    fastpool.random.Draws : Random numbers for a batch in parts.
+
+    Notes
+    -----
+    A window without a positive element gives its first element in training, and 0 in testing. A NaN in a
+    window is drawn. In training the gradient goes to the drawn element; in testing it is
+    ``(2 x - y) / sum of w`` where ``x > 0``. Drawn values are not rounded; expected ones are right to a few
+    units in the last place.
+
+    The generator is Philox 4x32-10, keyed by the seed and by the flat position of the output: the same draw
+    for every number of threads, on CPU and GPU. Indices are for training only. The first call of a kernel
+    compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Zeiler, Fergus 2013, Stochastic pooling for regularization of deep convolutional neural networks,
+       arXiv 1301.3557.
+    .. [2] Salmon, Moraes, Dror, Shaw 2011, Parallel random numbers: as easy as 1, 2, 3, SC11.
 
     Examples
     --------
@@ -676,28 +1761,109 @@ def stochastic_pool(
     )
 
 
+@overload
+def median_pool(x: NumpyArray, window: Lengths, **keywords: Unpack[Sliding]) -> NumpyArray: ...
+@overload
+def median_pool(x: ArrayT, window: Lengths, **keywords: Unpack[Sliding]) -> ArrayT: ...
 def median_pool(
-    x: Any,
-    window: Any,
+    x: AnyArray,
+    window: Lengths,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Median of each sliding window; the arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to the median of its elements.
 
-    The middle of the window's sorted real elements; of an even number of floats the mean of the middle two,
-    of integers and bools the lower. The gradient goes to the elements used, of ties those that come first.
-    A NaN wins. All dtypes. ``median_pool = quantile_pool(q=0.5)``.
+    ``y[o]`` is the middle one of the sorted elements of window o. Of an even number of floats it is the mean
+    of the middle two; of integers and bools it is the lower of them. Every dtype is taken, and the result has
+    it too.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    quantile_pool : Any quantile of each window.
+    mode_pool : Most frequent value of each window.
+    avg_pool : Mean of each window.
+
+    Notes
+    -----
+    The gradient goes to the elements used, half to each of two; of ties to those that come first in row-major
+    order. A NaN in a window makes its value NaN. At most the mean of two is rounded. ``median_pool(x, ...)``
+    is ``quantile_pool(x, ..., q=0.5)``.
+
+    Small windows are sorted by networks; larger ones take longer in proportion to their elements, unless the
+    elements are small integers. The first call of a kernel compiles it, which takes seconds; numba keeps it
+    in a cache on disk.
+
+    References
+    ----------
+    .. [1] Tukey 1977, Exploratory Data Analysis, Addison-Wesley.
 
     Examples
     --------
@@ -711,34 +1877,112 @@ def median_pool(
     return _named(x, "median", window, around, absent, False, out, dtype, {})
 
 
+@overload
+def quantile_pool(x: NumpyArray, window: Lengths, *, q: float, **keywords: Unpack[Sliding]) -> NumpyArray: ...
+@overload
+def quantile_pool(x: ArrayT, window: Lengths, *, q: float, **keywords: Unpack[Sliding]) -> ArrayT: ...
 def quantile_pool(
-    x: Any,
-    window: Any,
+    x: AnyArray,
+    window: Lengths,
     *,
     q: float,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Quantile of each sliding window; the other arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to a quantile of its elements.
 
-    With the window's n real elements sorted, the value at ``q (n - 1)``, interpolated linearly between its
-    neighbours as `numpy.quantile` does (Hyndman and Fan 1996, definition 7); for integers the lower
-    neighbour. The gradient goes to the elements used, ``1 - t`` and ``t``. A NaN wins. All dtypes but bool.
+    ``y[o]`` is the value at place ``q (n - 1)`` of the n sorted elements of window o, counted from 0. Between
+    two places it is interpolated linearly, as `numpy.quantile` does (definition 7 of the reference); for
+    integers it is the lower neighbour. Every dtype but bool is taken, and the result has it too.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     q : float
-        From 0 (smallest) to 1 (largest).
+        Which quantile, from 0, the smallest element, to 1, the largest.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    median_pool : The middle element of each window.
+    min_pool : Smallest element of each window.
+    max_pool : Largest element of each window.
+
+    Notes
+    -----
+    The gradient goes to the two elements used, ``1 - t`` and ``t`` of it for an interpolation at ``t``; of
+    ties to those that come first in row-major order. `q` has none. A NaN in a window makes its value NaN.
+    Interpolation is right to one unit in the last place.
+
+    Small windows are sorted by networks; larger ones take longer in proportion to their elements, unless the
+    elements are small integers. The first call of a kernel compiles it, which takes seconds; numba keeps it
+    in a cache on disk.
+
+    References
+    ----------
+    .. [1] Hyndman, Fan 1996, Sample quantiles in statistical packages, The American Statistician 50.
 
     Examples
     --------
@@ -750,32 +1994,107 @@ def quantile_pool(
     return _named(x, "quantile", window, around, absent, False, out, dtype, {"q": q})
 
 
+@overload
 def mode_pool(
-    x: Any,
-    window: Any,
+    x: NumpyArray, window: Lengths, *, ignore: SupportsIndex | None = ..., **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
+@overload
+def mode_pool(
+    x: ArrayT, window: Lengths, *, ignore: SupportsIndex | None = ..., **keywords: Unpack[Sliding]
+) -> ArrayT: ...
+def mode_pool(
+    x: AnyArray,
+    window: Lengths,
     *,
-    ignore: int | None = None,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    ignore: SupportsIndex | None = None,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
     ceil_mode: bool = False,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = OFF,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
-    """Most frequent value of each sliding window; the other arguments are those of `pool`.
+    fill: Number | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to its most frequent value.
 
-    Ties go to the smallest. No gradient. Integers (labels) and bool.
+    ``y[o] = argmax over v of |{i : x[i] = v}|`` over the elements of window o; of values that come equally
+    often the smallest. It is for labels: integers and bool are taken, and the result has the same dtype.
 
     Parameters
     ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
     ignore : int, optional
-        A value that does not count (such as a background label), unless a window has no other.
+        A value that does not count, such as the label of the background, unless a window has no other.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    median_pool : The middle element of each window.
+    max_pool : Largest element of each window.
+    fastpool.pyramid.write : Pyramids of label volumes.
+
+    Notes
+    -----
+    Modes are exact, have no indices and no gradient. Small windows are sorted by networks; larger ones take
+    longer in proportion to their elements. The first call of a kernel compiles it, which takes seconds; numba
+    keeps it in a cache on disk.
 
     Examples
     --------
@@ -790,45 +2109,130 @@ def mode_pool(
     return _named(x, "mode", window, around, absent, False, out, dtype, {"ignore": ignore})
 
 
+@overload
+def adaptive_pool(
+    x: NumpyArray,
+    op: Op,
+    output_size: Sizes,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Adaptive],
+) -> NumpyArray: ...
+@overload
+def adaptive_pool(
+    x: ArrayT,
+    op: Op,
+    output_size: Sizes,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Adaptive],
+) -> ArrayT: ...
+@overload
+def adaptive_pool(
+    x: NumpyArray, op: Op, output_size: Sizes, *, return_indices: Literal[True], **keywords: Unpack[Adaptive]
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def adaptive_pool(
+    x: ArrayT, op: Op, output_size: Sizes, *, return_indices: Literal[True], **keywords: Unpack[Adaptive]
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def adaptive_pool(
+    x: ArrayT, op: Op, output_size: Sizes, *, return_indices: bool, **keywords: Unpack[Adaptive]
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
 @any_kind
 def adaptive_pool(
-    x: Any,
-    op: str,
-    output_size: Any,
+    x: AnyArray,
+    op: Op,
+    output_size: Sizes,
     *,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
+    out: AnyArray | None = None,
     **op_params: Any,
-) -> Any:
-    """Reduce as many bins an axis as asked for: bin i covers ``[floor(i n / o), ceil((i + 1) n / o))``.
+) -> Result:
+    """Reduce as many bins along each axis as asked for, with the operator named `op`.
+
+    ``y[o]`` is the operator's value of the elements of bin o. Bin i of a pooled axis of n elements and o
+    outputs covers ``floor(i n / o)`` to ``ceil((i + 1) n / o) - 1``. Bins overlap where o does not divide n,
+    and repeat elements where it is larger.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
-    op : str
-        An operator's name, as in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     output_size : int or sequence of (int or None)
-        Outputs of each pooled axis; None keeps an axis's length. A sequence pools the last axes, an int every
-        axis after the first two of four and more, as `window` does in `pool`.
-    axes, return_indices, out, **op_params
-        As in `pool`. An average divides by the bin's own size.
+        Outputs along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One
+        number pools every axis after the first two, of an array with at least four axes.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
-    ndarray or (ndarray, ndarray)
-        As in `pool`.
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order and the asked number of outputs along
+        each pooled axis.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`.
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    adaptive_avg_pool : Mean of each bin.
+    adaptive_max_pool : Largest element of each bin.
+    area_pool : Cells of equal length, which cut elements in two.
+    pyramid_pool : Bins of several levels.
+    adaptive_pool_backward : Gradient of this function.
+
+    Notes
+    -----
+    An average divides by the size of its bin. Ties, NaN, rounding and gradients are those of the operator's
+    own function. These are the bins of PyTorch's and Keras's adaptive layers. The first call of a kernel
+    compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+       recognition, arXiv 1406.4729.
 
     Examples
     --------
@@ -844,8 +2248,71 @@ def adaptive_pool(
     return forward(job, array, missing, return_indices=return_indices, out=out)
 
 
-def adaptive_avg_pool(x: Any, output_size: Any, *, axes: Any = None, out: Any = None) -> Any:
-    """Mean of each adaptive bin: ``adaptive_pool(x, "avg", output_size)``.
+@overload
+def adaptive_avg_pool(
+    x: NumpyArray, output_size: Sizes, *, axes: Axes | None = ..., out: AnyArray | None = ...
+) -> NumpyArray: ...
+@overload
+def adaptive_avg_pool(
+    x: ArrayT, output_size: Sizes, *, axes: Axes | None = ..., out: AnyArray | None = ...
+) -> ArrayT: ...
+def adaptive_avg_pool(
+    x: AnyArray,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = None,
+    out: AnyArray | None = None,
+) -> Result:
+    """Reduce each adaptive bin to the mean of its elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of bin o. Bin i of a pooled axis of n elements and
+    o outputs covers ``floor(i n / o)`` to ``ceil((i + 1) n / o) - 1``. Bins overlap where o does not divide
+    n, and repeat elements where it is larger. It is ``adaptive_pool(x, "avg", output_size)``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One
+        number pools every axis after the first two, of an array with at least four axes.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order and the asked number of outputs along
+        each pooled axis.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, or a pooled axis has no element.
+
+    See Also
+    --------
+    adaptive_pool : Any operator, with missing data and weights.
+    adaptive_max_pool : Largest element of each bin.
+    avg_pool : Mean of each sliding window.
+    area_pool : Cells of equal length, which cut elements in two.
+
+    Notes
+    -----
+    Rounding, NaN and gradients are those of `avg_pool`. The first call of a kernel compiles it, which takes
+    seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+       recognition, arXiv 1406.4729.
 
     Examples
     --------
@@ -856,10 +2323,113 @@ def adaptive_avg_pool(x: Any, output_size: Any, *, axes: Any = None, out: Any = 
     return adaptive_pool(x, "avg", output_size, axes=axes, out=out)
 
 
+@overload
 def adaptive_max_pool(
-    x: Any, output_size: Any, *, axes: Any = None, return_indices: bool = False, out: Any = None
-) -> Any:
-    """Largest element of each adaptive bin: ``adaptive_pool(x, "max", output_size)``.
+    x: NumpyArray,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = ...,
+    out: AnyArray | None = ...,
+    return_indices: Literal[False] = ...,
+) -> NumpyArray: ...
+@overload
+def adaptive_max_pool(
+    x: ArrayT,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = ...,
+    out: AnyArray | None = ...,
+    return_indices: Literal[False] = ...,
+) -> ArrayT: ...
+@overload
+def adaptive_max_pool(
+    x: NumpyArray,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = ...,
+    out: AnyArray | None = ...,
+    return_indices: Literal[True],
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def adaptive_max_pool(
+    x: ArrayT,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = ...,
+    out: AnyArray | None = ...,
+    return_indices: Literal[True],
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def adaptive_max_pool(
+    x: ArrayT,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = ...,
+    out: AnyArray | None = ...,
+    return_indices: bool,
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+def adaptive_max_pool(
+    x: AnyArray,
+    output_size: Sizes,
+    *,
+    axes: Axes | None = None,
+    return_indices: bool = False,
+    out: AnyArray | None = None,
+) -> Result:
+    """Reduce each adaptive bin to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of bin o. Bin i of a pooled axis of n elements and o outputs covers
+    ``floor(i n / o)`` to ``ceil((i + 1) n / o) - 1``. Bins overlap where o does not divide n, and repeat
+    elements where it is larger. It is ``adaptive_pool(x, "max", output_size)``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One
+        number pools every axis after the first two, of an array with at least four axes.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+
+    Returns
+    -------
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order and the asked number of outputs along
+        each pooled axis.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, or a pooled axis has no element.
+
+    See Also
+    --------
+    adaptive_pool : Any operator, with missing data and weights.
+    adaptive_avg_pool : Mean of each bin.
+    max_pool : Largest element of each sliding window.
+
+    Notes
+    -----
+    Ties, NaN and gradients are those of `max_pool`. The first call of a kernel compiles it, which takes
+    seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+       recognition, arXiv 1406.4729.
 
     Examples
     --------
@@ -870,44 +2440,91 @@ def adaptive_max_pool(
     return adaptive_pool(x, "max", output_size, axes=axes, return_indices=return_indices, out=out)
 
 
+@overload
+def global_pool(x: NumpyArray, op: Op, **keywords: Unpack[Global]) -> NumpyArray: ...
+@overload
+def global_pool(x: ArrayT, op: Op, **keywords: Unpack[Global]) -> ArrayT: ...
 @any_kind
 def global_pool(
-    x: Any,
-    op: str,
+    x: AnyArray,
+    op: Op,
     *,
-    axes: Any = None,
+    axes: Axes | None = None,
     keepdims: bool = False,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     **op_params: Any,
-) -> Any:
-    """Reduce whole axes with any operator.
+) -> Result:
+    """Reduce whole axes with the operator named `op`.
+
+    ``y`` is the operator's value of all elements of the pooled axes together, such as ``max x[i]``, for each
+    index of the other axes.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
-    op : str
-        An operator's name, as in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     axes : int or sequence of int, optional
-        The pooled axes; by default every axis after the first two.
+        The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
+        array with at least three.
     keepdims : bool
         Keep the pooled axes, with length 1.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
     **op_params
-        Parameters of the operator.
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
     ndarray
-        C-contiguous; of no dimensions where every axis is pooled.
+        Of the kind of `x`, C-contiguous, without the pooled axes unless `keepdims` keeps them; of no
+        dimensions where every axis is pooled.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`.
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
+    ValueError
+        If an argument has a bad value, a pooled axis has no element, or if integers have too few elements and
+        nothing says what to fill in.
+
+    See Also
+    --------
+    global_avg_pool : Mean over whole axes.
+    global_max_pool : Largest element of whole axes.
+    global_sum_pool : Sum over whole axes.
+    global_pool_backward : Gradient of this function.
+    fastpool.descriptors.GlobalDescriptor : Normalised vectors of whole images.
+
+    Notes
+    -----
+    Ties, NaN, rounding and gradients are those of the operator's own function. Large planes are reduced in
+    parts, on several threads; the result does not depend on their number. The first call of a kernel compiles
+    it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Lin, Chen, Yan 2014, Network in network, arXiv 1312.4400.
 
     Examples
     --------
@@ -921,8 +2538,60 @@ def global_pool(
     return forward(job, array, missing)
 
 
-def global_avg_pool(x: Any, *, axes: Any = None, keepdims: bool = False) -> Any:
-    """Mean over whole axes: ``global_pool(x, "avg")`` (Lin et al. 2014, Network in Network).
+@overload
+def global_avg_pool(x: NumpyArray, *, axes: Axes | None = ..., keepdims: bool = ...) -> NumpyArray: ...
+@overload
+def global_avg_pool(x: ArrayT, *, axes: Axes | None = ..., keepdims: bool = ...) -> ArrayT: ...
+def global_avg_pool(
+    x: AnyArray,
+    *,
+    axes: Axes | None = None,
+    keepdims: bool = False,
+) -> Result:
+    """Reduce whole axes to the mean of their elements.
+
+    ``y = (sum of x[i]) / n`` over the n elements of the pooled axes, for each index of the other axes. It is
+    ``global_pool(x, "avg")``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    axes : int or sequence of int, optional
+        The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
+        array with at least three.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, without the pooled axes unless `keepdims` keeps them; of no
+        dimensions where every axis is pooled.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, or a pooled axis has no element.
+
+    See Also
+    --------
+    global_pool : Any operator, with missing data and weights.
+    global_sum_pool : Sum over whole axes.
+    avg_pool : Mean of each sliding window.
+
+    Notes
+    -----
+    Rounding, NaN and gradients are those of `avg_pool`. Large planes are reduced in parts, on several
+    threads; the result does not depend on their number. The first call of a kernel compiles it, which takes
+    seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Lin, Chen, Yan 2014, Network in network, arXiv 1312.4400.
 
     Examples
     --------
@@ -933,8 +2602,60 @@ def global_avg_pool(x: Any, *, axes: Any = None, keepdims: bool = False) -> Any:
     return global_pool(x, "avg", axes=axes, keepdims=keepdims)
 
 
-def global_max_pool(x: Any, *, axes: Any = None, keepdims: bool = False) -> Any:
-    """Largest element of whole axes: ``global_pool(x, "max")``.
+@overload
+def global_max_pool(x: NumpyArray, *, axes: Axes | None = ..., keepdims: bool = ...) -> NumpyArray: ...
+@overload
+def global_max_pool(x: ArrayT, *, axes: Axes | None = ..., keepdims: bool = ...) -> ArrayT: ...
+def global_max_pool(
+    x: AnyArray,
+    *,
+    axes: Axes | None = None,
+    keepdims: bool = False,
+) -> Result:
+    """Reduce whole axes to their largest element.
+
+    ``y = max x[i]`` over the elements of the pooled axes, for each index of the other axes. It is
+    ``global_pool(x, "max")``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    axes : int or sequence of int, optional
+        The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
+        array with at least three.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, without the pooled axes unless `keepdims` keeps them; of no
+        dimensions where every axis is pooled.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, or a pooled axis has no element.
+
+    See Also
+    --------
+    global_pool : Any operator, with missing data.
+    global_avg_pool : Mean over whole axes.
+    max_pool : Largest element of each sliding window.
+
+    Notes
+    -----
+    Ties, NaN and gradients are those of `max_pool`. Large planes are reduced in parts, on several threads;
+    the result does not depend on their number. The first call of a kernel compiles it, which takes seconds;
+    numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Lin, Chen, Yan 2014, Network in network, arXiv 1312.4400.
 
     Examples
     --------
@@ -945,8 +2666,60 @@ def global_max_pool(x: Any, *, axes: Any = None, keepdims: bool = False) -> Any:
     return global_pool(x, "max", axes=axes, keepdims=keepdims)
 
 
-def global_sum_pool(x: Any, *, axes: Any = None, keepdims: bool = False) -> Any:
-    """Sum over whole axes: ``global_pool(x, "sum")``.
+@overload
+def global_sum_pool(x: NumpyArray, *, axes: Axes | None = ..., keepdims: bool = ...) -> NumpyArray: ...
+@overload
+def global_sum_pool(x: ArrayT, *, axes: Axes | None = ..., keepdims: bool = ...) -> ArrayT: ...
+def global_sum_pool(
+    x: AnyArray,
+    *,
+    axes: Axes | None = None,
+    keepdims: bool = False,
+) -> Result:
+    """Reduce whole axes to the sum of their elements.
+
+    ``y = sum of x[i]`` over the elements of the pooled axes, for each index of the other axes. It is
+    ``global_pool(x, "sum")``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    axes : int or sequence of int, optional
+        The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
+        array with at least three.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, without the pooled axes unless `keepdims` keeps them; of no
+        dimensions where every axis is pooled.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, or a pooled axis has no element.
+
+    See Also
+    --------
+    global_pool : Any operator, with missing data and weights.
+    global_avg_pool : Mean over whole axes.
+    sum_pool : Sum of each sliding window.
+
+    Notes
+    -----
+    Rounding, NaN and gradients are those of `sum_pool`: integers widen as `numpy.sum` does. Large planes are
+    reduced in parts, on several threads; the result does not depend on their number. The first call of a
+    kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Lin, Chen, Yan 2014, Network in network, arXiv 1312.4400.
 
     Examples
     --------

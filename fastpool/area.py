@@ -1,13 +1,30 @@
 """Pooling with weights of its own: cells whose borders cut elements in two, and binomial blurs."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import arrays, checks, jobs, missing, missing_jobs, ways, weighted
+from .annotations import (
+    AnyArray,
+    Area,
+    ArrayT,
+    Axes,
+    Blur,
+    Lengths,
+    Mask,
+    Number,
+    NumpyArray,
+    Ratios,
+    Result,
+    Sizes,
+)
 from .arrays import Array
 from .jobs import Kept, Pull
 from .kinds import any_kind
@@ -20,82 +37,108 @@ AREA_OPS = ("avg", "sum")
 SMALL = 4096  # elements and outputs of an axis whose table is kept for the next call
 
 
+@overload
+def area_pool(x: NumpyArray, output_size: Sizes | None = ..., **keywords: Unpack[Area]) -> NumpyArray: ...
+@overload
+def area_pool(x: ArrayT, output_size: Sizes | None = ..., **keywords: Unpack[Area]) -> ArrayT: ...
 @any_kind
 def area_pool(
-    x: Any,
-    output_size: Any = None,
+    x: AnyArray,
+    output_size: Sizes | None = None,
     *,
-    ratio: Any = None,
-    op: str = "avg",
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    ratio: Ratios | None = None,
+    op: Literal["avg", "mean", "sum"] = "avg",
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Array:
-    """Reduce cells of equal length, of whose end elements only the part counts that lies inside.
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce cells of equal length, of whose end elements only the part inside counts.
 
     Along an axis of n elements and o outputs, cell i reaches from ``i n / o`` to ``(i + 1) n / o``, and
-    element j from j to j + 1. An element counts by the part of it that lies in the cell, in several axes by
-    the product of its parts p::
+    element j from j to j + 1. An element counts by the part p of it that lies in the cell; in several axes by
+    the product of its parts. With w = 1, or `weights`::
 
-        avg = sum(p w x) / sum(p w)      sum = sum(p w x)
+        avg:  y = sum(p w x) / sum(p w)        sum:  y = sum(p w x)
 
-    with w = 1, or `weights`. So sums keep the total, and means the mean: ``INTER_AREA`` of image resampling,
-    and first-order conservative regridding. More outputs than elements are allowed; a cell within one element
-    has its value.
+    Means keep the mean and sums the total. These are the ``INTER_AREA`` of image resampling and first-order
+    conservative regridding. More outputs than elements are allowed: a cell within one element has its value.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     output_size : int or sequence of (int or None), optional
-        Cells along each pooled axis; None keeps an axis as it is. A sequence pools the last axes, an int
-        every axis after the first two of four and more.
+        Cells along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One number
+        pools every axis after the first two, of an array with at least four axes.
     ratio : float or sequence of float, optional
         In place of `output_size`: ``round(n / ratio)`` cells, at least one.
     op : {"avg", "sum"}
+        Whether sums are divided by what they weigh.
     axes : int or sequence of int, optional
-        As in `pool`.
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
     where : ndarray of bool, optional
-        Which elements take part; broadcasts to `x`.
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
     skipna : bool
-        NaNs take no part.
-    nodata : number, optional
-        Elements of this value, compared in the dtype of `x`, take no part.
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
     min_count : int
-        Cells with fewer elements that take part, with whatever part of them, give `fill`; so do cells without
-        any, unless it is 0 and `op` is "sum".
-    fill : number, optional
-        What such cells give; by default NaN, of integers the nodata value.
+        Elements that must take part in a cell, with whatever part of them. A cell with fewer gives `fill` and
+        sends no gradient; so does one without elements, unless this is 0 and `op` is ``"sum"``.
+    fill : int or float, optional
+        What a cell with too few elements gives. By default it is NaN for floats and the `nodata` value, where
+        there is one, for integers.
     weights : ndarray, optional
-        Real numbers from 0 on; broadcasts to `x`. A cell whose weights sum to 0 is one without elements.
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A cell whose weights add up to 0 is one without elements.
     out : ndarray, optional
-        Where to write the result, which is returned.
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
     dtype : dtype, optional
-        Of the result. By default that of `x`; float64 for sums of integers, for integers with weights, and
-        for bool.
+        Dtype of the result. By default it is that of `x`, but float64 for sums of integers, for integers with
+        `weights`, and for bool.
 
     Returns
     -------
     ndarray
-        Floats are added up in float64 (16-bit floats may be in float32) and rounded once. Means of integers
-        are rounded half up, exactly as long as sums of products stay below 2**53.
+        Of the kind of `x`, C-contiguous, with its axes in their order.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`; where not exactly one of `output_size` and `ratio` is given; where a cell of integers
-        has too few elements and there is nothing to fill in, before anything is written.
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, if not exactly one of `output_size` and `ratio` is given, or if a cell
+        of integers has too few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    adaptive_pool : Bins of whole elements, any operator.
+    avg_pool : Means of sliding windows.
+    blur_pool : Means with binomial weights.
+    area_pool_backward : Gradient of this function.
+
+    Notes
+    -----
+    Floats are added up in float64 (16-bit floats may be in float32) and rounded once. Means of integers are
+    rounded half up, exactly as long as sums of products stay below 2**53. A NaN makes every cell NaN that it
+    reaches. `weights` have a gradient, with ``pull(gy, params=True)``. The first call of a kernel compiles
+    it, which takes seconds; numba keeps it in a cache on disk.
 
     References
     ----------
-    ``INTER_AREA`` of OpenCV's ``resize``; Jones 1999, First- and second-order conservative remapping schemes
-    for grids in spherical coordinates, Monthly Weather Review 127.
+    .. [1] OpenCV's ``resize`` with ``INTER_AREA``.
+    .. [2] Jones 1999, First- and second-order conservative remapping schemes for grids in spherical
+       coordinates, Monthly Weather Review 127.
 
     Examples
     --------
@@ -112,20 +155,84 @@ def area_pool(
 
 @any_kind
 def area_pool_backward(
-    gy: Any,
-    x: Any,
-    output_size: Any = None,
+    gy: ArrayT,
+    x: ArrayT,
+    output_size: Sizes | None = None,
     *,
-    ratio: Any = None,
-    op: str = "avg",
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    ratio: Ratios | None = None,
+    op: Literal["avg", "mean", "sum"] = "avg",
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    weights: Any = None,
-) -> Array:
-    """Gradient of `area_pool` for `x`, without a forward call; see `pool_backward`.
+    weights: AnyArray | None = None,
+) -> ArrayT:
+    """Compute the gradient of `area_pool` for `x`.
+
+    ``gx[j] = sum over i of gy[i] p[i, j] w[j] / sum(p[i] w)`` for means, and without the division for sums,
+    where p and w are those of `area_pool` with the same arguments.
+
+    Parameters
+    ----------
+    gy : ndarray, shape of the result
+        Gradient for the result.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    output_size : int or sequence of (int or None), optional
+        Cells along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One number
+        pools every axis after the first two, of an array with at least four axes.
+    ratio : float or sequence of float, optional
+        In place of `output_size`: ``round(n / ratio)`` cells, at least one.
+    op : {"avg", "sum"}
+        Whether sums are divided by what they weigh.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a cell, with whatever part of them. A cell with fewer gives `fill` and
+        sends no gradient; so does one without elements, unless this is 0 and `op` is ``"sum"``.
+    weights : ndarray, optional
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A cell whose weights add up to 0 is one without elements.
+
+    Returns
+    -------
+    ndarray, shape of `x`
+        Of the kind of `x`, and of its dtype where that is a float, else of the dtype of `gy`; float64 where
+        neither is a float.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or `gy` another shape than the result.
+
+    See Also
+    --------
+    area_pool : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Elements that are left out, and cells with too few elements, have gradient 0. Sums are kept in float64
+    (16-bit floats may be in float32). The result is the same, bit for bit, for every number of threads. The
+    first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Jones 1999, First- and second-order conservative remapping schemes for grids in spherical
+       coordinates, Monthly Weather Review 127.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -138,60 +245,105 @@ def area_pool_backward(
     return _pull(call, None, Kept.of(call.x), gy)  # type: ignore[no-any-return]
 
 
+@overload
+def blur_pool(x: NumpyArray, window: Lengths = ..., **keywords: Unpack[Blur]) -> NumpyArray: ...
+@overload
+def blur_pool(x: ArrayT, window: Lengths = ..., **keywords: Unpack[Blur]) -> ArrayT: ...
 @any_kind
 def blur_pool(
-    x: Any,
-    window: Any = 3,
+    x: AnyArray,
+    window: Lengths = 3,
     *,
-    stride: Any = 2,
-    op: str | None = None,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    stride: Lengths = 2,
+    op: Literal["max"] | None = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    weights: Any = None,
-    out: Any = None,
-    dtype: Any = None,
-) -> Array:
-    """Blur with binomial weights, then keep every `stride`-th element (Zhang 2019, arXiv 1904.11486).
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Blur with binomial weights and keep every `stride`-th element.
 
     ``y[o] = sum(b[k] x[o s - k0 + k]) / sum(b[k])`` over the k from 0 to ``window - 1`` that lie inside, with
-    ``b[k] = binomial(window - 1, k)`` and ``k0 = window // 2``; in several axes b is the product of their
-    weights. There are ``ceil(n / s)`` outputs along an axis of n elements. At the edges the weights that lie
-    inside are normalised, where Zhang's code reflects.
+    ``b[k] = binomial(window - 1, k)``, ``k0 = window // 2`` and s the `stride`; in several axes b is the
+    product of their weights. An axis of n elements has ``ceil(n / s)`` outputs. At the edges the weights that
+    lie inside are normalised, where the code of [1]_ reflects.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     window : int or sequence of int
-        Weights along each pooled axis, at most 128. A sequence pools the last axes, an int every axis after
-        the first two of four and more.
+        Weights along each pooled axis, at most 128. A sequence pools the last axes. One number pools every
+        axis after the first two, of an array with at least four axes.
     stride : int or sequence of int
+        Distance between the elements that are kept.
     op : {None, "max"}
         ``"max"`` first takes the maximum of windows of two elements along each pooled axis, at stride 1
-        (MaxBlurPool). Element i becomes that of elements i and i + 1, the last one stays: as with padding
-        "same", whose surplus is after, so that the length is kept.
-    axes, where, skipna, nodata, min_count, fill, out, dtype
-        As in `area_pool`; with ``op="max"`` an element of the maximum takes part if one of its window does.
+        (MaxBlurPool). Element i becomes that of elements i and i + 1, and the last one stays, so that the
+        length is kept.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        With ``op="max"`` an element of the maximum takes part if one of its window does.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
     weights : ndarray, optional
-        As in `area_pool`; not with ``op="max"``.
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements. Not with ``op="max"``.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result. By default it is that of `x`, but float64 for sums of integers, for integers with
+        `weights`, and for bool.
 
     Returns
     -------
     ndarray
-        As of means in `area_pool`.
+        Of the kind of `x`, C-contiguous, with its axes in their order.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `area_pool`.
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or if a window of integers has too few elements and nothing says what
+        to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    avg_pool : Means with equal weights.
+    area_pool : Means of cells that cut elements in two.
+    max_pool : Largest element of each window.
+    blur_pool_backward : Gradient of this function.
+
+    Notes
+    -----
+    Floats are added up in float64 (16-bit floats may be in float32) and rounded once. Means of integers are
+    rounded half up, exactly as long as sums of products stay below 2**53. A NaN makes every output NaN that
+    it reaches. The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on
+    disk.
 
     References
     ----------
-    Zhang 2019, Making convolutional networks shift-invariant again.
+    .. [1] Zhang 2019, Making convolutional networks shift-invariant again, arXiv 1904.11486.
 
     Examples
     --------
@@ -208,20 +360,87 @@ def blur_pool(
 
 @any_kind
 def blur_pool_backward(
-    gy: Any,
-    x: Any,
-    window: Any = 3,
+    gy: ArrayT,
+    x: ArrayT,
+    window: Lengths = 3,
     *,
-    stride: Any = 2,
-    op: str | None = None,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    stride: Lengths = 2,
+    op: Literal["max"] | None = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    weights: Any = None,
-) -> Array:
-    """Gradient of `blur_pool` for `x`, without a forward call; see `pool_backward`.
+    weights: AnyArray | None = None,
+) -> ArrayT:
+    """Compute the gradient of `blur_pool` for `x`.
+
+    ``gx[j] = sum over o of gy[o] b[j - o s + k0] / sum(b)`` over the outputs that element j reaches, with the
+    weights b of `blur_pool` with the same arguments. With ``op="max"`` that is then sent to the largest
+    elements.
+
+    Parameters
+    ----------
+    gy : ndarray, shape of the result
+        Gradient for the result.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Weights along each pooled axis, at most 128. A sequence pools the last axes. One number pools every
+        axis after the first two, of an array with at least four axes.
+    stride : int or sequence of int
+        Distance between the elements that are kept.
+    op : {None, "max"}
+        ``"max"`` first takes the maximum of windows of two elements along each pooled axis, at stride 1
+        (MaxBlurPool). Element i becomes that of elements i and i + 1, and the last one stays, so that the
+        length is kept.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        With ``op="max"`` an element of the maximum takes part if one of its window does.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    weights : ndarray, optional
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements. Not with ``op="max"``.
+
+    Returns
+    -------
+    ndarray, shape of `x`
+        Of the kind of `x`, and of its dtype where that is a float, else of the dtype of `gy`; float64 where
+        neither is a float.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or `gy` another shape than the result.
+
+    See Also
+    --------
+    blur_pool : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Elements that are left out, and windows with too few elements, have gradient 0. Sums are kept in float64
+    (16-bit floats may be in float32). The result is the same, bit for bit, for every number of threads. The
+    first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Zhang 2019, Making convolutional networks shift-invariant again, arXiv 1904.11486.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -354,7 +573,7 @@ def _result_dtype(row: Operator, source: np.dtype[Any], wanted: Any, *, weighed:
 
 def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about: _About, dtype: Any) -> _Call:
     array = arrays.take("x", x)
-    row = OPERATORS[checks.choice("op", op, AREA_OPS)]
+    row = OPERATORS[checks.choice("op", checks.usual(op), AREA_OPS)]
     if (output_size is None) == (ratio is None):
         raise ValueError(
             f"exactly one of output_size and ratio must be given, got output_size={output_size!r} "

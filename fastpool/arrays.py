@@ -42,8 +42,10 @@ def take(argument: str, array: object) -> Array:
         if kinds.of(array):
             shown = f"got {argument} of {kinds.named(array)} beside numpy.ndarray"
             raise TypeError(f"the arrays of a call must be of one kind, {shown}")
+        hint = f"; use np.asarray({argument})" if isinstance(array, list | tuple | int | float) else ""
         raise TypeError(
-            f"{argument} must be an array (one of {kinds.TAKEN}; without a mask), got {kinds.named(array)}"
+            f"{argument} must be an array (one of {kinds.TAKEN}; without a mask), "
+            f"got {kinds.named(array)}{hint}"
         )
     subclass = isinstance(array, np.ndarray) and type(array) is not np.ndarray
     plain: Any = array.view(np.ndarray) if subclass else array  # type: ignore[attr-defined]

@@ -15,6 +15,23 @@ from .operators import OPERATORS, Operator, Range
 
 Pairs = tuple[tuple[int, int], ...]
 PADDING_WORDS = ("valid", "same", "same_lower")
+SYNONYMS = {"mean": "avg"}  # other words for operators
+OURS = {  # what other libraries call our arguments
+    "axis": "axes",
+    "dilations": "dilation",
+    "dim": "axes",
+    "divisor": "divisor_override",
+    "kernel": "window",
+    "kernel_size": "window",
+    "keepdim": "keepdims",
+    "ksize": "window",
+    "mask": "where",
+    "pads": "padding",
+    "pool_size": "window",
+    "size": "window",
+    "strides": "stride",
+    "window_shape": "window",
+}
 
 
 def integer(name: str, value: object, *, minimum: int) -> int:
@@ -79,7 +96,8 @@ def entries(name: str, value: Any, count: int) -> list[Any]:
     if len(listed) == 1:
         listed *= count
     if len(listed) != count:
-        raise ValueError(f"{name} must have one entry for each of {count} pooled axes, got {value!r}")
+        pair = f"; for before and after write [{tuple(listed)}]" if (name, count) == ("padding", 1) else ""
+        raise ValueError(f"{name} must have one entry for each of {count} pooled axes, got {value!r}{pair}")
     return listed
 
 
@@ -145,8 +163,14 @@ def _two(entry: Any) -> tuple[Any, Any]:
     return entry[0], entry[1]
 
 
+def usual(op: object) -> object:
+    """The operator's own name, where another word for it came."""
+    return SYNONYMS.get(op, op) if isinstance(op, str) else op
+
+
 def operator(op: object) -> Operator:
     """The row of the operator table that `op` names."""
+    op = usual(op)
     if not isinstance(op, str):
         raise TypeError(f"op must be a string, one of {', '.join(OPERATORS)}, got {_show(op)}")
     if op not in OPERATORS:
@@ -199,7 +223,8 @@ def _only(op: str, given: dict[str, Any], allowed: list[str], others: list[str])
     for name in given:
         if name not in allowed:
             known = ", ".join(allowed + others) or "none"
-            raise TypeError(f"{op} pooling takes no parameter {name!r}; it takes: {known}")
+            ours = f"; say {OURS[name]}=" if name in OURS else ""
+            raise TypeError(f"{op} pooling takes no parameter {name!r}{ours}; it takes: {known}")
 
 
 def divisor_override(value: object) -> int | None:

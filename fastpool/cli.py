@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import numpy as np
 import typer
@@ -22,6 +22,7 @@ from rich.table import Table
 import fastpool as fp
 
 from . import checks, files, jit, kinds, pyramid, threads, timing
+from .annotations import Op
 from .operators import OPERATORS
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pdf", ".svg")  # that matplotlib writes by itself
@@ -163,10 +164,10 @@ def pool_file(
     x, named = picture.array, _numbers(axes, "--axes")
     if named is None:
         named = picture.plane()
-    words = padding if not padding[:1].isdigit() else _numbers(padding, "--padding")
+    words: Any = padding if not padding[:1].isdigit() else _numbers(padding, "--padding")
     y = fp.pool(
         x,
-        op,
+        cast(Op, op),
         _numbers(window, "--window"),
         stride=_numbers(stride, "--stride"),
         padding=words,
@@ -366,7 +367,7 @@ def _drawn(windows: NDArray[Any]) -> NDArray[Any]:
     return drawn
 
 
-NUMPY: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+NUMPY: dict[Op, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "max": lambda windows: windows.max((-2, -1)),
     "min": lambda windows: windows.min((-2, -1)),
     "avg": lambda windows: windows.mean((-2, -1)),
@@ -399,7 +400,7 @@ def demo(
     table = Table(title=f"{x.shape} {x.dtype}, window {window}x{window}, {fp.get_num_threads()} threads")
     for heading in ("operator", "output shape", "ms", "GB/s", "times faster than NumPy"):
         table.add_column(heading, justify="left" if heading == "operator" else "right")
-    results = {}
+    results: dict[str, NDArray[Any]] = {}
     with _progress() as progress:
         task = progress.add_task("", total=len(NUMPY))
         for op in NUMPY:
@@ -442,7 +443,7 @@ def _photograph(path: Path | None) -> NDArray[np.float32]:
     return floats / np.float32(255)
 
 
-def _race(op: str, x: NDArray[Any], window: int, repeat: int) -> tuple[NDArray[Any], float, float]:
+def _race(op: Op, x: NDArray[Any], window: int, repeat: int) -> tuple[NDArray[Any], float, float]:
     """The pooled image, and the best seconds of fastpool and of NumPy on the same windows."""
     view = np.lib.stride_tricks.sliding_window_view(x, (window, window), (0, 1))[::window, ::window]
 
@@ -583,7 +584,7 @@ def warmup(
         for op, dtype in kernels:
             progress.update(task, description=f"{op} {dtype}")
             try:
-                _compile(op, np.dtype(dtype), work)
+                _compile(cast(Op, op), np.dtype(dtype), work)
             except (TypeError, ValueError) as error:
                 if ops or dtypes:
                     raise typer.BadParameter(str(error)) from None
@@ -598,13 +599,13 @@ def _not_kept(problem: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _compile(op: str, dtype: np.dtype[Any], work: Work) -> None:
+def _compile(op: Op, dtype: np.dtype[Any], work: Work) -> None:
     row = checks.operator(op)
     for form, shape, given in work.calls:
         options = {**given, **SHOWN.get(op, {})}
         x = np.ones(shape, dtype)
         if work.trains and dtype.kind == "f" and row.backward != "none":
-            y, pull = fp.vjp(form, x, op, **options)
+            y, pull = fp.vjp(functools.partial(form, op=op, **options), x)
             pull(y)
         form(x, op, **options)
         if work.trains and row.backward == "chosen" and form is fp.pool:

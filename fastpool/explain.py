@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 from . import checks, jobs, windows
+from .annotations import Padding
 
 MOST_WINDOWS = 24  # that are drawn, the last four among them
 MOST_COLUMNS = 96
@@ -60,35 +61,66 @@ class Explanation:
 
 
 def explain(
-    n: Any,
-    window: Any,
+    n: SupportsIndex,
+    window: SupportsIndex,
     *,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: SupportsIndex | None = None,
+    padding: Padding = 0,
+    dilation: SupportsIndex = 1,
     ceil_mode: bool = False,
     count_include_pad: bool | None = None,
 ) -> Explanation:
-    """Show the windows along one axis: elements, divisors, and where frameworks disagree.
+    """Show the windows along one axis and where frameworks disagree about them.
+
+    Window o covers ``o stride - before + k dilation`` for k from 0 to ``window - 1``. The drawing shows each
+    window's elements, its padding and its two divisors; the table below it what PyTorch, TensorFlow, ONNX and
+    Caffe make of the same numbers.
 
     Parameters
     ----------
     n : int
         Length of the axis.
-    window, stride, padding, dilation, ceil_mode
-        As in `pool`, for one axis: `padding` is a number, a (before, after) pair or a word.
+    window : int
+        Elements that a window covers.
+    stride : int, optional
+        Distance between the starts of windows; the window by default.
+    padding : int, (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after; see `pool`.
+    dilation : int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down.
     count_include_pad : bool, optional
-        For fastpool, torch and ONNX; each one's own default without it (True, True and False).
+        Whether averages count padding, for fastpool, PyTorch and ONNX. By default each one's own default:
+        True, True and False.
 
     Returns
     -------
     Explanation
-        Prints as a drawing and a table; `windows` and `answers` hold the numbers.
+        Printed, it is the drawing and the table; its attributes `windows` and `answers` hold the numbers.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`.
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if there are more than 2**20
+        windows.
+
+    See Also
+    --------
+    explain_call : Show which kernel a call takes.
+    pool : The call itself.
+    avg_pool : The divisors in use.
+
+    Notes
+    -----
+    No kernel is compiled or run. TensorFlow and ONNX never count padding unless asked to; Caffe always rounds
+    up.
+
+    References
+    ----------
+    .. [1] Dumoulin, Visin 2016, A guide to convolution arithmetic for deep learning, arXiv 1603.07285.
 
     Examples
     --------

@@ -59,28 +59,41 @@ class CallExplanation:
 def explain_call(f: Callable[..., Any], *args: Any, **kwargs: Any) -> CallExplanation:
     """Tell which kernel a call takes and why, without running it.
 
-    Arguments are checked and memory for the result is allocated, but nothing is written to it, nor to `out`.
+    The call is prepared as always: its arguments are checked and memory for the result is allocated. Then its
+    plan is told instead of run. Nothing is written to the result, nor to `out`.
 
     Parameters
     ----------
     f : callable
         A pooling function of fastpool, or a function that calls some, as `vjp` does: then the call keeps what
         its gradient needs, which may take another kernel. Not the ``*_backward`` functions.
-    *args, **kwargs
-        What `f` takes.
+    *args
+        Arguments of `f`.
+    **kwargs
+        Keyword arguments of `f`.
 
     Returns
     -------
     CallExplanation
-        Prints as a few lines; its attributes hold the same.
+        Printed, it is a few lines; its attributes hold the same.
 
     Raises
     ------
     TypeError
-        Where `f` is not callable, does not pool, pools an array on a GPU or of a library that makes the call
-        later (dask, compiled JAX), or sends a gradient back; and as `f`.
+        If `f` is not callable, does not pool, pools an array on a GPU or of a library that makes the call
+        later (dask, compiled JAX), or sends a gradient back; and as `f` raises it.
     ValueError
-        As `f`.
+        As `f` raises it.
+
+    See Also
+    --------
+    explain : Show the windows along one axis.
+    set_num_threads : Set the number of threads that a call may use.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    No kernel is compiled or run, so that the answer takes well under a millisecond.
 
     Examples
     --------

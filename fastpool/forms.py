@@ -1,13 +1,33 @@
 """Forms beyond sliding, adaptive and global windows: fractional, pyramid, regions of interest, mosaic."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
 from . import arrays, checks, fractional, jobs, missing_jobs, planes, random, regions
+from .annotations import (
+    AnyArray,
+    ArrayT,
+    Axes,
+    Boxes,
+    Cells,
+    Fractional,
+    Lengths,
+    Mask,
+    Number,
+    NumpyArray,
+    Op,
+    Ratios,
+    Result,
+    Rng,
+    Scheme,
+    Sizes,
+)
 from .api import sum_pool
 from .arrays import Array
 from .gradients import vjp
@@ -21,71 +41,174 @@ from .windows import PlaneWindows
 CHOOSING, PLACES = 0, 1  # streams of random numbers: of operators, and of windows, where an axis has its own
 
 
+@overload
+def fractional_pool(
+    x: NumpyArray,
+    op: Op,
+    output_size: Sizes | None = ...,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Fractional],
+) -> NumpyArray: ...
+@overload
+def fractional_pool(
+    x: ArrayT,
+    op: Op,
+    output_size: Sizes | None = ...,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Fractional],
+) -> ArrayT: ...
+@overload
+def fractional_pool(
+    x: NumpyArray,
+    op: Op,
+    output_size: Sizes | None = ...,
+    *,
+    return_indices: Literal[True],
+    **keywords: Unpack[Fractional],
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def fractional_pool(
+    x: ArrayT,
+    op: Op,
+    output_size: Sizes | None = ...,
+    *,
+    return_indices: Literal[True],
+    **keywords: Unpack[Fractional],
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def fractional_pool(
+    x: ArrayT,
+    op: Op,
+    output_size: Sizes | None = ...,
+    *,
+    return_indices: bool,
+    **keywords: Unpack[Fractional],
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
 @any_kind
 def fractional_pool(
-    x: Any,
-    op: str,
-    output_size: Any = None,
+    x: AnyArray,
+    op: Op,
+    output_size: Sizes | None = None,
     *,
-    ratio: Any = None,
-    window: Any = None,
-    scheme: str = "torch",
+    ratio: Ratios | None = None,
+    window: Lengths | None = None,
+    scheme: Scheme = "torch",
     overlapping: bool = False,
-    rng: Any = None,
-    samples: Any = None,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    rng: Rng = None,
+    samples: AnyArray | None = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
+    out: AnyArray | None = None,
     **op_params: Any,
-) -> Any:
-    """Reduce windows at random places whose average distance is a fraction (Graham 2014, arXiv 1412.6071).
+) -> Result:
+    """Reduce windows at random places whose average distance is a fraction.
 
-    ``scheme="torch"``: windows of one length, at ``int((i + u) a) - int(u a)`` with
-    ``a = (n - window) / (outputs - 1)``, and a `u` of its own for each plane and axis, as in PyTorch.
-    ``"random"`` and ``"pseudo"``: adjacent windows of ``n // outputs`` elements and one or two more, in
-    random order or shifted by one random number, the same for all planes, as in TensorFlow.
+    ``y[o]`` is the operator's value of the elements of window o, such as ``max x[i]``. Where windows begin
+    depends on `scheme`:
+
+    - ``"torch"``: all windows have the length `window`. With ``a = (n - window) / (outputs - 1)`` and a
+      random `u` in [0, 1) window i begins at ``int((i + u) a) - int(u a)``, the last one at ``n - window``.
+      Each plane and axis has a `u` of its own, as in PyTorch.
+    - ``"random"``: windows lie side by side and have ``n // outputs`` elements or one more, in random order,
+      the same for all planes, as in TensorFlow.
+    - ``"pseudo"``: windows end at ``ceil((n / outputs) (i + u)) - 1`` with one random `u` for each axis, the
+      same for all planes, as in TensorFlow.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
-    op : str
-        An operator's name, as in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     output_size : int or sequence of int, optional
-        Windows on each pooled axis. A sequence pools the last axes, an int every axis after the first two of
-        four and more.
+        Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
+        first two, of an array with at least four axes.
     ratio : float or sequence of float, optional
-        In place of `output_size`. ``"torch"``: ``floor(n ratio)`` windows, with a ratio below 1; else
-        ``floor(n / ratio)``, with a ratio of at least 1.
+        In place of `output_size`. For ``"torch"`` there are ``floor(n ratio)`` windows, with a ratio above 0
+        and below 1; for the other schemes ``floor(n / ratio)``, with a ratio of at least 1.
     window : int or sequence of int, optional
-        Elements a window covers; for ``"torch"``, and required there.
+        Elements that a window covers; for ``"torch"`` alone, which requires it.
     scheme : {"torch", "random", "pseudo"}
+        Where windows begin; see above.
     overlapping : bool
-        Windows also cover the first element of the next; not for ``"torch"``.
-    rng : int, numpy.random.Generator, fastpool.random.Draws or None
-        Where samples come from, and the draws of ``op="stochastic"``; see `stochastic_pool`.
-    samples : ndarray of floats in [0, 1), optional
-        In place of random ones. ``"torch"``: one for each plane and pooled axis, in the shape of the other
-        axes and a last axis, along which the pooled axes are in their order, but for two of them in the
-        reverse, as PyTorch has it; the places are computed in their dtype. ``"pseudo"``: one a pooled axis.
-    axes, return_indices, out, **op_params
-        As in `pool`. An average divides by the window's own size.
+        Windows also cover the first element of the next one; not for ``"torch"``.
+    rng : int, numpy.random.Generator, fastpool.random.Draws, optional
+        Seed of the random numbers. A generator gives a seed, and None draws a fresh one.
+        ``Draws(seed, start)`` counts outputs from `start` on, for a batch that is processed in parts. With
+        ``op="stochastic"`` it serves the draws as well.
+    samples : ndarray of float, optional
+        Numbers in [0, 1) in place of random ones. For ``"torch"`` one for each plane and pooled axis: in the
+        shape of the other axes and a last axis, along which the pooled axes follow in their order, but two of
+        them in reverse, as in PyTorch; windows are computed in their dtype. For ``"pseudo"`` one for each
+        pooled axis.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
-    ndarray or (ndarray, ndarray)
-        As in `pool`.
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`; where not exactly one of `output_size` and `ratio` is given, for windows that do not fit
-        at different places, and for samples of another shape or outside [0, 1).
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
+    ValueError
+        If an argument has a bad value, if not exactly one of `output_size` and `ratio` is given, if windows
+        do not fit at different places, or if samples have another shape or lie outside [0, 1).
+
+    See Also
+    --------
+    pool : Windows at even distances.
+    adaptive_pool : Bins that are as even as can be.
+    fractional_pool_backward : Gradient of this function.
+    fastpool.compat.tensorflow.fractional_max_pool : The windows that TensorFlow draws from a seed.
+
+    Notes
+    -----
+    An average divides by the size of its window. Ties, NaN, rounding and gradients are those of the
+    operator's own function. The same seed gives the same windows on CPU and GPU, for every number of threads.
+    The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Graham 2014, Fractional max-pooling, arXiv 1412.6071.
+    .. [2] Salmon, Moraes, Dror, Shaw 2011, Parallel random numbers: as easy as 1, 2, 3, SC11.
 
     Examples
     --------
@@ -107,29 +230,118 @@ def fractional_pool(
 
 @any_kind
 def fractional_pool_backward(
-    gy: Any,
-    x: Any,
-    op: str,
-    output_size: Any = None,
+    gy: ArrayT,
+    x: ArrayT,
+    op: Op,
+    output_size: Sizes | None = None,
     *,
-    ratio: Any = None,
-    window: Any = None,
-    scheme: str = "torch",
+    ratio: Ratios | None = None,
+    window: Lengths | None = None,
+    scheme: Scheme = "torch",
     overlapping: bool = False,
-    rng: Any = None,
-    samples: Any = None,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    rng: Rng = None,
+    samples: AnyArray | None = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    indices: Any = None,
+    fill: Number | None = None,
+    indices: AnyArray | None = None,
     **op_params: Any,
-) -> Array:
-    """Gradient of `fractional_pool` for `x`, without a forward call; see `pool_backward`.
+) -> ArrayT:
+    """Compute the gradient of `fractional_pool` for `x`.
 
-    The windows are those of the same `rng` (an int or `Draws`) or `samples`.
+    ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``fractional_pool(x, op, ...)`` with the same
+    arguments. The windows are those of the same `rng`, an int or `fastpool.random.Draws`, or of the same
+    `samples`.
+
+    Parameters
+    ----------
+    gy : ndarray, shape of the result
+        Gradient for the result.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
+    output_size : int or sequence of int, optional
+        Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
+        first two, of an array with at least four axes.
+    ratio : float or sequence of float, optional
+        In place of `output_size`. For ``"torch"`` there are ``floor(n ratio)`` windows, with a ratio above 0
+        and below 1; for the other schemes ``floor(n / ratio)``, with a ratio of at least 1.
+    window : int or sequence of int, optional
+        Elements that a window covers; for ``"torch"`` alone, which requires it.
+    scheme : {"torch", "random", "pseudo"}
+        Where windows begin; see above.
+    overlapping : bool
+        Windows also cover the first element of the next one; not for ``"torch"``.
+    rng : int, numpy.random.Generator, fastpool.random.Draws, optional
+        Seed of the random numbers. A generator gives a seed, and None draws a fresh one.
+        ``Draws(seed, start)`` counts outputs from `start` on, for a batch that is processed in parts. With
+        ``op="stochastic"`` it serves the draws as well.
+    samples : ndarray of float, optional
+        Numbers in [0, 1) in place of random ones. For ``"torch"`` one for each plane and pooled axis: in the
+        shape of the other axes and a last axis, along which the pooled axes follow in their order, but two of
+        them in reverse, as in PyTorch; windows are computed in their dtype. For ``"pseudo"`` one for each
+        pooled axis.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    indices : ndarray of int, optional
+        What ``return_indices=True`` gave, for operators that choose an element. Without it the elements are
+        chosen again.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+
+    Returns
+    -------
+    ndarray, shape of `x`
+        Of the kind of `x`, and of its dtype where that is a float, else of the dtype of `gy`; float64 where
+        neither is a float.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if the operator has
+        no gradient.
+    ValueError
+        If an argument has a bad value, `gy` another shape than the result, or `indices` another shape or
+        entries outside their windows.
+
+    See Also
+    --------
+    fractional_pool : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Each operator sends its gradient as its own function says. Elements that are left out, and windows with
+    too few elements, have gradient 0. Gradients of 16-bit floats add up in float32 or wider. The result is
+    the same, bit for bit, for every number of threads. After a forward call `vjp` is faster, since it keeps
+    what the call knew. The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache
+    on disk.
+
+    References
+    ----------
+    .. [1] Graham 2014, Fractional max-pooling, arXiv 1412.6071.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -141,7 +353,7 @@ def fractional_pool_backward(
     arguments = (output_size, ratio, window, scheme, overlapping, rng, samples, axes, op_params)
     array, job = _fractional(x, op, *arguments)
     missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
-    return missing_jobs.backward(job, gy, array, missing, indices)
+    return missing_jobs.backward(job, gy, array, missing, indices)  # type: ignore[return-value]
 
 
 def _fractional(
@@ -276,47 +488,133 @@ def _own_windows(
 # Spatial pyramids ----------------------------------------------------------------------------------------
 
 
+@overload
+def pyramid_pool(
+    x: NumpyArray,
+    op: Op,
+    levels: Sequence[Sizes] = ...,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Cells],
+) -> NumpyArray: ...
+@overload
+def pyramid_pool(
+    x: ArrayT,
+    op: Op,
+    levels: Sequence[Sizes] = ...,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Cells],
+) -> ArrayT: ...
+@overload
+def pyramid_pool(
+    x: NumpyArray,
+    op: Op,
+    levels: Sequence[Sizes] = ...,
+    *,
+    return_indices: Literal[True],
+    **keywords: Unpack[Cells],
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def pyramid_pool(
+    x: ArrayT,
+    op: Op,
+    levels: Sequence[Sizes] = ...,
+    *,
+    return_indices: Literal[True],
+    **keywords: Unpack[Cells],
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def pyramid_pool(
+    x: ArrayT, op: Op, levels: Sequence[Sizes] = ..., *, return_indices: bool, **keywords: Unpack[Cells]
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
 @any_kind
 def pyramid_pool(
-    x: Any,
-    op: str,
-    levels: Any = (1, 2, 4),
+    x: AnyArray,
+    op: Op,
+    levels: Sequence[Sizes] = (1, 2, 4),
     *,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
     **op_params: Any,
-) -> Any:
-    """Adaptive bins of several levels, flattened and concatenated (He et al. 2014, arXiv 1406.4729).
+) -> Result:
+    """Reduce bins of several levels and concatenate them.
+
+    Each level is an `adaptive_pool` with its own number of bins: ``y = [y1, y2, ...]``, where ``yl[o]`` is
+    the operator's value of bin o of level l, such as ``max x[i]``. The result has the same length for inputs
+    of every size.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
-    op : str
-        An operator's name, as in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     levels : sequence of (int or sequence of int)
-        Bins an axis of each level; see `adaptive_pool`.
+        Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
-        The pooled axes; by default every axis after the first two.
-    return_indices, **op_params
-        As in `pool`.
+        The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
+        array with at least three.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
-    ndarray or (ndarray, ndarray)
-        Of shape (N, C B): N is the first axis that is not pooled, C the product of the others, and B the
-        number of bins of all levels, which follow each other level by level. Without axes that are not
-        pooled: of shape (B,).
+    y : ndarray, shape (N, C * B)
+        Of the kind of `x`. N is the first axis that is not pooled, C the product of the others, and B the
+        number of bins of all levels, which follow each other. Without axes that are not pooled the shape is
+        (B,).
+    indices : ndarray of int32 or int64
+        Only with `return_indices`, of the shape of `y`: the position of each chosen element, flat in C order
+        within the pooled axes of its plane.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `adaptive_pool`; where there is no level.
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
+    ValueError
+        If an argument has a bad value, there is no level, or a pooled axis has no element.
+
+    See Also
+    --------
+    adaptive_pool : The bins of one level.
+    pyramid_pool_backward : Gradient of this function.
+    fastpool.pyramid.write : Pyramids of images in files, which is another thing.
+
+    Notes
+    -----
+    Ties, NaN, rounding and gradients are those of the operator's own function. With ``op="stochastic"`` each
+    level draws from a seed of its own. The first call of a kernel compiles it, which takes seconds; numba
+    keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+       recognition, arXiv 1406.4729.
 
     Examples
     --------
@@ -355,21 +653,93 @@ def pyramid_pool(
 
 @any_kind
 def pyramid_pool_backward(
-    gy: Any,
-    x: Any,
-    op: str,
-    levels: Any = (1, 2, 4),
+    gy: ArrayT,
+    x: ArrayT,
+    op: Op,
+    levels: Sequence[Sizes] = (1, 2, 4),
     *,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    indices: Any = None,
+    fill: Number | None = None,
+    indices: AnyArray | None = None,
     **op_params: Any,
-) -> Array:
-    """Gradient of `pyramid_pool` for `x`, without a forward call; see `pool_backward`.
+) -> ArrayT:
+    """Compute the gradient of `pyramid_pool` for `x`.
+
+    ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``pyramid_pool(x, op, levels, ...)`` with the same
+    arguments. The gradients of all levels add up.
+
+    Parameters
+    ----------
+    gy : ndarray, shape (N, C * B)
+        Gradient for the result.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
+    levels : sequence of (int or sequence of int)
+        Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
+    axes : int or sequence of int, optional
+        The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
+        array with at least three.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    indices : ndarray of int, optional
+        What ``return_indices=True`` gave, for operators that choose an element. Without it the elements are
+        chosen again.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+
+    Returns
+    -------
+    ndarray, shape of `x`
+        Of the kind of `x`, and of its dtype where that is a float, else of the dtype of `gy`; float64 where
+        neither is a float.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if the operator has
+        no gradient.
+    ValueError
+        If an argument has a bad value, `gy` another shape than the result, or `indices` another shape or
+        entries outside their windows.
+
+    See Also
+    --------
+    pyramid_pool : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Each operator sends its gradient as its own function says. Elements that are left out, and windows with
+    too few elements, have gradient 0. Gradients of 16-bit floats add up in float32 or wider. The result is
+    the same, bit for bit, for every number of threads. After a forward call `vjp` is faster, since it keeps
+    what the call knew. The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache
+    on disk.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+       recognition, arXiv 1406.4729.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -378,9 +748,14 @@ def pyramid_pool_backward(
     array([[[1.5, 1.5, 2. , 2. ]]])
     """
     if indices is None:
-        absent = {"where": where, "skipna": skipna, "nodata": nodata, "min_count": min_count, "fill": fill}
-        result: Array = vjp(pyramid_pool, x, op, levels, axes=axes, **absent, **op_params)[1](gy)
-        return result
+        absent: dict[str, Any] = {
+            "where": where,
+            "skipna": skipna,
+            "nodata": nodata,
+            "min_count": min_count,
+            "fill": fill,
+        }
+        return vjp(lambda own: pyramid_pool(own, op, levels, axes=axes, **absent, **op_params), x)[1](gy)
     weights = op_params.pop("weights", None)
     row, array = jobs.operands(op, x)
     pooled = checks.pooled_axes("", None, axes, array.ndim)
@@ -398,7 +773,7 @@ def pyramid_pool_backward(
             for job, piece, place in zip(found, pieces, places, strict=True)
         ]
     )
-    return gx
+    return gx  # type: ignore[return-value]
 
 
 def _level_jobs(
@@ -483,51 +858,149 @@ def _levels(joined: Array, shapes: list[tuple[int, ...]], pooled: tuple[int, ...
 # Regions of interest -------------------------------------------------------------------------------------
 
 
+@overload
+def roi_pool(
+    x: NumpyArray,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Boxes],
+) -> NumpyArray: ...
+@overload
+def roi_pool(
+    x: ArrayT,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
+    *,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Boxes],
+) -> ArrayT: ...
+@overload
+def roi_pool(
+    x: NumpyArray,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
+    *,
+    return_indices: Literal[True],
+    **keywords: Unpack[Boxes],
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def roi_pool(
+    x: ArrayT,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
+    *,
+    return_indices: Literal[True],
+    **keywords: Unpack[Boxes],
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def roi_pool(
+    x: ArrayT,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
+    *,
+    return_indices: bool,
+    **keywords: Unpack[Boxes],
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
 @any_kind
 def roi_pool(
-    x: Any,
-    op: str,
-    boxes: Any,
-    output_size: Any,
+    x: AnyArray,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
     *,
     scale: float = 1.0,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     return_indices: bool = False,
-    out: Any = None,
+    out: AnyArray | None = None,
     **op_params: Any,
-) -> Any:
-    """Reduce the bins of boxes (Girshick 2015, Fast R-CNN, arXiv 1504.08083).
+) -> Result:
+    """Reduce the bins of boxes that are rounded to whole elements.
 
-    A box's corners are scaled and rounded, half away from zero; it covers ``size = max(end - start + 1, 1)``
-    elements, and bin p of P ``[floor(p size / P), ceil((p + 1) size / P))`` of them, clipped to the image.
+    The corners of a box are scaled and rounded, halves away from zero. It covers
+    ``size = max(end - start + 1, 1)`` elements along an axis. Bin p of P covers ``start + floor(p size / P)``
+    to ``start + ceil((p + 1) size / P) - 1``, clipped to the image. ``y[o]`` is the operator's value of the
+    elements of bin o, such as ``max x[i]``.
 
     Parameters
     ----------
     x : ndarray, shape (N, C, H, W)
-    op : str
-        An operator's name, as in `pool`.
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
     boxes : ndarray, shape (K, 5)
-        Rows of image number, x1, y1, x2, y2.
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
+        They must be finite.
     output_size : int or (int, int)
         Bins along H and W.
     scale : float
-        From the boxes' coordinates to elements of `x`; above 0.
-    return_indices, out, **op_params
-        As in `pool`. An average divides by the bin's own size.
+        Factor from the coordinates of the boxes to elements of `x`; above 0.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
-    ndarray or (ndarray, ndarray), shape (K, C, PH, PW)
-        A bin without an element gives 0, index -1 and no gradient.
+    y : ndarray, shape (K, C, PH, PW)
+        Of the kind of `x`. A bin without an element gives 0, index -1 and no gradient.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`; for boxes of another shape, not finite, or of images that are not there.
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
+    ValueError
+        If an argument has a bad value, or if boxes have another shape, are not finite, or name an image that
+        does not exist.
+
+    See Also
+    --------
+    roi_align : Boxes at fractional places, interpolated.
+    adaptive_pool : The bins of whole planes.
+    roi_pool_backward : Gradient of this function.
+
+    Notes
+    -----
+    An average divides by the size of its bin. Ties, NaN, rounding and gradients are those of the operator's
+    own function. Places are computed in float64: torchvision computes them in float32, so that about one bin
+    in 400 has an element more or less there. The first call of a kernel compiles it, which takes seconds;
+    numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Girshick 2015, Fast R-CNN, arXiv 1504.08083.
 
     Examples
     --------
@@ -546,22 +1019,94 @@ def roi_pool(
 
 @any_kind
 def roi_pool_backward(
-    gy: Any,
-    x: Any,
-    op: str,
-    boxes: Any,
-    output_size: Any,
+    gy: ArrayT,
+    x: ArrayT,
+    op: Op,
+    boxes: AnyArray,
+    output_size: Lengths,
     *,
     scale: float = 1.0,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
-    indices: Any = None,
+    fill: Number | None = None,
+    indices: AnyArray | None = None,
     **op_params: Any,
-) -> Array:
-    """Gradient of `roi_pool` for `x`, without a forward call; see `pool_backward`.
+) -> ArrayT:
+    """Compute the gradient of `roi_pool` for `x`.
+
+    ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``roi_pool(x, op, boxes, output_size, ...)`` with
+    the same arguments. Boxes that share elements add up, in the order of the boxes.
+
+    Parameters
+    ----------
+    gy : ndarray, shape (K, C, PH, PW)
+        Gradient for the result.
+    x : ndarray, shape (N, C, H, W)
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
+    boxes : ndarray, shape (K, 5)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
+        They must be finite.
+    output_size : int or (int, int)
+        Bins along H and W.
+    scale : float
+        Factor from the coordinates of the boxes to elements of `x`; above 0.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    indices : ndarray of int, optional
+        What ``return_indices=True`` gave, for operators that choose an element. Without it the elements are
+        chosen again.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+
+    Returns
+    -------
+    ndarray, shape of `x`
+        Of the kind of `x`, and of its dtype where that is a float, else of the dtype of `gy`; float64 where
+        neither is a float.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if the operator has
+        no gradient.
+    ValueError
+        If an argument has a bad value, `gy` another shape than the result, or `indices` another shape or
+        entries outside their windows.
+
+    See Also
+    --------
+    roi_pool : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Each operator sends its gradient as its own function says. Elements that are left out, and windows with
+    too few elements, have gradient 0. Gradients of 16-bit floats add up in float32 or wider. The result is
+    the same, bit for bit, for every number of threads. After a forward call `vjp` is faster, since it keeps
+    what the call knew. The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache
+    on disk.
+
+    References
+    ----------
+    .. [1] Girshick 2015, Fast R-CNN, arXiv 1504.08083.
+    .. [2] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -574,7 +1119,7 @@ def roi_pool_backward(
     weights = op_params.pop("weights", None)
     array, job = _roi(x, op, boxes, output_size, scale, op_params)
     missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
-    return missing_jobs.backward(job, gy, array, missing, indices)
+    return missing_jobs.backward(job, gy, array, missing, indices)  # type: ignore[return-value]
 
 
 def _roi(
@@ -595,44 +1140,85 @@ def _roi(
 # Mosaic --------------------------------------------------------------------------------------------------
 
 
+@overload
+def mosaic(x: NumpyArray, cell: Lengths, op: Op = ..., **keywords: Unpack[Cells]) -> NumpyArray: ...
+@overload
+def mosaic(x: ArrayT, cell: Lengths, op: Op = ..., **keywords: Unpack[Cells]) -> ArrayT: ...
 @any_kind
 def mosaic(
-    x: Any,
-    cell: Any,
-    op: str = "avg",
+    x: AnyArray,
+    cell: Lengths,
+    op: Op = "avg",
     *,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     **op_params: Any,
-) -> Any:
-    """Cut the pooled axes into cells and write each cell's value over the cell.
+) -> Result:
+    """Write the value of each cell of an array over the whole cell.
 
-    ``y[i] = pool(x, op, cell, ceil_mode=True)[i // cell]``: cells at the end have the elements that are left.
+    ``y[i] = pool(x, op, cell, ceil_mode=True)[i // cell]``: the pooled axes are cut into cells, and each
+    becomes its operator's value. Cells at the end have the elements that are left.
 
     Parameters
     ----------
-    x : ndarray
-        As in `pool`.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     cell : int or sequence of int
-        Elements of a cell; as `window` in `pool`.
-    op : str
-        An operator's name, as in `pool`.
-    axes, **op_params
-        As in `pool`.
+        Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
+        pools every axis after the first two, of an array with at least four axes.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
 
     Returns
     -------
-    ndarray
-        Of the shape of `x`, and the dtype that `pool` gives.
+    ndarray, shape of `x`
+        Of the kind of `x`, and of the dtype that `pool` gives.
 
     Raises
     ------
-    TypeError, ValueError
-        As in `pool`.
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if there is a
+        parameter that the operator does not have.
+    ValueError
+        If an argument has a bad value, a pooled axis has no element, or if a cell of integers has too few
+        elements and nothing says what to fill in.
+
+    See Also
+    --------
+    pool : One value for each cell.
+    mosaic_backward : Gradient of this function.
+    unpool : Write values to single elements.
+
+    Notes
+    -----
+    Ties, NaN and rounding are those of the operator's own function. The gradient of a cell's value is the sum
+    of the gradients of all its elements. The first call of a kernel compiles it, which takes seconds; numba
+    keeps it in a cache on disk.
 
     Examples
     --------
@@ -656,20 +1242,88 @@ def mosaic(
 
 @any_kind
 def mosaic_backward(
-    gy: Any,
-    x: Any,
-    cell: Any,
-    op: str = "avg",
+    gy: ArrayT,
+    x: ArrayT,
+    cell: Lengths,
+    op: Op = "avg",
     *,
-    axes: Any = None,
-    where: Any = None,
-    skipna: bool = False,
-    nodata: Any = None,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = False,
+    nodata: Number | None = None,
     min_count: int = 1,
-    fill: Any = None,
+    fill: Number | None = None,
     **op_params: Any,
-) -> Array:
-    """Gradient of `mosaic` for `x`, without a forward call; see `pool_backward`.
+) -> ArrayT:
+    """Compute the gradient of `mosaic` for `x`.
+
+    ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``mosaic(x, cell, op, ...)`` with the same
+    arguments: the gradients of a cell are added up and sent back by its operator.
+
+    Parameters
+    ----------
+    gy : ndarray, shape of `x`
+        Gradient for the result.
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    cell : int or sequence of int
+        Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
+        pools every axis after the first two, of an array with at least four axes.
+    op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
+        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
+        its formula and parameters.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    **op_params
+        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+
+    Returns
+    -------
+    ndarray, shape of `x`
+        Of the kind of `x`, and of its dtype where that is a float, else of the dtype of `gy`; float64 where
+        neither is a float.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, `x` a dtype that the operator does not take, or if the operator has
+        no gradient.
+    ValueError
+        If an argument has a bad value, `gy` another shape than the result, or `indices` another shape or
+        entries outside their windows.
+
+    See Also
+    --------
+    mosaic : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Each operator sends its gradient as its own function says. Elements that are left out, and windows with
+    too few elements, have gradient 0. Gradients of 16-bit floats add up in float32 or wider. The result is
+    the same, bit for bit, for every number of threads. After a forward call `vjp` is faster, since it keeps
+    what the call knew. The first call of a kernel compiles it, which takes seconds; numba keeps it in a cache
+    on disk.
+
+    References
+    ----------
+    .. [1] Griewank, Walther 2008, Evaluating Derivatives, second edition, SIAM.
 
     Examples
     --------
@@ -681,7 +1335,7 @@ def mosaic_backward(
     array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
     missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     gradient: Array = _pull_cells(job, jobs.Kept.of(array), missing, lengths, pooled, gy)
-    return gradient
+    return gradient  # type: ignore[return-value]
 
 
 def _cells(

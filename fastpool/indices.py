@@ -1,26 +1,31 @@
 """Positions of chosen elements, as PyTorch, TensorFlow and ONNX number them."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import arrays, checks
+from .annotations import Axes, NumpyArray
 from .arrays import Array
 
 LAYOUTS = ("torch", "tensorflow", "onnx")
 
 
 def convert_indices(
-    i: Any,
-    to: str,
+    i: NumpyArray,
+    to: Literal["torch", "tensorflow", "onnx"],
     *,
-    shape: Any,
-    axes: Any = None,
-    source: str = "torch",
+    shape: Sequence[SupportsIndex],
+    axes: Axes | None = None,
+    source: Literal["torch", "tensorflow", "onnx"] = "torch",
     include_batch: bool = False,
     storage_order: int = 0,
-) -> Array:
-    """Indices of one framework's pooling as another numbers the same elements.
+) -> NDArray[np.int64]:
+    """Convert indices of one framework's pooling to those of another.
 
     A layout is an order of axes in which an element's position is flat, the last axis fastest:
 
@@ -30,36 +35,53 @@ def convert_indices(
     - ``"onnx"``: the whole array, channels first, ``((b C + c) H + y) W + x``; with ``storage_order=1`` the
       pooled axes in reverse, ``((b C + c) W + x) H + y``.
 
-    Of the axes that are not pooled the first is the batch, and the others are channels; where the array has
-    them does not matter.
+    Of the axes that are not pooled the first is the batch, and the others are channels, wherever the array
+    has them.
 
     Parameters
     ----------
-    i : ndarray of an integer dtype
-        Indices; the axes are those of the pooled array, in its order.
-    to, source : {"torch", "tensorflow", "onnx"}
-        The layout wanted, and the one that `i` has.
+    i : ndarray of int
+        Indices, with the axes of the pooled array in its order.
+    to : {"torch", "tensorflow", "onnx"}
+        The wanted layout.
     shape : sequence of int
         Shape of the array that was pooled.
     axes : int or sequence of int, optional
         Its pooled axes; by default every axis after the first two.
+    source : {"torch", "tensorflow", "onnx"}
+        The layout that `i` has.
     include_batch : bool
-        What TensorFlow's ``include_batch_in_index`` was, or shall be.
+        What TensorFlow's ``include_batch_in_index`` was, or is to be.
     storage_order : {0, 1}
         The attribute of ONNX's MaxPool.
 
     Returns
     -------
-    ndarray of int64
-        Of the shape of `i`.
+    ndarray of int64, shape of `i`
+        The same elements in the wanted layout.
 
     Raises
     ------
     TypeError
-        For indices that are no integers, and arguments of a wrong type.
+        If indices are not of integers, or an argument has a wrong type.
     ValueError
-        For an unknown layout, a shape that does not fit `i`, an index outside of the array, and one that
-        names an element of another image or channel than its own.
+        If a layout is unknown, a shape does not fit `i`, or an index lies outside of the array or names an
+        element of another image or channel.
+
+    See Also
+    --------
+    max_pool : Gives indices.
+    unpool : Write values to where their indices say.
+    fastpool.compat.tensorflow.max_pool_with_argmax : Indices as TensorFlow numbers them.
+
+    Notes
+    -----
+    Indices are converted exactly, in 64 bits, by NumPy on one thread; they are NumPy arrays.
+
+    References
+    ----------
+    .. [1] ONNX operators, MaxPool.
+    .. [2] TensorFlow, ``tf.nn.max_pool_with_argmax``.
 
     Examples
     --------

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import api, checks, files, threads
+from .annotations import Op
 
-OPERATORS = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
+OPERATORS: dict[str, Op] = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
 NESTED = ("max", "min")  # the same from the level before as from level 0
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
@@ -36,22 +37,36 @@ def _nothing() -> None:
 
 
 class Image(NamedTuple):
-    """An image that is read block by block.
+    """Hold an image that is read block by block.
 
-    Attributes
+    `read` makes one from a file. Any array with ``shape``, ``dtype`` and slices will do as well.
+
+    Parameters
     ----------
     array : array
         With ``shape``, ``dtype`` and slices; its memory is a file's.
     axes : str
-        Letters of ``tczyx``, one an axis.
+        Letters of ``tczyx``, one for each axis.
     chunks : tuple of int
         What it can be read in without reading anything twice.
-    close : callable
+    close : callable, optional
         For when it has been read.
-    path : Path or None
+    path : Path, optional
         The file or folder.
     palette : bool
         Whether its values are numbers of colours, so that only modes of them mean anything.
+
+    See Also
+    --------
+    read : Make one from a file.
+    write : Write its pyramid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.pyramid import Image
+    >>> Image(np.zeros((4, 6), np.uint8), "yx", (1, 6)).axes
+    'yx'
     """
 
     array: Any
@@ -63,9 +78,32 @@ class Image(NamedTuple):
 
 
 class Slices:
-    """An array in a file, of which slices are read; one that is damaged is a ValueError.
+    """Read slices of an array in a file.
 
-    A memory map lives for as long as a slice is copied from it, no longer.
+    A file that is damaged is a ValueError. A memory map lives for as long as a slice is copied from it, no
+    longer.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    opened : callable
+        Opens the array.
+    *arguments
+        What `opened` takes.
+
+    See Also
+    --------
+    read : Makes one for each file.
+    Image : Holds one.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastpool.pyramid import Slices
+    >>> Slices(Path("zeros.npy"), np.zeros, (4, 6))[:2].shape
+    (2, 6)
     """
 
     def __init__(self, path: Path, opened: Callable[..., Any], *arguments: Any) -> None:
@@ -86,23 +124,51 @@ def _itself(array: Any) -> Any:
 
 
 def read(path: Path, axes: str | None = None) -> Image:
-    """An image in a NumPy, TIFF or Zarr file.
+    """Open an image in a NumPy, TIFF or Zarr file.
+
+    Nothing but the header is read; the image is read in blocks when it is used.
 
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.tif``, ``.tiff``, or a Zarr array, or an OME-Zarr image, whose first level is taken.
+        A ``.npy``, ``.tif`` or ``.tiff`` file, a Zarr array, or an OME-Zarr image, whose first level is
+        taken.
     axes : str, optional
         Letters of ``tczyx``, in the file's order; by default what the file says, else ``zyx`` and the like.
-        Three and more axes without names must be named where the last one, or the first of three, is as
-        short as an axis of colours.
+        Three and more axes without names must be named where the last one, or the first of three, is as short
+        as an axis of colours.
+
+    Returns
+    -------
+    Image
+        The open image.
 
     Raises
     ------
     ValueError
-        For other files, damaged ones, and axes that do not fit.
+        If the file is of another kind or damaged, or if axes do not fit.
     OSError
-        Where it cannot be opened.
+        If it cannot be opened.
+
+    See Also
+    --------
+    write : Write the pyramid of an image.
+
+    Notes
+    -----
+    TIFF files need the extra ``fastpool[cli]``, Zarr ``fastpool[pyramid]``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastpool import pyramid
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder, "image.npy"), np.zeros((4, 6), np.uint8))
+    ...     image = pyramid.read(Path(folder, "image.npy"))
+    >>> image.axes, image.array.shape
+    ('yx', (4, 6))
     """
     path = files.local("IN", path)
     suffix = path.suffix.lower()
@@ -212,23 +278,24 @@ def write(
     missing: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> list[tuple[int, ...]]:
-    """Write an image and its reductions as one OME-Zarr 0.5 image, and give the levels' shapes.
+    """Write an image and its reductions as one OME-Zarr 0.5 image.
 
-    The result appears under its name when it is complete: until then it is `target` with ``.partial`` behind
-    its name, which a later call removes. Reads and writes are tasks of dask's current scheduler.
+    Level l reduces cells of ``factor**l`` elements of level 0 itself, so that averages are rounded once and
+    modes and medians are those of all elements. The result appears under its name when it is complete: until
+    then it is `target` with ``.partial`` behind its name, which a later call removes. Reads and writes are
+    tasks of dask's current scheduler.
 
     Parameters
     ----------
     source : Image
-        From `read`, or any array with slices.
+        From `read`, or any array with slices in an `Image`.
     target : Path
         A folder that does not exist yet.
     op : {"mean", "max", "min", "mode", "median"}
-        What a cell becomes. Means of integers are rounded half up; modes, for labels, take the smallest of
-        ties. All are exact at every level.
+        What a cell becomes.
     levels : int, optional
-        With level 0; by default until no side is longer than 256, at most until no level is smaller than the
-        one before.
+        Number of levels, level 0 among them. By default until no side is longer than 256; at most until no
+        level is smaller than the one before.
     factor : int or sequence of int
         From level to level; one for all spatial axes, or one for each of them.
     chunk : int or sequence of int, optional
@@ -236,25 +303,61 @@ def write(
     scale : sequence of float, optional
         Size of an element of level 0 along each axis.
     missing : dict, optional
-        ``nodata``, ``skipna`` and ``min_count`` as in `fastpool.pool`: such elements are left out, and cells
+        ``nodata``, ``skipna`` and ``min_count`` as in `fastpool.pool`. Such elements are left out, and cells
         without enough others are missing themselves.
     overwrite : bool
         Replace the pyramid at `target`, once the result is complete. Only what this function wrote, with
         nothing else in it, is ever removed.
 
+    Returns
+    -------
+    list of tuple of int
+        The shapes of the levels.
+
     Raises
     ------
-    TypeError, ValueError
-        For arguments that do not fit, and a dtype that the operator does not take.
+    TypeError
+        If an argument has a wrong type, or the image a dtype that the operator does not take.
+    ValueError
+        If arguments do not fit the image.
     FileExistsError
-        Where `target` exists, or anything else is in the way.
-    FileNotFoundError, PermissionError
-        Where the folder of `target` does not exist or cannot be written to.
+        If `target` exists, or anything else is in the way.
+    FileNotFoundError
+        If the folder of `target` does not exist.
+    PermissionError
+        If the folder of `target` cannot be written to.
+
+    See Also
+    --------
+    read : Open an image.
+    fastpool.pyramid_pool : Bins of several levels, which is another thing.
+
+    Notes
+    -----
+    Means of integers are rounded half up; modes, for labels, take the smallest of ties. All are exact at
+    every level. It needs the extra ``fastpool[pyramid]``.
+
+    References
+    ----------
+    .. [1] Moore et al. 2023, OME-Zarr: a cloud-optimized bioimaging file format with international community
+       support, Histochemistry and Cell Biology 160.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from fastpool import pyramid
+    >>> image = pyramid.Image(np.zeros((64, 96), np.uint8), "yx", (64, 96))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pyramid.write(image, Path(folder, "out.zarr"), levels=3)
+    [(64, 96), (32, 48), (16, 24)]
     """
     import dask.array as da  # noqa: PLC0415 - an extra
 
     target = files.local("OUT", target)
     partial = target.with_name(f"{target.name}.partial")
+    op = "mean" if op == "avg" else op
     if op not in OPERATORS:
         raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
     if np.dtype(source.array.dtype).kind not in "biuf":
@@ -403,20 +506,30 @@ def _lazy_modes(x: Any, steps: Sequence[int], number: int) -> Any:
 
 
 def modes(x: Any, *, steps: Sequence[int], number: int) -> Any:
-    """Modes of large cells of labels: two guesses, which their counts prove right in most cells.
+    """Reduce large cells of labels to their modes, by two guesses.
 
     The first guess is the mode of modes of small cells, the second the same without the first. The more
-    frequent of them is the mode where fewer elements are left than it has; elsewhere the kernel
-    counts all values.
+    frequent of them is the mode where fewer elements are left than it has; elsewhere the kernel counts all
+    values.
 
     Parameters
     ----------
-    x : ndarray
+    x : ndarray of int
         Whole cells, but at its end.
     steps : sequence of int
-        From level to level, one an axis.
+        From level to level, one for each axis.
     number : int
-        Of the level; cells have ``step**number`` elements along an axis.
+        The level; cells have ``step**number`` elements along an axis.
+
+    Returns
+    -------
+    ndarray
+        The modes, of the dtype of `x`; of ties the smallest.
+
+    See Also
+    --------
+    fastpool.mode_pool : The same result, one window at a time.
+    write : What uses it.
 
     Examples
     --------

@@ -3,6 +3,8 @@
 The one form in which a window may be empty: a box or bin without an element gives 0 and has no gradient.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -91,7 +93,7 @@ class Align:
             most.append(int((rows.max(1) * columns.max(1)).max()))
         return min(least), max(most)
 
-    def by_samples(self) -> Iterator[tuple[list[int], "Align", tuple[int, int]]]:
+    def by_samples(self) -> Iterator[tuple[list[int], Align, tuple[int, int]]]:
         """Boxes with the same number of samples a bin, whose samples become bins: which, the call, how many.
 
         Bins without a sample are left out.
@@ -258,6 +260,7 @@ def align_call(
             f"got output_size {outputs} and samples {each}"
         )
     centred = checks.boolean("aligned", aligned)
+    op = checks.usual(op)
     if not isinstance(op, str):
         raise TypeError(f"op must be one of {', '.join(OPS)}, got {op!r} of type {type(op).__name__}")
     if op not in OPS:

@@ -157,12 +157,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def get_num_threads() -> int:
-    """Number of threads that a call may use.
+    """Return the number of threads that a call may use.
+
+    It is as last set. At first it is ``NUMBA_NUM_THREADS`` where that is set, else the number of CPUs that
+    this process may use.
 
     Returns
     -------
     int
-        As last set; at first ``NUMBA_NUM_THREADS`` where that is set, else the CPUs this process may use.
+        At least 1.
+
+    See Also
+    --------
+    set_num_threads : Set it.
+    get_threading_layer : Whose threads calls take.
 
     Examples
     --------
@@ -176,18 +184,26 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Set the number of threads that a call may use, for the whole process.
 
-    Results do not depend on it, bit for bit. Small work runs on the calling thread whatever the number.
+    Results do not depend on it, bit for bit. Small work runs on the calling thread, whatever the number.
 
     Parameters
     ----------
     n : int
-        At least 1; more than the machine's CPUs is allowed. Threads start when work first needs them, at
-        most 256, or one a CPU where there are more.
+        At least 1; more than the CPUs of the machine is allowed. Threads start when work first needs them: at
+        most 256, or as many as there are CPUs if that is more.
 
     Raises
     ------
-    TypeError, ValueError
-        Where `n` is not an integer or is below 1.
+    TypeError
+        If `n` is not an integer.
+    ValueError
+        If `n` is below 1.
+
+    See Also
+    --------
+    get_num_threads : Return it.
+    set_threading_layer : Set whose threads calls take.
+    explain_call : Show how many threads a call takes.
 
     Examples
     --------
@@ -202,12 +218,19 @@ def set_num_threads(n: int) -> None:
 
 
 def get_threading_layer() -> str:
-    """Whose threads calls take, as last set.
+    """Return whose threads calls take.
+
+    It is as last set. At first it is the environment variable ``FASTPOOL_THREADING_LAYER``, else "auto".
 
     Returns
     -------
     {"auto", "numba", "python"}
-        At first the environment variable ``FASTPOOL_THREADING_LAYER``, else "auto".
+        See `set_threading_layer`.
+
+    See Also
+    --------
+    set_threading_layer : Set it.
+    get_num_threads : How many threads a call may use.
 
     Examples
     --------
@@ -221,26 +244,33 @@ def get_threading_layer() -> str:
 def set_threading_layer(layer: str) -> None:
     """Set whose threads calls take, for the whole process.
 
-    Results do not depend on it, bit for bit.
+    Results do not depend on it, bit for bit. "python" is threads of fastpool itself. "numba" is the layer
+    that numba has loaded, or loads now. "auto" is numba's layer where that is faster and safe, which is TBB
+    wherever it is installed, and else fastpool's own threads.
 
     Parameters
     ----------
     layer : {"auto", "numba", "python"}
-        "python" is threads of our own. "numba" is the layer that numba has loaded, or loads now: TBB, OpenMP
-        or its work queue, as ``NUMBA_THREADING_LAYER`` says; with at most ``numba.config.NUMBA_NUM_THREADS``
-        threads. Only one call at a time enters it, and none in a forked child: others take our own threads.
-        While it is the work queue, no other parallel function of numba may run in another thread.
-        "auto" is numba's layer where that is faster and safe, which is TBB wherever it is installed, and else
-        our own threads.
+        Whose threads.
 
     Raises
     ------
-    TypeError, ValueError
-        Where `layer` is not one of these strings, or numba can load no layer.
+    TypeError
+        If `layer` is not a string.
+    ValueError
+        If `layer` is not one of these, or numba can load no layer.
+
+    See Also
+    --------
+    get_threading_layer : Return it.
+    set_num_threads : Set how many threads a call may use.
 
     Notes
     -----
-    The first call of a kernel in numba's layer compiles up to half a second more.
+    numba's layer is TBB, OpenMP or its work queue, as ``NUMBA_THREADING_LAYER`` says, with at most
+    ``numba.config.NUMBA_NUM_THREADS`` threads. Only one call at a time enters it, and none in a forked child:
+    others take fastpool's own threads. While it is the work queue, no other parallel function of numba may
+    run in another thread. The first call of a kernel in numba's layer compiles up to half a second more.
 
     Examples
     --------

@@ -1,13 +1,16 @@
 """Unpooling: values back to the places that indices name, the inverse of ``return_indices``."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 
 from . import arrays, checks, jobs, ways
+from .annotations import AnyArray, ArrayT, Axes, Duplicates, NumpyArray, Result
 from .arrays import Array
 from .kinds import any_kind
 
@@ -15,35 +18,83 @@ RULES = ("last", "sum", "error")
 WAY = ways.Way("indexing", "NumPy writes values to the places of their indices", tasks=1)
 
 
+@overload
+def unpool(
+    y: NumpyArray,
+    indices: AnyArray,
+    shape: Sequence[SupportsIndex],
+    *,
+    axes: Axes | None = ...,
+    duplicates: Duplicates = ...,
+) -> NumpyArray: ...
+@overload
+def unpool(
+    y: ArrayT,
+    indices: AnyArray,
+    shape: Sequence[SupportsIndex],
+    *,
+    axes: Axes | None = ...,
+    duplicates: Duplicates = ...,
+) -> ArrayT: ...
 @any_kind
-def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: str = "last") -> Array:
+def unpool(
+    y: AnyArray,
+    indices: AnyArray,
+    shape: Sequence[SupportsIndex],
+    *,
+    axes: Axes | None = None,
+    duplicates: Duplicates = "last",
+) -> Result:
     """Write each value to the element that its index names, and 0 everywhere else.
+
+    ``x[indices[o]] = y[o]`` in each plane: the inverse of pooling with ``return_indices=True``.
 
     Parameters
     ----------
-    y : ndarray
-        Values; any dtype that pooling takes.
-    indices : ndarray of an integer dtype, of the shape of `y`
-        Flat C-order positions in the pooled axes of one plane, as ``return_indices`` gives them.
+    y : ndarray, shape (N, C, ...) or any other
+        Values, of any dtype that pooling takes.
+    indices : ndarray of int, shape of `y`
+        Positions of the values, flat in C order within the pooled axes of a plane, as ``return_indices=True``
+        gives them.
     shape : sequence of int
         Shape of the result, or the lengths of its pooled axes alone.
     axes : int or sequence of int, optional
-        The pooled axes. Without it: the last ``len(shape)`` axes where `shape` is shorter than ``y.shape``;
-        else every axis after the first two, or from the first axis whose length changes if that comes first.
+        The pooled axes. By default they are the last ``len(shape)`` axes where `shape` is shorter than
+        ``y.shape``; else every axis after the first two, or from the first axis whose length changes if that
+        comes first.
     duplicates : {"last", "sum", "error"}
         What happens where two values of a plane name the same element: the last one in C order stays, they
-        add up (floats of 16 bits in float32), or a ValueError.
+        add up (floats of 16 bits in float32), or a ValueError is raised.
 
     Returns
     -------
     ndarray
-        Of `shape` and the dtype of `y`.
+        Of the kind and dtype of `y`, and of the asked shape.
 
     Raises
     ------
-    TypeError, ValueError
-        For indices of another dtype or shape, indices outside ``0..plane-1``, a shape that does not fit, and
-        repeated indices with ``duplicates="error"``.
+    TypeError
+        If an argument has a wrong type, or indices are not of integers.
+    ValueError
+        If indices have another shape than `y` or lie outside their plane, if a shape does not fit, or if
+        indices repeat with ``duplicates="error"``.
+
+    See Also
+    --------
+    max_pool : Gives values and indices.
+    unpool_backward : Gradient of this function.
+    mosaic : Write each value over its whole cell.
+    convert_indices : Indices of other frameworks.
+
+    Notes
+    -----
+    Values are copied as they are, NaN too. The gradient of a value is that of its element, and 0 for a value
+    that another one replaced. On the CPU the values are written by NumPy, on one thread.
+
+    References
+    ----------
+    .. [1] Zeiler, Fergus 2014, Visualizing and understanding convolutional networks, arXiv 1311.2901
+       (unpooling).
 
     Examples
     --------
@@ -88,21 +139,62 @@ def unpool(y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: st
 
 @any_kind
 def unpool_backward(
-    gx: Any, y: Any, indices: Any, shape: Any, *, axes: Any = None, duplicates: str = "last"
-) -> Array:
-    """Gradient of `unpool` for `y`: the gradient at each value's element, 0 for values that were replaced.
+    gx: ArrayT,
+    y: AnyArray,
+    indices: AnyArray,
+    shape: Sequence[SupportsIndex],
+    *,
+    axes: Axes | None = None,
+    duplicates: Duplicates = "last",
+) -> ArrayT:
+    """Compute the gradient of `unpool` for `y`.
+
+    ``gy[o] = gx[indices[o]]``, and 0 for values that another one replaced.
 
     Parameters
     ----------
-    gx : ndarray
-        Gradient for the result of `unpool`, of its shape.
-    y, indices, shape, axes, duplicates
-        As in `unpool`.
+    gx : ndarray, shape of the result
+        Gradient for the result of `unpool`.
+    y : ndarray, shape (N, C, ...) or any other
+        Values, of any dtype that pooling takes.
+    indices : ndarray of int, shape of `y`
+        Positions of the values, flat in C order within the pooled axes of a plane, as ``return_indices=True``
+        gives them.
+    shape : sequence of int
+        Shape of the result, or the lengths of its pooled axes alone.
+    axes : int or sequence of int, optional
+        The pooled axes. By default they are the last ``len(shape)`` axes where `shape` is shorter than
+        ``y.shape``; else every axis after the first two, or from the first axis whose length changes if that
+        comes first.
+    duplicates : {"last", "sum", "error"}
+        What happens where two values of a plane name the same element: the last one in C order stays, they
+        add up (floats of 16 bits in float32), or a ValueError is raised.
 
     Returns
     -------
-    ndarray
-        Of the shape of `y` and the dtype of `gx`.
+    ndarray, shape of `y`
+        Of the kind and dtype of `gx`.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or indices are not of integers.
+    ValueError
+        As `unpool` raises it, and if `gx` has another shape than the result.
+
+    See Also
+    --------
+    unpool : The function itself.
+    vjp : The result and its way back.
+
+    Notes
+    -----
+    Nothing is added up, and so nothing is rounded.
+
+    References
+    ----------
+    .. [1] Zeiler, Fergus 2014, Visualizing and understanding convolutional networks, arXiv 1311.2901
+       (unpooling).
 
     Examples
     --------
@@ -114,7 +206,7 @@ def unpool_backward(
     with jobs.recording() as tape:
         unpool(y, indices, shape, axes=axes, duplicates=duplicates)
     gradient: Array = tape[0](gx)
-    return gradient
+    return gradient  # type: ignore[return-value]
 
 
 def _pull(read: Callable[[Array], Array], shape: tuple[int, ...], gx: object, *, params: bool = False) -> Any:

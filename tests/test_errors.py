@@ -78,6 +78,12 @@ CALLS = {
     ),
     "21 no axes": sliding("x has 0 axes", x=np.array(1.0)),
     "22 list": sliding("x must be an array .* got builtins.list", TypeError, x=[[1.0, 2.0]]),
+    "22 list, and what to do": sliding(r"got builtins.list; use np.asarray\(x\)", TypeError, x=[[1.0]]),
+    "a pair for one axis": sliding(
+        r"padding must have .* write \[\(3, 0\)\]", x=X[0, 0], window=(4,), padding=(3, 0)
+    ),
+    "another library's word": sliding("takes no parameter 'strides'; say stride=", TypeError, strides=2),
+    "another library's window": sliding("'kernel_size'; say window=", TypeError, kernel_size=2),
     "22 scalar": sliding("x must be an array", TypeError, x=3.0),
     "22 string": sliding("x must be an array", TypeError, x="abc"),
     "22 None": sliding("x must be an array", TypeError, x=None),
@@ -109,7 +115,9 @@ CALLS = {
         "axis 0 of x: window 0, .* covers no element", x=np.ones(1), window=(2,), dilation=2, padding=1
     ),
     "60 window 0 of an image": sliding("window must be at least 1", x=X[0, 0], window=(0, 0)),
-    "op unknown": sliding("op must be one of max, min, count, avg, sum, lp, .* mode, got 'mean'", op="mean"),
+    "op unknown": sliding(
+        "op must be one of max, min, count, avg, sum, lp, .* mode, got 'mode_'", op="mode_"
+    ),
     "op of another type": sliding("op must be a string", TypeError, op=max),
     "op and its parameters": sliding("max pooling takes no parameter 'p'; it takes: none", TypeError, p=2),
     "parameters of avg": sliding("it takes: count_include_pad, divisor_override", TypeError, op="avg", q=2),
@@ -219,6 +227,11 @@ def test_bad_input(call, error, match):
     with pytest.raises(error, match=match):
         call()
     np.testing.assert_array_equal(X, before)
+
+
+def test_mean_is_another_word_for_avg():
+    np.testing.assert_array_equal(fp.pool(X, "mean", 2), fp.pool(X, "avg", 2))
+    np.testing.assert_array_equal(fp.area_pool(X, 3, op="mean"), fp.area_pool(X, 3))
 
 
 @pytest.mark.parametrize("wrong", [np.full((1, 2, 2, 3), 7.0), np.full((1, 2, 2, 2), 7.0, np.float32)])

@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
+
+from fastpool.annotations import Op
 
 from .speeds import Row
 
@@ -55,7 +58,7 @@ def _drawn(rng: np.random.Generator, elements: tuple[int, int]) -> Row:
     shape = (batch, *plane, channels) if last else (batch, channels, *plane)
     by = f"{_joined(window)} s{_joined(stride)} p{_joined(padding)}"
     name = f"{op} {by} of {_joined(shape)} {dtype}{' channels last' if last else ''}"
-    return Row(name, op, shape, window, stride, padding, dtype, last)
+    return Row(name, cast(Op, op), shape, window, stride, padding, dtype, last)
 
 
 def _sides(rng: np.random.Generator, elements: float, window: tuple[int, ...]) -> tuple[int, ...]:

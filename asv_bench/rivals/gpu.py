@@ -53,7 +53,7 @@ def _fastpool(row: Row, gy: Any) -> Call:
         return lambda x: fp.pool(x, row.op, row.window, **geometry)
 
     def train(x: Any) -> Any:
-        _, pull = fp.vjp(fp.pool, x, row.op, row.window, **geometry)
+        _, pull = fp.vjp(lambda own: fp.pool(own, row.op, row.window, **geometry), x)
         return pull(gy)
 
     return train

@@ -24,6 +24,7 @@ import numpy as np
 
 import fastpool as fp
 from fastpool import threads
+from fastpool.annotations import Op
 from fastpool.arrays import Array
 from fastpool.timing import Call, measure
 
@@ -64,7 +65,7 @@ class Row:
     """
 
     name: str
-    op: str
+    op: Op
     shape: Sizes
     window: Sizes
     stride: Sizes
@@ -159,7 +160,8 @@ def _table() -> Iterator[Row]:
         yield replace(row, name=f"train {row.name}", train=True)
     yield Row("image uint8 mean 2x2 s2", "avg", (4096, 4096), (2, 2), (2, 2), (0, 0), "uint8")
     for k in (3, 7, 31, 101):
-        for op, word in (("max", "max"), ("avg", "mean")):
+        words: dict[Op, str] = {"max": "max", "avg": "mean"}
+        for op, word in words.items():
             yield Row(f"image {word} {k}x{k} s1", op, (2048, 2048), (k, k), (1, 1), (k // 2, k // 2))
 
 
@@ -207,7 +209,7 @@ def _fastpool(row: Row, x: Array) -> Call:
     gy = filled(row.output, row.dtype)
 
     def train() -> Array:
-        _, pull = fp.vjp(fp.pool, x, row.op, row.window, **geometry)
+        _, pull = fp.vjp(lambda own: fp.pool(own, row.op, row.window, **geometry), x)
         gradient: Array = pull(gy)
         return gradient
 

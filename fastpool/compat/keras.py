@@ -191,16 +191,36 @@ class _MaxPooling(_Pooling):
 
 
 class MaxPooling1D(_MaxPooling):
-    """Largest element of each window along one axis; see `fastpool.max_pool`.
+    """Reduce each window along one axis to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. A call takes an array of a batch, the pooled axes and
+    channels; `backward` gives the gradient of the last call.
 
     Parameters
     ----------
-    pool_size, strides : int or sequence of int
-        Elements a window covers, and the distance between windows: `pool_size` by default.
+    pool_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    strides : int or sequence of int, optional
+        Distance between the starts of windows; `pool_size` by default.
     padding : {"valid", "same"}
-        No padding, or as much as gives ``ceil(length / stride)`` windows.
-    data_format : {"channels_last", "channels_first"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
     name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    AveragePooling1D : Mean of each window.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.MaxPooling1D``.
 
     Examples
     --------
@@ -227,7 +247,44 @@ class MaxPooling1D(_MaxPooling):
 
 
 class MaxPooling2D(_MaxPooling):
-    """Largest element of each window along two axes; the arguments are those of `MaxPooling1D`."""
+    """Reduce each window along two axes to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. A call takes an array of a batch, the pooled axes and
+    channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    pool_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    strides : int or sequence of int, optional
+        Distance between the starts of windows; `pool_size` by default.
+    padding : {"valid", "same"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    AveragePooling2D : Mean of each window.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.MaxPooling2D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.MaxPooling2D(2)(np.ones((1, 4, 4, 1))).shape
+    (1, 2, 2, 1)
+    """
 
     count = 2
 
@@ -243,7 +300,44 @@ class MaxPooling2D(_MaxPooling):
 
 
 class MaxPooling3D(_MaxPooling):
-    """Largest element of each window along three axes; the arguments are those of `MaxPooling1D`."""
+    """Reduce each window along three axes to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. A call takes an array of a batch, the pooled axes and
+    channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    pool_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    strides : int or sequence of int, optional
+        Distance between the starts of windows; `pool_size` by default.
+    padding : {"valid", "same"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    AveragePooling3D : Mean of each window.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.MaxPooling3D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.MaxPooling3D(2)(np.ones((1, 4, 4, 4, 1))).shape
+    (1, 2, 2, 2, 1)
+    """
 
     count = 3
 
@@ -265,7 +359,36 @@ class _AveragePooling(_Pooling):
 
 
 class AveragePooling1D(_AveragePooling):
-    """Mean of each window's real elements along one axis; the arguments are those of `MaxPooling1D`.
+    """Reduce each window along one axis to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. A call takes
+    an array of a batch, the pooled axes and channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    pool_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    strides : int or sequence of int, optional
+        Distance between the starts of windows; `pool_size` by default.
+    padding : {"valid", "same"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    MaxPooling1D : Largest element of each window.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AveragePooling1D``.
 
     Examples
     --------
@@ -279,13 +402,87 @@ class AveragePooling1D(_AveragePooling):
 
 
 class AveragePooling2D(_AveragePooling):
-    """Mean of each window's real elements along two axes; the arguments are those of `MaxPooling1D`."""
+    """Reduce each window along two axes to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. A call takes
+    an array of a batch, the pooled axes and channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    pool_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    strides : int or sequence of int, optional
+        Distance between the starts of windows; `pool_size` by default.
+    padding : {"valid", "same"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    MaxPooling2D : Largest element of each window.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AveragePooling2D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AveragePooling2D(2)(np.ones((1, 4, 4, 1))).shape
+    (1, 2, 2, 1)
+    """
 
     count = 2
 
 
 class AveragePooling3D(_AveragePooling):
-    """Mean of each window's real elements along three axes; the arguments are those of `MaxPooling1D`."""
+    """Reduce each window along three axes to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. A call takes
+    an array of a batch, the pooled axes and channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    pool_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    strides : int or sequence of int, optional
+        Distance between the starts of windows; `pool_size` by default.
+    padding : {"valid", "same"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    MaxPooling3D : Largest element of each window.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AveragePooling3D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AveragePooling3D(2)(np.ones((1, 4, 4, 4, 1))).shape
+    (1, 2, 2, 2, 1)
+    """
 
     count = 3
 
@@ -312,7 +509,32 @@ class _GlobalMaxPooling(_GlobalPooling):
 
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):
-    """Largest element along one whole axis, which `keepdims` keeps with length 1.
+    """Reduce one axis to its largest element.
+
+    ``y = max x[i]`` over all elements of a channel. A call takes an array of a batch, the pooled axes and
+    channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.global_max_pool : The same with fastpool's arguments.
+    GlobalAveragePooling1D : Mean over whole axes.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.GlobalMaxPooling1D``.
 
     Examples
     --------
@@ -326,13 +548,79 @@ class GlobalMaxPooling1D(_GlobalMaxPooling):
 
 
 class GlobalMaxPooling2D(_GlobalMaxPooling):
-    """Largest element of two whole axes, which `keepdims` keeps with length 1."""
+    """Reduce two axes to their largest element.
+
+    ``y = max x[i]`` over all elements of a channel. A call takes an array of a batch, the pooled axes and
+    channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.global_max_pool : The same with fastpool's arguments.
+    GlobalAveragePooling2D : Mean over whole axes.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.GlobalMaxPooling2D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.GlobalMaxPooling2D()(np.ones((1, 4, 4, 1))).shape
+    (1, 1)
+    """
 
     count = 2
 
 
 class GlobalMaxPooling3D(_GlobalMaxPooling):
-    """Largest element of three whole axes, which `keepdims` keeps with length 1."""
+    """Reduce three axes to their largest element.
+
+    ``y = max x[i]`` over all elements of a channel. A call takes an array of a batch, the pooled axes and
+    channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.global_max_pool : The same with fastpool's arguments.
+    GlobalAveragePooling3D : Mean over whole axes.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.GlobalMaxPooling3D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.GlobalMaxPooling3D()(np.ones((1, 4, 4, 4, 1))).shape
+    (1, 1)
+    """
 
     count = 3
 
@@ -344,7 +632,33 @@ class _GlobalAveragePooling(_GlobalPooling):
 
 
 class GlobalAveragePooling1D(_GlobalAveragePooling):
-    """Mean along one whole axis, which `keepdims` keeps with length 1.
+    """Reduce one axis to the mean of its elements.
+
+    ``y = (sum of x[i]) / n`` over the n elements of a channel. A call takes a mask of shape (batch, steps) as
+    well, which says what takes part. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.global_avg_pool : The same with fastpool's arguments.
+    GlobalMaxPooling1D : Largest element of whole axes.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.GlobalAveragePooling1D``.
 
     Examples
     --------
@@ -380,13 +694,79 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
 
 
 class GlobalAveragePooling2D(_GlobalAveragePooling):
-    """Mean of two whole axes, which `keepdims` keeps with length 1."""
+    """Reduce two axes to the mean of their elements.
+
+    ``y = (sum of x[i]) / n`` over the n elements of a channel. A call takes an array of a batch, the pooled
+    axes and channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.global_avg_pool : The same with fastpool's arguments.
+    GlobalMaxPooling2D : Largest element of whole axes.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.GlobalAveragePooling2D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.GlobalAveragePooling2D()(np.ones((1, 4, 4, 1))).shape
+    (1, 1)
+    """
 
     count = 2
 
 
 class GlobalAveragePooling3D(_GlobalAveragePooling):
-    """Mean of three whole axes, which `keepdims` keeps with length 1."""
+    """Reduce three axes to the mean of their elements.
+
+    ``y = (sum of x[i]) / n`` over the n elements of a channel. A call takes an array of a batch, the pooled
+    axes and channels; `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    keepdims : bool
+        Keep the pooled axes, with length 1.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.global_avg_pool : The same with fastpool's arguments.
+    GlobalMaxPooling3D : Largest element of whole axes.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.GlobalAveragePooling3D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.GlobalAveragePooling3D()(np.ones((1, 4, 4, 4, 1))).shape
+    (1, 1)
+    """
 
     count = 3
 
@@ -409,7 +789,33 @@ class _AdaptiveMaxPooling(_AdaptivePooling):
 
 
 class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
-    """Largest element of each of `output_size` bins along one axis; see `fastpool.adaptive_pool`.
+    """Reduce each of `output_size` bins along one axis to its largest element.
+
+    ``y[o] = max x[i]`` over bin o, which covers ``floor(o n / outputs)`` to
+    ``ceil((o + 1) n / outputs) - 1``. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    output_size : int or sequence of int
+        Bins along each pooled axis.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.adaptive_max_pool : The same with fastpool's arguments.
+    AdaptiveAveragePooling1D : Mean of each bin.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AdaptiveMaxPooling1D``.
 
     Examples
     --------
@@ -423,13 +829,81 @@ class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
 
 
 class AdaptiveMaxPooling2D(_AdaptiveMaxPooling):
-    """Largest element of each of `output_size` bins along two axes; see `fastpool.adaptive_pool`."""
+    """Reduce each of `output_size` bins along two axes to its largest element.
+
+    ``y[o] = max x[i]`` over bin o, which covers ``floor(o n / outputs)`` to
+    ``ceil((o + 1) n / outputs) - 1``. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    output_size : int or sequence of int
+        Bins along each pooled axis.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.adaptive_max_pool : The same with fastpool's arguments.
+    AdaptiveAveragePooling2D : Mean of each bin.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AdaptiveMaxPooling2D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AdaptiveMaxPooling2D(2)(np.ones((1, 4, 4, 1))).shape
+    (1, 2, 2, 1)
+    """
 
     count = 2
 
 
 class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
-    """Largest element of each of `output_size` bins along three axes; see `fastpool.adaptive_pool`."""
+    """Reduce each of `output_size` bins along three axes to its largest element.
+
+    ``y[o] = max x[i]`` over bin o, which covers ``floor(o n / outputs)`` to
+    ``ceil((o + 1) n / outputs) - 1``. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    output_size : int or sequence of int
+        Bins along each pooled axis.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.adaptive_max_pool : The same with fastpool's arguments.
+    AdaptiveAveragePooling3D : Mean of each bin.
+
+    Notes
+    -----
+    Of ties the first element has the gradient. A NaN wins.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AdaptiveMaxPooling3D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AdaptiveMaxPooling3D(2)(np.ones((1, 4, 4, 4, 1))).shape
+    (1, 2, 2, 2, 1)
+    """
 
     count = 3
 
@@ -441,19 +915,121 @@ class _AdaptiveAveragePooling(_AdaptivePooling):
 
 
 class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
-    """Mean of each of `output_size` bins along one axis; see `fastpool.adaptive_pool`."""
+    """Reduce each of `output_size` bins along one axis to the mean of its elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of bin o, which covers ``floor(o n / outputs)`` to
+    ``ceil((o + 1) n / outputs) - 1``. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    output_size : int or sequence of int
+        Bins along each pooled axis.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+    AdaptiveMaxPooling1D : Largest element of each bin.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AdaptiveAveragePooling1D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AdaptiveAveragePooling1D(2)(np.ones((1, 4, 1))).shape
+    (1, 2, 1)
+    """
 
     count = 1
 
 
 class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
-    """Mean of each of `output_size` bins along two axes; see `fastpool.adaptive_pool`."""
+    """Reduce each of `output_size` bins along two axes to the mean of its elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of bin o, which covers ``floor(o n / outputs)`` to
+    ``ceil((o + 1) n / outputs) - 1``. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    output_size : int or sequence of int
+        Bins along each pooled axis.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+    AdaptiveMaxPooling2D : Largest element of each bin.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AdaptiveAveragePooling2D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AdaptiveAveragePooling2D(2)(np.ones((1, 4, 4, 1))).shape
+    (1, 2, 2, 1)
+    """
 
     count = 2
 
 
 class AdaptiveAveragePooling3D(_AdaptiveAveragePooling):
-    """Mean of each of `output_size` bins along three axes; see `fastpool.adaptive_pool`."""
+    """Reduce each of `output_size` bins along three axes to the mean of its elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of bin o, which covers ``floor(o n / outputs)`` to
+    ``ceil((o + 1) n / outputs) - 1``. A call takes an array of a batch, the pooled axes and channels;
+    `backward` gives the gradient of the last call.
+
+    Parameters
+    ----------
+    output_size : int or sequence of int
+        Bins along each pooled axis.
+    data_format : {"channels_last", "channels_first"}, optional
+        Where the channels are: ``"channels_last"`` by default.
+    name : str, optional
+        Name of the layer; by default it is made from the class.
+
+    See Also
+    --------
+    fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+    AdaptiveMaxPooling3D : Largest element of each bin.
+
+    Notes
+    -----
+    Integers and bools are averaged as float32, as in Keras.
+
+    References
+    ----------
+    .. [1] Keras, ``keras.layers.AdaptiveAveragePooling3D``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import keras
+    >>> keras.AdaptiveAveragePooling3D(2)(np.ones((1, 4, 4, 4, 1))).shape
+    (1, 2, 2, 2, 1)
+    """
 
     count = 3
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import fastpool as fp
+from fastpool.annotations import Op
 
 LATEST = 22  # the opset that last changed a pooling operator
 DOMAINS = ("", "ai.onnx")
@@ -48,7 +49,38 @@ REALS = ("p", "spatial_scale")  # `p` in the first opset alone
 
 @dataclass(frozen=True)
 class Node:
-    """What `run_node` needs of a node: operator, names of inputs and outputs, attributes."""
+    """Hold what `run_node` needs of a node.
+
+    Nodes of the onnx package are read into this, and `make_node` makes one without that package.
+
+    Parameters
+    ----------
+    op_type : str
+        The operator, such as ``"MaxPool"``.
+    inputs : tuple of str
+        Names of the inputs; an empty one for an input that is left out.
+    outputs : tuple of str
+        Names of the outputs.
+    attributes : dict
+        The attributes by name.
+    domain : str
+        The operator's domain; empty for ONNX's own.
+
+    See Also
+    --------
+    make_node : Make a node in the words of the onnx package.
+    run_node : Run a node.
+
+    References
+    ----------
+    .. [1] ONNX operators, https://onnx.ai/onnx/operators.
+
+    Examples
+    --------
+    >>> from fastpool.compat.onnx import Node
+    >>> Node("GlobalMaxPool", ("x",), ("y",), {}).op_type
+    'GlobalMaxPool'
+    """
 
     op_type: str
     inputs: tuple[str, ...]
@@ -58,7 +90,33 @@ class Node:
 
 
 def make_node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> Node:
-    """A node, in the words of ``onnx.helper.make_node``.
+    """Make a node in the words of ``onnx.helper.make_node``.
+
+    The onnx package is not needed. Attributes are checked when the node runs, since they depend on the opset.
+
+    Parameters
+    ----------
+    op_type : str
+        The operator, such as ``"MaxPool"``.
+    inputs : sequence of str
+        Names of the inputs; an empty one for an input that is left out.
+    outputs : sequence of str
+        Names of the outputs.
+    **attributes
+        The operator's attributes.
+
+    Returns
+    -------
+    Node
+        For `run_node`.
+
+    See Also
+    --------
+    run_node : Run a node.
+
+    References
+    ----------
+    .. [1] ONNX operators, https://onnx.ai/onnx/operators.
 
     Examples
     --------
@@ -70,7 +128,10 @@ def make_node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **att
 
 
 def run_node(node: Any, inputs: Iterable[Any], *, opset_version: int = LATEST) -> tuple[Any, ...]:
-    """What a pooling node makes of its inputs.
+    """Run a pooling node on its inputs.
+
+    The result is what the operator of the given opset makes of the inputs, such as ``y[o] = max x[i]`` over
+    window o for MaxPool. Indices are numbered as ONNX does it, flat in the whole array.
 
     Parameters
     ----------
@@ -89,8 +150,25 @@ def run_node(node: Any, inputs: Iterable[Any], *, opset_version: int = LATEST) -
 
     Raises
     ------
-    TypeError, ValueError
-        For operators, attributes and inputs that the opset does not have; as in the functions of fastpool.
+    TypeError
+        If an input or attribute has a wrong type.
+    ValueError
+        If the opset has no such operator or attribute, or an attribute has a bad value.
+
+    See Also
+    --------
+    make_node : Make a node without the onnx package.
+    Backend : Whole models.
+    fastpool.pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    Ties, NaN and rounding are those of fastpool's functions: a NaN wins, of ties the first element has the
+    index.
+
+    References
+    ----------
+    .. [1] ONNX operators, https://onnx.ai/onnx/operators.
 
     Examples
     --------
@@ -128,7 +206,7 @@ def run_node(node: Any, inputs: Iterable[Any], *, opset_version: int = LATEST) -
 # Operators -----------------------------------------------------------------------------------------------
 
 
-def _operator(op_type: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _operator(op_type: str, options: dict[str, Any]) -> tuple[Op, dict[str, Any]]:
     """An operator of fastpool and its parameters, which leave `options`."""
     if op_type.endswith("MaxPool"):
         options.pop("storage_order", None)
@@ -386,7 +464,42 @@ def _pairs(pads: Any, n: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """A model whose nodes are pooling operators, ready to run again and again."""
+    """Hold a model whose nodes are pooling operators, ready to run.
+
+    `Backend.prepare` makes it from an ``onnx.ModelProto``. Its method `run` takes one array, a sequence of
+    them, or a dict of their names, and can be called again and again.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        Names of the inputs.
+    outputs : tuple of str
+        Names of the outputs.
+    nodes : tuple of Node
+        The nodes in the order in which they run.
+    constants : dict
+        Stored tensors by name.
+    opset_version : int
+        The opset of the nodes.
+
+    See Also
+    --------
+    Backend : Makes it.
+    run_node : Run one node.
+
+    References
+    ----------
+    .. [1] ONNX operators, https://onnx.ai/onnx/operators.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.onnx import PreparedModel, make_node
+    >>> model = PreparedModel(("x",), ("y",), (make_node("GlobalMaxPool", ["x"], ["y"]),), {}, 22)
+    >>> model.run(np.arange(6.0).reshape(1, 2, 3))
+    (array([[[2.],
+            [5.]]]),)
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -411,7 +524,23 @@ class PreparedModel:
 
 
 class Backend:
-    """fastpool behind the interface of ``onnx.backend.base.Backend``, which the official tests call.
+    """Put fastpool behind the interface of ``onnx.backend.base.Backend``.
+
+    The official backend tests of ONNX call it. Its methods are class methods: `is_compatible`, `prepare`,
+    `run_model`, `run_node` and `supports_device`.
+
+    See Also
+    --------
+    run_node : Run one node.
+    PreparedModel : What `prepare` gives.
+
+    Notes
+    -----
+    Models may have pooling nodes alone, and the device is the CPU.
+
+    References
+    ----------
+    .. [1] ONNX, ``onnx.backend.base``.
 
     Examples
     --------

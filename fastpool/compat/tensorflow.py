@@ -12,23 +12,70 @@ from numpy.typing import NDArray
 
 import fastpool as fp
 from fastpool import random
+from fastpool.annotations import Op
 
 FORMATS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 WORDS = {"VALID": "valid", "SAME": "same"}
-KINDS = {"MAX": "max", "AVG": "avg", "MIN": "min"}
+KINDS: dict[str, Op] = {"MAX": "max", "AVG": "avg", "MIN": "min"}
 GRAPH_SEED = 87654321  # which TensorFlow joins to an operation's seed where no global one is set
 SEEDS = 2**31 - 1
 
 
 class MaxPoolWithArgmax(NamedTuple):
-    """What `max_pool_with_argmax` returns."""
+    """Hold the result of `max_pool_with_argmax`.
+
+    A named tuple, as TensorFlow gives one.
+
+    Parameters
+    ----------
+    output : ndarray, shape (N, H, W, C)
+        The largest elements.
+    argmax : ndarray of int, shape (N, H, W, C)
+        Where they are.
+
+    See Also
+    --------
+    max_pool_with_argmax : Gives it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.max_pool_with_argmax(np.ones((1, 4, 4, 1)), 2, 2, "VALID").argmax.shape
+    (1, 2, 2, 1)
+    """
 
     output: Any
     argmax: Any
 
 
 class FractionalPool(NamedTuple):
-    """What the fractional functions return; window i has the elements from entry i to entry i + 1."""
+    """Hold the result of a fractional function.
+
+    A named tuple, as TensorFlow gives one. Window i of an axis has the elements from entry i to entry i + 1
+    of its sequence.
+
+    Parameters
+    ----------
+    output : ndarray, shape (N, H, W, C)
+        The reduced windows.
+    row_pooling_sequence : ndarray of int64
+        Where windows begin along the rows, and the number of rows.
+    col_pooling_sequence : ndarray of int64
+        Where windows begin along the columns, and the number of columns.
+
+    See Also
+    --------
+    fractional_max_pool : Gives it.
+    fractional_avg_pool : Gives it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.fractional_max_pool(np.ones((1, 3, 3, 1)), 1.5, seed=1).row_pooling_sequence
+    array([0, 1, 3])
+    """
 
     output: Any
     row_pooling_sequence: NDArray[np.int64]
@@ -41,22 +88,53 @@ class FractionalPool(NamedTuple):
 def max_pool(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: Any = None
 ) -> Any:
-    """Largest element of each window, of one to three dimensions.
+    """Reduce each window of one to three dimensions to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
+    TensorFlow's.
 
     Parameters
     ----------
-    input : ndarray, shape (N, *spatial, C) or, for a channels-first `data_format`, (N, C, *spatial)
-    ksize, strides : int, or sequence of int of length 1, one a dimension, or one an axis of `input`
-        Elements of a window, and their distance. None is 1.
-    padding : {"VALID", "SAME"} or sequence of (before, after) for every axis of `input`
-        Pairs in one and two dimensions alone.
-    data_format : str, optional
-        ``"NWC"``, ``"NHWC"``, ``"NDHWC"`` (the default), or ``"NCW"``, ``"NCHW"``, ``"NCDHW"``.
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"} or sequence of (int, int)
+        No padding, as much as gives ``ceil(n / stride)`` windows, or a (before, after) pair for every axis of
+        the input; pairs in one and two dimensions alone.
+    data_format : {"NWC", "NHWC", "NDHWC", "NCW", "NCHW", "NCDHW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
 
     Raises
     ------
-    TypeError, ValueError
-        For a bad type or value of an argument.
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    A NaN wins, where TensorFlow on the CPU drops some.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.max_pool``.
 
     Examples
     --------
@@ -73,28 +151,234 @@ def max_pool(
 def max_pool1d(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NWC", name: Any = None
 ) -> Any:
-    """Largest element of each window of one dimension; see `max_pool`."""
+    """Reduce each window of one dimension to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
+    TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"} or sequence of (int, int)
+        No padding, as much as gives ``ceil(n / stride)`` windows, or a (before, after) pair for every axis of
+        the input; pairs in one and two dimensions alone.
+    data_format : {"NWC", "NCW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    A NaN wins, where TensorFlow on the CPU drops some.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.max_pool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.max_pool1d(np.ones((1, 4, 1)), 2, 2, "VALID").shape
+    (1, 2, 1)
+    """
     return _sliding("max", input, 1, ksize, strides, padding, data_format)
 
 
 def max_pool2d(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NHWC", name: Any = None
 ) -> Any:
-    """Largest element of each window of two dimensions; see `max_pool`."""
+    """Reduce each window of two dimensions to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
+    TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"} or sequence of (int, int)
+        No padding, as much as gives ``ceil(n / stride)`` windows, or a (before, after) pair for every axis of
+        the input; pairs in one and two dimensions alone.
+    data_format : {"NHWC", "NCHW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    A NaN wins, where TensorFlow on the CPU drops some.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.max_pool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.max_pool2d(np.ones((1, 4, 4, 1)), 2, 2, "VALID").shape
+    (1, 2, 2, 1)
+    """
     return _sliding("max", input, 2, ksize, strides, padding, data_format)
 
 
 def max_pool3d(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NDHWC", name: Any = None
 ) -> Any:
-    """Largest element of each window of three dimensions; see `max_pool`."""
+    """Reduce each window of three dimensions to its largest element.
+
+    ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
+    TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"NDHWC", "NCDHW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    A NaN wins, where TensorFlow on the CPU drops some.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.max_pool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.max_pool3d(np.ones((1, 4, 4, 4, 1)), 2, 2, "VALID").shape
+    (1, 2, 2, 2, 1)
+    """
     return _sliding("max", input, 3, ksize, strides, padding, data_format)
 
 
 def avg_pool(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: Any = None
 ) -> Any:
-    """Mean of each window's own elements, of one to three dimensions; see `max_pool`, but without pairs.
+    """Reduce each window of one to three dimensions to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
+    and defaults of the arguments are TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"NWC", "NHWC", "NDHWC", "NCW", "NCHW", "NCDHW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    Floats are added up in float64; means of integers are rounded half up.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.avg_pool``.
 
     Examples
     --------
@@ -109,21 +393,180 @@ def avg_pool(
 def avg_pool1d(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NWC", name: Any = None
 ) -> Any:
-    """Mean of each window of one dimension; see `avg_pool`."""
+    """Reduce each window of one dimension to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
+    and defaults of the arguments are TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"NWC", "NCW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    Floats are added up in float64; means of integers are rounded half up.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.avg_pool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.avg_pool1d(np.ones((1, 4, 1)), 2, 2, "VALID").shape
+    (1, 2, 1)
+    """
     return _sliding("avg", input, 1, ksize, strides, padding, data_format)
 
 
 def avg_pool2d(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NHWC", name: Any = None
 ) -> Any:
-    """Mean of each window of two dimensions; see `avg_pool`."""
+    """Reduce each window of two dimensions to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
+    and defaults of the arguments are TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"NHWC", "NCHW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    Floats are added up in float64; means of integers are rounded half up.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.avg_pool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.avg_pool2d(np.ones((1, 4, 4, 1)), 2, 2, "VALID").shape
+    (1, 2, 2, 1)
+    """
     return _sliding("avg", input, 2, ksize, strides, padding, data_format)
 
 
 def avg_pool3d(
     input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NDHWC", name: Any = None
 ) -> Any:
-    """Mean of each window of three dimensions; see `avg_pool`."""
+    """Reduce each window of three dimensions to the mean of its own elements.
+
+    ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
+    and defaults of the arguments are TensorFlow's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
+    padding : {"VALID", "SAME"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
+    data_format : {"NDHWC", "NCDHW"}, optional
+        Where the channels are; last by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+    pool : Windows that may be dilated.
+
+    Notes
+    -----
+    Floats are added up in float64; means of integers are rounded half up.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.avg_pool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat import tensorflow as tf_nn
+    >>> tf_nn.avg_pool3d(np.ones((1, 4, 4, 4, 1)), 2, 2, "VALID").shape
+    (1, 2, 2, 2, 1)
+    """
     return _sliding("avg", input, 3, ksize, strides, padding, data_format)
 
 
@@ -137,19 +580,55 @@ def max_pool_with_argmax(
     include_batch_in_index: bool = False,
     name: Any = None,
 ) -> MaxPoolWithArgmax:
-    """Largest element of each window of two dimensions, and where it is.
+    """Reduce each window of two dimensions to its largest element, and say where it is.
+
+    ``y[o] = max x[i]`` over the elements of window o. An index is ``(y W + x) C + c`` for row y, column x and
+    channel c, and with `include_batch_in_index` ``((b H + y) W + x) C + c`` for image b.
 
     Parameters
     ----------
     input : ndarray, shape (N, H, W, C)
-    ksize, strides : int or sequence of int
-        As in `max_pool`.
+        The input.
+    ksize : int or sequence of int
+        Elements that a window covers: one number, one for each dimension, or one for each axis of the input.
+        None is 1.
+    strides : int or sequence of int
+        Distance between the starts of windows, in the same forms. None is 1.
     padding : {"VALID", "SAME"}
+        No padding, or as much as gives ``ceil(n / stride)`` windows.
     data_format : {"NHWC"}
-    output_dtype : {int64, int32}
-        Dtype of the indices; TensorFlow's own objects are understood.
+        The channels are last.
+    output_dtype : dtype
+        Dtype of the indices, int64 or int32; TensorFlow's own objects are understood.
     include_batch_in_index : bool
-        Whether an index is ``((b H + y) W + x) C + c``, or ``(y W + x) C + c``.
+        Whether indices count the images before their own.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    MaxPoolWithArgmax
+        A named tuple ``(output, argmax)``.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.max_pool : The same with fastpool's arguments.
+    fastpool.convert_indices : Indices of other frameworks.
+
+    Notes
+    -----
+    Of ties the first element has the index. A NaN wins, where TensorFlow on the CPU drops some.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.max_pool_with_argmax``.
 
     Examples
     --------
@@ -189,19 +668,57 @@ def pool(
     dilations: Any = None,
     name: Any = None,
 ) -> Any:
-    """Windows of one to three dimensions, which may be dilated.
+    """Reduce windows of one to three dimensions, which may be dilated.
+
+    ``y[o]`` is the largest, the mean or the smallest of the elements of window o. Names, order and defaults
+    of the arguments are TensorFlow's.
 
     Parameters
     ----------
-    input : ndarray
-        As in `max_pool`.
+    input : ndarray, shape (N, ..., C)
+        The input: a batch, one to three pooled axes and channels; (N, C, ...) for a `data_format` with the
+        channels first.
     window_shape : sequence of int
-        One entry a dimension.
+        Elements that a window covers, one entry for each dimension.
     pooling_type : {"MAX", "AVG", "MIN"}
-    strides, dilations : sequence of int, optional
-        One entry a dimension; 1 by default.
-    padding, data_format
-        As in `max_pool`; pairs are not for ``"AVG"``.
+        What a window becomes.
+    strides : sequence of int, optional
+        Distance between the starts of windows, one entry for each dimension; 1 by default.
+    padding : {"VALID", "SAME"} or sequence of (int, int)
+        No padding, as much as gives ``ceil(n / stride)`` windows, or a (before, after) pair for every axis of
+        the input; pairs in one and two dimensions alone. Pairs are not for ``"AVG"``.
+    data_format : {"NWC", "NHWC", "NDHWC", "NCW", "NCHW", "NCDHW"}, optional
+        Where the channels are; last by default.
+    dilations : sequence of int, optional
+        Distance between the elements of a window, one entry for each dimension; 1 by default.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of the input, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.pool : Any operator, any axes.
+    max_pool : Largest element of each window.
+    avg_pool : Mean of each window.
+
+    Notes
+    -----
+    A NaN wins. Averages do not count padding.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.pool``.
 
     Examples
     --------
@@ -233,7 +750,7 @@ def pool(
 
 
 def _sliding(
-    op: str,
+    op: Op,
     x: Any,
     n: int,
     ksize: Any,
@@ -256,7 +773,7 @@ def _sliding(
         axes.append(channel)
         window, step, dilation = [*window, channels], [*step, channel_step], [*dilation, 1]
         around = around if isinstance(around, str) else [*around, (0, 0)]
-    params = {"count_include_pad": False} if op == "avg" else {}
+    params: dict[str, Any] = {"count_include_pad": False} if op == "avg" else {}
     return fp.pool(x, op, window, stride=step, padding=around, dilation=dilation, axes=axes, **params)
 
 
@@ -271,29 +788,52 @@ def fractional_max_pool(
     seed: int | None = 0,
     name: Any = None,
 ) -> FractionalPool:
-    """Largest element of windows of random lengths, ``floor(n / ratio)`` on an axis (Graham 2014).
+    """Reduce windows of random lengths to their largest elements.
+
+    There are ``floor(n / ratio)`` windows along an axis of n elements, of ``n // outputs`` elements or one
+    more, the same for all images and channels (Graham 2014, arXiv 1412.6071).
 
     Parameters
     ----------
     value : ndarray, shape (N, H, W, C)
-    pooling_ratio : float or sequence of four floats
+        The input.
+    pooling_ratio : float or sequence of float
         At least 1: for rows and columns, or ``[1.0, rows, columns, 1.0]``.
     pseudo_random : bool
-        Windows that one random number an axis shifts, or windows of two lengths in random order.
+        Shift windows by one random number for each axis, instead of windows of two lengths in random order.
     overlapping : bool
-        Windows also cover the first element of the next.
-    seed : int
-        The windows are those of TensorFlow for the same seed (where no global one is set). 0: fresh ones at
-        each call.
+        Windows also cover the first element of the next one.
+    seed : int, optional
+        The windows are those of TensorFlow for the same seed, where no global one is set. 0 and None draw
+        fresh ones at each call.
+    name : str, optional
+        Taken and not used.
 
     Returns
     -------
     FractionalPool
-        ``(output, row_pooling_sequence, col_pooling_sequence)``.
+        A named tuple ``(output, row_pooling_sequence, col_pooling_sequence)``; window i of an axis has the
+        elements from entry i to entry i + 1 of its sequence.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.fractional_pool : Any operator, with a gradient.
+    max_pool : Windows at even distances.
 
     Notes
     -----
-    `fastpool.vjp` does not pull a gradient through it; `fastpool.fractional_pool` has one.
+    A NaN wins. `fastpool.vjp` does not pull a gradient through it.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.fractional_max_pool``.
 
     Examples
     --------
@@ -325,7 +865,52 @@ def fractional_avg_pool(
     seed: int | None = 0,
     name: Any = None,
 ) -> FractionalPool:
-    """Mean of windows of random lengths; see `fractional_max_pool`. Integers are cut off towards 0.
+    """Reduce windows of random lengths to their means.
+
+    There are ``floor(n / ratio)`` windows along an axis of n elements, of ``n // outputs`` elements or one
+    more, the same for all images and channels (Graham 2014, arXiv 1412.6071).
+
+    Parameters
+    ----------
+    value : ndarray, shape (N, H, W, C)
+        The input.
+    pooling_ratio : float or sequence of float
+        At least 1: for rows and columns, or ``[1.0, rows, columns, 1.0]``.
+    pseudo_random : bool
+        Shift windows by one random number for each axis, instead of windows of two lengths in random order.
+    overlapping : bool
+        Windows also cover the first element of the next one.
+    seed : int, optional
+        The windows are those of TensorFlow for the same seed, where no global one is set. 0 and None draw
+        fresh ones at each call.
+    name : str, optional
+        Taken and not used.
+
+    Returns
+    -------
+    FractionalPool
+        A named tuple ``(output, row_pooling_sequence, col_pooling_sequence)``; window i of an axis has the
+        elements from entry i to entry i + 1 of its sequence.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or the input another number of axes.
+
+    See Also
+    --------
+    fastpool.fractional_pool : Any operator, with a gradient.
+    avg_pool : Windows at even distances.
+
+    Notes
+    -----
+    Integers are cut off towards 0, as in TensorFlow. `fastpool.vjp` does not pull a gradient through it.
+
+    References
+    ----------
+    .. [1] TensorFlow, ``tf.nn.fractional_avg_pool``.
 
     Examples
     --------

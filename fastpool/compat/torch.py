@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import fastpool as fp
+from fastpool.annotations import Op
 
 Function = Callable[..., Any]
 
@@ -134,9 +135,57 @@ def _max_pool(count: int) -> Function:
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
-        """Largest element of each window, and with ``return_indices`` its place in the plane.
+        """Reduce each window to its largest element, as ``torch.nn.functional.max_pool`` does.
 
-        See `fastpool.max_pool`. `padding` is at most half of `kernel_size`.
+        ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
+        torch's.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+        kernel_size : int or sequence of int
+            Elements that a window covers along each pooled axis.
+        stride : int or sequence of int, optional
+            Distance between the starts of windows; `kernel_size` by default.
+        padding : int or sequence of int
+            Elements added before and after each pooled axis; at most half of `kernel_size`.
+        dilation : int or sequence of int
+            Distance between the elements of a window.
+        ceil_mode : bool
+            Round the number of windows up instead of down. A window that would start past the input and the
+            padding before it is left out.
+        return_indices : bool
+            Also return where the chosen elements are.
+
+        Returns
+        -------
+        y : ndarray
+            Of the kind and dtype of `input`, with its axes.
+        indices : ndarray of int64
+            Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+            axes of its plane.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.max_pool : The same with fastpool's arguments.
+
+        Notes
+        -----
+        Of ties the first element has the index and the gradient. A NaN wins; of several the first has the
+        index, where torch names the last.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
 
         Examples
         --------
@@ -166,7 +215,52 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Any:
-    """Mean of each window along one axis; see `fastpool.avg_pool`.
+    """Reduce each window along one axis to the mean of its elements.
+
+    ``y[o] = (sum of x[i]) / divisor`` over the elements of window o. Names, order and defaults of the
+    arguments are torch's.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, ...) or (C, ...)
+        The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    count_include_pad : bool
+        Divide by the size of the window clipped to the padded input; without it, by the number of elements of
+        the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+
+    Returns
+    -------
+    ndarray
+        Of the kind and dtype of `input`, with its axes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type.
+    ValueError
+        If an argument has a bad value, or `input` another number of axes. Where torch raises a RuntimeError
+        this is one of the two.
+
+    See Also
+    --------
+    fastpool.avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    Means of integers are rounded half up, where torch cuts them off.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.functional``.
 
     Examples
     --------
@@ -189,7 +283,54 @@ def _avg_pool(count: int) -> Function:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> Any:
-        """Mean of each window; see `fastpool.avg_pool`.
+        """Reduce each window to the mean of its elements, as ``torch.nn.functional.avg_pool`` does.
+
+        ``y[o] = (sum of x[i]) / divisor`` over the elements of window o. Names, order and defaults of the
+        arguments are torch's.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+        kernel_size : int or sequence of int
+            Elements that a window covers along each pooled axis.
+        stride : int or sequence of int, optional
+            Distance between the starts of windows; `kernel_size` by default.
+        padding : int or sequence of int
+            Elements added before and after each pooled axis; at most half of `kernel_size`.
+        ceil_mode : bool
+            Round the number of windows up instead of down. A window that would start past the input and the
+            padding before it is left out.
+        count_include_pad : bool
+            Divide by the size of the window clipped to the padded input; without it, by the number of
+            elements of the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+        divisor_override : int, optional
+            Divide every window's sum by this number instead: any integer of 32 bits but 0.
+
+        Returns
+        -------
+        ndarray
+            Of the kind and dtype of `input`, with its axes.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.avg_pool : The same with fastpool's arguments.
+
+        Notes
+        -----
+        Means of integers are rounded half up, where torch cuts them off.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
 
         Examples
         --------
@@ -212,11 +353,50 @@ def _lp_pool(count: int) -> Function:
     def lp_pool(
         input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ) -> Any:
-        """Power average of each window: ``(sum of x**p)**(1/p)``, with p the `norm_type`.
+        """Reduce each window to its power average, as ``torch.nn.functional.lp_pool`` does.
 
-        The norm of `fastpool.lp_pool` where `p` is even or no element is negative; else, as in torch, powers
-        keep their sign, and a root of a negative sum is NaN. An infinite `p` gives the largest magnitude,
-        -infinity the smallest. A window that overhangs the input in `ceil_mode` is scaled up to a full one.
+        ``y[o] = (sum of x[i]**p)**(1/p)`` over the elements of window o, with p the `norm_type`. That is the
+        norm of `fastpool.lp_pool` where p is even or no element is negative; else powers keep their sign, as
+        in torch, and a root of a negative sum is NaN.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+        norm_type : float
+            The exponent, not 0. Infinity gives the largest magnitude, minus infinity the smallest.
+        kernel_size : int or sequence of int
+            Elements that a window covers along each pooled axis.
+        stride : int or sequence of int, optional
+            Distance between the starts of windows; `kernel_size` by default.
+        ceil_mode : bool
+            Round the number of windows up instead of down. A window that would start past the input and the
+            padding before it is left out.
+
+        Returns
+        -------
+        ndarray
+            Of the kind and dtype of `input`, with its axes.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.lp_pool : The norm of each window.
+
+        Notes
+        -----
+        A window that `ceil_mode` lets overhang the input is scaled up to a full one.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
 
         Examples
         --------
@@ -261,7 +441,7 @@ def _apart(pool: Function) -> Function:
 lp_pool1d, lp_pool2d, lp_pool3d = (_lp_pool(count) for count in (1, 2, 3))
 
 
-def _adapt(op: str, count: int, input: Any, output_size: Any, **others: Any) -> Any:
+def _adapt(op: Op, count: int, input: Any, output_size: Any, **others: Any) -> Any:
     """Adaptive bins of fastpool over the last `count` axes; a None in `output_size` keeps a length."""
     axes = _spatial_axes(input, count)
     entries = list(output_size) if _is_sequence(output_size) else [output_size] * count
@@ -278,7 +458,47 @@ def _adapt(op: str, count: int, input: Any, output_size: Any, **others: Any) -> 
 
 def _adaptive_max_pool(count: int) -> Function:
     def adaptive_max_pool(input: Any, output_size: Any, return_indices: bool = False) -> Any:
-        """Largest element of each adaptive bin; see `fastpool.adaptive_pool`.
+        """Reduce each adaptive bin to its largest element.
+
+        ``y[o] = max x[i]`` over bin o, which covers ``floor(o n / outputs)`` to
+        ``ceil((o + 1) n / outputs) - 1``.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+        output_size : int or sequence of (int or None)
+            Outputs along each pooled axis; None keeps an axis as it is.
+        return_indices : bool
+            Also return where the chosen elements are.
+
+        Returns
+        -------
+        y : ndarray
+            Of the kind and dtype of `input`, with its axes.
+        indices : ndarray of int64
+            Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+            axes of its plane.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.adaptive_max_pool : The same with fastpool's arguments.
+
+        Notes
+        -----
+        Of ties the first element has the index and the gradient. A NaN wins.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
 
         Examples
         --------
@@ -294,7 +514,42 @@ def _adaptive_max_pool(count: int) -> Function:
 
 def _adaptive_avg_pool(count: int) -> Function:
     def adaptive_avg_pool(input: Any, output_size: Any) -> Any:
-        """Mean of each adaptive bin; see `fastpool.adaptive_pool`.
+        """Reduce each adaptive bin to the mean of its elements.
+
+        ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of bin o, which covers ``floor(o n / outputs)``
+        to ``ceil((o + 1) n / outputs) - 1``.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+        output_size : int or sequence of (int or None)
+            Outputs along each pooled axis; None keeps an axis as it is.
+
+        Returns
+        -------
+        ndarray
+            Of the kind and dtype of `input`, with its axes.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+
+        Notes
+        -----
+        Means of integers are rounded half up.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
 
         Examples
         --------
@@ -354,10 +609,55 @@ def _fractional_max_pool(count: int) -> Function:
         return_indices: bool = False,
         _random_samples: Any = None,
     ) -> Any:
-        """Largest element of windows at random places; see `fastpool.fractional_pool`.
+        """Reduce windows at random places to their largest elements.
 
-        `output_size` windows an axis, or ``int(length * output_ratio)``. `_random_samples` are numbers in
-        [0, 1) of the dtype of `input` and of shape ``(N, C, axes)``, ``(1, C, axes)`` without a batch.
+        ``y[o] = max x[i]`` over window o, which begins at ``int((o + u) a) - int(u a)`` with
+        ``a = (n - kernel_size) / (outputs - 1)``; each plane and axis has a random number `u` of its own.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            The input, of any kind of array that fastpool takes. The pooled axes are the last ones.
+        kernel_size : int or sequence of int
+            Elements that a window covers along each pooled axis.
+        output_size : int or sequence of int, optional
+            Windows along each pooled axis.
+        output_ratio : float or sequence of float, optional
+            In place of `output_size`: ``int(length * output_ratio)`` windows.
+        return_indices : bool
+            Also return where the chosen elements are.
+        _random_samples : ndarray, optional
+            Numbers in [0, 1) of the dtype of `input` and of shape (N, C, axes), or (1, C, axes) without a
+            batch.
+
+        Returns
+        -------
+        y : ndarray
+            Of the kind and dtype of `input`, with its axes.
+        indices : ndarray of int64
+            Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+            axes of its plane.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.fractional_pool : Any operator, with a seed.
+
+        Notes
+        -----
+        Of ties the first element has the index and the gradient. A NaN wins.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
+        .. [2] Graham 2014, Fractional max-pooling, arXiv 1412.6071.
 
         Examples
         --------
@@ -415,10 +715,50 @@ def _max_unpool(count: int) -> Function:
         padding: Any = 0,
         output_size: Any = None,
     ) -> Any:
-        """Write each value to the element that its index names, and 0 elsewhere; see `fastpool.unpool`.
+        """Write each value to the element that its index names, and 0 everywhere else.
 
-        The result has ``(n - 1) stride - 2 padding + kernel_size`` elements an axis, or `output_size`.
+        ``x[indices[o]] = input[o]`` in each plane. The result has
+        ``(n - 1) stride - 2 padding + kernel_size`` elements along an axis, or `output_size`.
+
+        Parameters
+        ----------
+        input : ndarray, shape (N, C, ...) or (C, ...)
+            Values, as `max_pool2d` and its like give them.
+        indices : ndarray of int, shape of `input`
+            Positions, flat in C order within the pooled axes of a plane.
+        kernel_size : int or sequence of int
+            Elements that a window covers along each pooled axis.
+        stride : int or sequence of int, optional
+            Distance between the starts of windows; `kernel_size` by default.
+        padding : int or sequence of int
+            Elements that were added before and after each pooled axis.
+        output_size : sequence of int, optional
+            Lengths of the pooled axes, or the whole shape; each less than a stride from the computed one.
+
+        Returns
+        -------
+        ndarray
+            Of the kind and dtype of `input`, with its axes.
+
+        Raises
+        ------
+        TypeError
+            If an argument has a wrong type.
+        ValueError
+            If an argument has a bad value, or `input` another number of axes. Where torch raises a
+            RuntimeError this is one of the two.
+
+        See Also
+        --------
+        fastpool.unpool : The same for any axes.
+
+        Notes
+        -----
         Of values with the same index the last one stays.
+
+        References
+        ----------
+        .. [1] PyTorch, ``torch.nn.functional``.
 
         Examples
         --------
@@ -475,13 +815,85 @@ class _MaxPool(_Sliding, _Module):
 
 
 class MaxPool1d(_MaxPool):
-    """`max_pool1d` with these arguments."""
+    """Keep the arguments of `max_pool1d`: the largest element of windows of one axis.
+
+    The constructor keeps its arguments, and a call hands them to `max_pool1d` with the input. Names, order
+    and defaults are those of ``torch.nn.MaxPool1d``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    return_indices : bool
+        Also return where the chosen elements are.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+
+    See Also
+    --------
+    max_pool1d : The function that a call makes.
+    fastpool.max_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.MaxPool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import MaxPool1d
+    >>> MaxPool1d(2)(np.ones((1, 8))).shape
+    (1, 4)
+    """
 
     function = max_pool1d
 
 
 class MaxPool2d(_MaxPool):
-    """`max_pool2d` with these arguments.
+    """Keep the arguments of `max_pool2d`: the largest element of windows of two axes.
+
+    The constructor keeps its arguments, and a call hands them to `max_pool2d` with the input. Names, order
+    and defaults are those of ``torch.nn.MaxPool2d``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    return_indices : bool
+        Also return where the chosen elements are.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+
+    See Also
+    --------
+    max_pool2d : The function that a call makes.
+    fastpool.max_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.MaxPool2d``.
 
     Examples
     --------
@@ -499,7 +911,47 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """`max_pool3d` with these arguments."""
+    """Keep the arguments of `max_pool3d`: the largest element of windows of three axes.
+
+    The constructor keeps its arguments, and a call hands them to `max_pool3d` with the input. Names, order
+    and defaults are those of ``torch.nn.MaxPool3d``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    return_indices : bool
+        Also return where the chosen elements are.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+
+    See Also
+    --------
+    max_pool3d : The function that a call makes.
+    fastpool.max_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.MaxPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import MaxPool3d
+    >>> MaxPool3d(2)(np.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 4)
+    """
 
     function = max_pool3d
 
@@ -516,19 +968,140 @@ class _DividingAvgPool(_AvgPool):
 
 
 class AvgPool1d(_AvgPool):
-    """`avg_pool1d` with these arguments."""
+    """Keep the arguments of `avg_pool1d`: the mean of windows of one axis.
+
+    The constructor keeps its arguments, and a call hands them to `avg_pool1d` with the input. Names, order
+    and defaults are those of ``torch.nn.AvgPool1d``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    count_include_pad : bool
+        Divide by the size of the window clipped to the padded input; without it, by the number of elements of
+        the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+
+    See Also
+    --------
+    avg_pool1d : The function that a call makes.
+    fastpool.avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AvgPool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AvgPool1d
+    >>> AvgPool1d(2)(np.ones((1, 8))).shape
+    (1, 4)
+    """
 
     function = avg_pool1d
 
 
 class AvgPool2d(_DividingAvgPool):
-    """`avg_pool2d` with these arguments."""
+    """Keep the arguments of `avg_pool2d`: the mean of windows of two axes.
+
+    The constructor keeps its arguments, and a call hands them to `avg_pool2d` with the input. Names, order
+    and defaults are those of ``torch.nn.AvgPool2d``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    count_include_pad : bool
+        Divide by the size of the window clipped to the padded input; without it, by the number of elements of
+        the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+    divisor_override : int, optional
+        Divide every window's sum by this number instead: any integer of 32 bits but 0.
+
+    See Also
+    --------
+    avg_pool2d : The function that a call makes.
+    fastpool.avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AvgPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AvgPool2d
+    >>> AvgPool2d(2)(np.ones((1, 8, 8))).shape
+    (1, 4, 4)
+    """
 
     function = avg_pool2d
 
 
 class AvgPool3d(_DividingAvgPool):
-    """`avg_pool3d` with these arguments."""
+    """Keep the arguments of `avg_pool3d`: the mean of windows of three axes.
+
+    The constructor keeps its arguments, and a call hands them to `avg_pool3d` with the input. Names, order
+    and defaults are those of ``torch.nn.AvgPool3d``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements added before and after each pooled axis; at most half of `kernel_size`.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    count_include_pad : bool
+        Divide by the size of the window clipped to the padded input; without it, by the number of elements of
+        the input in the window. What `ceil_mode` adds beyond the padding counts in neither.
+    divisor_override : int, optional
+        Divide every window's sum by this number instead: any integer of 32 bits but 0.
+
+    See Also
+    --------
+    avg_pool3d : The function that a call makes.
+    fastpool.avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AvgPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AvgPool3d
+    >>> AvgPool3d(2)(np.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 4)
+    """
 
     function = avg_pool3d
 
@@ -542,19 +1115,127 @@ class _LPPool(_Module):
 
 
 class LPPool1d(_LPPool):
-    """`lp_pool1d` with these arguments."""
+    """Keep the arguments of `lp_pool1d`: the power average of windows of one axis.
+
+    The constructor keeps its arguments, and a call hands them to `lp_pool1d` with the input. Names, order and
+    defaults are those of ``torch.nn.LPPool1d``.
+
+    Parameters
+    ----------
+    norm_type : float
+        The exponent, not 0. Infinity gives the largest magnitude, minus infinity the smallest.
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+
+    See Also
+    --------
+    lp_pool1d : The function that a call makes.
+    fastpool.lp_pool : The norm of each window.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.LPPool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import LPPool1d
+    >>> LPPool1d(2, 2)(np.ones((1, 8))).shape
+    (1, 4)
+    """
 
     function = lp_pool1d
 
 
 class LPPool2d(_LPPool):
-    """`lp_pool2d` with these arguments."""
+    """Keep the arguments of `lp_pool2d`: the power average of windows of two axes.
+
+    The constructor keeps its arguments, and a call hands them to `lp_pool2d` with the input. Names, order and
+    defaults are those of ``torch.nn.LPPool2d``.
+
+    Parameters
+    ----------
+    norm_type : float
+        The exponent, not 0. Infinity gives the largest magnitude, minus infinity the smallest.
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+
+    See Also
+    --------
+    lp_pool2d : The function that a call makes.
+    fastpool.lp_pool : The norm of each window.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.LPPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import LPPool2d
+    >>> LPPool2d(2, 2)(np.ones((1, 8, 8))).shape
+    (1, 4, 4)
+    """
 
     function = lp_pool2d
 
 
 class LPPool3d(_LPPool):
-    """`lp_pool3d` with these arguments."""
+    """Keep the arguments of `lp_pool3d`: the power average of windows of three axes.
+
+    The constructor keeps its arguments, and a call hands them to `lp_pool3d` with the input. Names, order and
+    defaults are those of ``torch.nn.LPPool3d``.
+
+    Parameters
+    ----------
+    norm_type : float
+        The exponent, not 0. Infinity gives the largest magnitude, minus infinity the smallest.
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+
+    See Also
+    --------
+    lp_pool3d : The function that a call makes.
+    fastpool.lp_pool : The norm of each window.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.LPPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import LPPool3d
+    >>> LPPool3d(2, 2)(np.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 4)
+    """
 
     function = lp_pool3d
 
@@ -565,19 +1246,106 @@ class _AdaptiveAvgPool(_Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """`adaptive_avg_pool1d` with these arguments."""
+    """Keep the arguments of `adaptive_avg_pool1d`: the mean of bins of one axis.
+
+    The constructor keeps its arguments, and a call hands them to `adaptive_avg_pool1d` with the input. Names,
+    order and defaults are those of ``torch.nn.AdaptiveAvgPool1d``.
+
+    Parameters
+    ----------
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is.
+
+    See Also
+    --------
+    adaptive_avg_pool1d : The function that a call makes.
+    fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AdaptiveAvgPool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AdaptiveAvgPool1d
+    >>> AdaptiveAvgPool1d(4)(np.ones((1, 8))).shape
+    (1, 4)
+    """
 
     function = adaptive_avg_pool1d
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """`adaptive_avg_pool2d` with these arguments."""
+    """Keep the arguments of `adaptive_avg_pool2d`: the mean of bins of two axes.
+
+    The constructor keeps its arguments, and a call hands them to `adaptive_avg_pool2d` with the input. Names,
+    order and defaults are those of ``torch.nn.AdaptiveAvgPool2d``.
+
+    Parameters
+    ----------
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is.
+
+    See Also
+    --------
+    adaptive_avg_pool2d : The function that a call makes.
+    fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AdaptiveAvgPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AdaptiveAvgPool2d
+    >>> AdaptiveAvgPool2d(4)(np.ones((1, 8, 8))).shape
+    (1, 4, 4)
+    """
 
     function = adaptive_avg_pool2d
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """`adaptive_avg_pool3d` with these arguments."""
+    """Keep the arguments of `adaptive_avg_pool3d`: the mean of bins of three axes.
+
+    The constructor keeps its arguments, and a call hands them to `adaptive_avg_pool3d` with the input. Names,
+    order and defaults are those of ``torch.nn.AdaptiveAvgPool3d``.
+
+    Parameters
+    ----------
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is.
+
+    See Also
+    --------
+    adaptive_avg_pool3d : The function that a call makes.
+    fastpool.adaptive_avg_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AdaptiveAvgPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AdaptiveAvgPool3d
+    >>> AdaptiveAvgPool3d(4)(np.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 4)
+    """
 
     function = adaptive_avg_pool3d
 
@@ -589,19 +1357,112 @@ class _AdaptiveMaxPool(_Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """`adaptive_max_pool1d` with these arguments."""
+    """Keep the arguments of `adaptive_max_pool1d`: the largest element of bins of one axis.
+
+    The constructor keeps its arguments, and a call hands them to `adaptive_max_pool1d` with the input. Names,
+    order and defaults are those of ``torch.nn.AdaptiveMaxPool1d``.
+
+    Parameters
+    ----------
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is.
+    return_indices : bool
+        Also return where the chosen elements are.
+
+    See Also
+    --------
+    adaptive_max_pool1d : The function that a call makes.
+    fastpool.adaptive_max_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AdaptiveMaxPool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AdaptiveMaxPool1d
+    >>> AdaptiveMaxPool1d(4)(np.ones((1, 8))).shape
+    (1, 4)
+    """
 
     function = adaptive_max_pool1d
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """`adaptive_max_pool2d` with these arguments."""
+    """Keep the arguments of `adaptive_max_pool2d`: the largest element of bins of two axes.
+
+    The constructor keeps its arguments, and a call hands them to `adaptive_max_pool2d` with the input. Names,
+    order and defaults are those of ``torch.nn.AdaptiveMaxPool2d``.
+
+    Parameters
+    ----------
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is.
+    return_indices : bool
+        Also return where the chosen elements are.
+
+    See Also
+    --------
+    adaptive_max_pool2d : The function that a call makes.
+    fastpool.adaptive_max_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AdaptiveMaxPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AdaptiveMaxPool2d
+    >>> AdaptiveMaxPool2d(4)(np.ones((1, 8, 8))).shape
+    (1, 4, 4)
+    """
 
     function = adaptive_max_pool2d
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """`adaptive_max_pool3d` with these arguments."""
+    """Keep the arguments of `adaptive_max_pool3d`: the largest element of bins of three axes.
+
+    The constructor keeps its arguments, and a call hands them to `adaptive_max_pool3d` with the input. Names,
+    order and defaults are those of ``torch.nn.AdaptiveMaxPool3d``.
+
+    Parameters
+    ----------
+    output_size : int or sequence of (int or None)
+        Outputs along each pooled axis; None keeps an axis as it is.
+    return_indices : bool
+        Also return where the chosen elements are.
+
+    See Also
+    --------
+    adaptive_max_pool3d : The function that a call makes.
+    fastpool.adaptive_max_pool : The same with fastpool's arguments.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.AdaptiveMaxPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import AdaptiveMaxPool3d
+    >>> AdaptiveMaxPool3d(4)(np.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 4)
+    """
 
     function = adaptive_max_pool3d
 
@@ -625,13 +1486,89 @@ class _FractionalMaxPool(_Module):
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
-    """`fractional_max_pool2d` with these arguments; of `output_size` and `output_ratio` exactly one."""
+    """Keep the arguments of `fractional_max_pool2d`: the largest element of random windows.
+
+    The constructor keeps its arguments, and a call hands them to `fractional_max_pool2d` with the input.
+    Names, order and defaults are those of ``torch.nn.FractionalMaxPool2d``. Exactly one of `output_size` and
+    `output_ratio` must be given.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    output_size : int or sequence of int, optional
+        Windows along each pooled axis.
+    output_ratio : float or sequence of float, optional
+        In place of `output_size`: ``int(length * output_ratio)`` windows.
+    return_indices : bool
+        Also return where the chosen elements are.
+    _random_samples : ndarray, optional
+        Numbers in [0, 1) of the dtype of `input` and of shape (N, C, axes), or (1, C, axes) without a batch.
+
+    See Also
+    --------
+    fractional_max_pool2d : The function that a call makes.
+    fastpool.fractional_pool : Any operator, with a seed.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.FractionalMaxPool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import FractionalMaxPool2d
+    >>> FractionalMaxPool2d(2, output_size=4)(np.ones((1, 8, 8))).shape
+    (1, 4, 4)
+    """
 
     function = fractional_max_pool2d
 
 
 class FractionalMaxPool3d(_FractionalMaxPool):
-    """`fractional_max_pool3d` with these arguments; of `output_size` and `output_ratio` exactly one."""
+    """Keep the arguments of `fractional_max_pool3d`: the largest element of random windows.
+
+    The constructor keeps its arguments, and a call hands them to `fractional_max_pool3d` with the input.
+    Names, order and defaults are those of ``torch.nn.FractionalMaxPool3d``. Exactly one of `output_size` and
+    `output_ratio` must be given.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    output_size : int or sequence of int, optional
+        Windows along each pooled axis.
+    output_ratio : float or sequence of float, optional
+        In place of `output_size`: ``int(length * output_ratio)`` windows.
+    return_indices : bool
+        Also return where the chosen elements are.
+    _random_samples : ndarray, optional
+        Numbers in [0, 1) of the dtype of `input` and of shape (N, C, axes), or (1, C, axes) without a batch.
+
+    See Also
+    --------
+    fractional_max_pool3d : The function that a call makes.
+    fastpool.fractional_pool : Any operator, with a seed.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.FractionalMaxPool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import FractionalMaxPool3d
+    >>> FractionalMaxPool3d(2, output_size=4)(np.ones((1, 8, 8, 8))).shape
+    (1, 4, 4, 4)
+    """
 
     function = fractional_max_pool3d
 
@@ -644,18 +1581,123 @@ class _MaxUnpool(_Sliding):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """`max_unpool1d` with these arguments; a call takes the input, indices and an ``output_size``."""
+    """Keep the arguments of `max_unpool1d`: values back to where their indices say.
+
+    The constructor keeps its arguments, and a call hands them to `max_unpool1d` with the input. Names, order
+    and defaults are those of ``torch.nn.MaxUnpool1d``. A call takes the input, its indices and an
+    ``output_size``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements that were added before and after each pooled axis.
+
+    See Also
+    --------
+    max_unpool1d : The function that a call makes.
+    fastpool.unpool : The same for any axes.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.MaxUnpool1d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import MaxPool1d, MaxUnpool1d
+    >>> y, indices = MaxPool1d(2, return_indices=True)(np.ones((1, 8)))
+    >>> MaxUnpool1d(2)(y, indices).shape
+    (1, 8)
+    """
 
     function = max_unpool1d
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """`max_unpool2d` with these arguments; a call takes the input, indices and an ``output_size``."""
+    """Keep the arguments of `max_unpool2d`: values back to where their indices say.
+
+    The constructor keeps its arguments, and a call hands them to `max_unpool2d` with the input. Names, order
+    and defaults are those of ``torch.nn.MaxUnpool2d``. A call takes the input, its indices and an
+    ``output_size``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements that were added before and after each pooled axis.
+
+    See Also
+    --------
+    max_unpool2d : The function that a call makes.
+    fastpool.unpool : The same for any axes.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.MaxUnpool2d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import MaxPool2d, MaxUnpool2d
+    >>> y, indices = MaxPool2d(2, return_indices=True)(np.ones((1, 8, 8)))
+    >>> MaxUnpool2d(2)(y, indices).shape
+    (1, 8, 8)
+    """
 
     function = max_unpool2d
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """`max_unpool3d` with these arguments; a call takes the input, indices and an ``output_size``."""
+    """Keep the arguments of `max_unpool3d`: values back to where their indices say.
+
+    The constructor keeps its arguments, and a call hands them to `max_unpool3d` with the input. Names, order
+    and defaults are those of ``torch.nn.MaxUnpool3d``. A call takes the input, its indices and an
+    ``output_size``.
+
+    Parameters
+    ----------
+    kernel_size : int or sequence of int
+        Elements that a window covers along each pooled axis.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows; `kernel_size` by default.
+    padding : int or sequence of int
+        Elements that were added before and after each pooled axis.
+
+    See Also
+    --------
+    max_unpool3d : The function that a call makes.
+    fastpool.unpool : The same for any axes.
+
+    Notes
+    -----
+    A call keeps nothing of its input. For gradients hand the module to `fastpool.vjp`.
+
+    References
+    ----------
+    .. [1] PyTorch, ``torch.nn.MaxUnpool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpool.compat.torch import MaxPool3d, MaxUnpool3d
+    >>> y, indices = MaxPool3d(2, return_indices=True)(np.ones((1, 8, 8, 8)))
+    >>> MaxUnpool3d(2)(y, indices).shape
+    (1, 8, 8, 8)
+    """
 
     function = max_unpool3d

@@ -27,6 +27,11 @@ class GlobalPoolClassifier(Estimator):
     classes_ : ndarray, shape (K,)
         The labels in order; map `k` is that of ``classes_[k]``.
 
+    See Also
+    --------
+    class_activation_map : Where in an image is the evidence for a class.
+    fastpool.global_avg_pool : The pooling itself.
+
     References
     ----------
     Lin, Chen, Yan 2014, arXiv 1312.4400.

@@ -28,6 +28,12 @@ class GlobalDescriptor(Transformer):
     p : float
         Exponent of ``"gem"``, above 0.
 
+    See Also
+    --------
+    regional_max : Maxima of regions, added up.
+    cross_dimensional_sum : Weighted sums over places.
+    fastpool.global_pool : The pooling itself.
+
     References
     ----------
     Babenko, Lempitsky 2015, arXiv 1510.07493. Tolias, Sicre, Jegou 2016, arXiv 1511.05879.
@@ -69,9 +75,10 @@ class GlobalDescriptor(Transformer):
         """
         kind = checks.one_of("kind", self.kind, KINDS)
         options: dict[str, dict[str, Any]] = {"gem": {"p": checks.positive("p", self.p)}}
+        ops: list[Any] = kind.split("+")
         x = checks.array("x", x, "N C H W")
         wide = single(x)
-        pooled = (fp.global_pool(wide, op, axes=(2, 3), **options.get(op, {})) for op in kind.split("+"))
+        pooled = (fp.global_pool(wide, op, axes=(2, 3), **options.get(op, {})) for op in ops)
         parts = [l2_normalized(part) for part in pooled]
         whole = parts[0] if len(parts) == 1 else l2_normalized(library(x).concatenate(parts, -1))
         return as_dtype(whole, x.dtype)

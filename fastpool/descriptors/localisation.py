@@ -44,6 +44,11 @@ def class_activation_map(features: Any, weights: Any, output_shape: Any = None, 
     TypeError, ValueError
         For arrays of another shape or dtype, a number of channels that differs, and another pool.
 
+    See Also
+    --------
+    GlobalPoolClassifier : The head whose scores these maps explain.
+    fastpool.roi_align : How maps are enlarged.
+
     References
     ----------
     Zhou, Khosla, Lapedriza, Oliva, Torralba 2016, arXiv 1512.04150.

@@ -52,6 +52,11 @@ class MultiScaleOrderlessPooling(Transformer):
     ----------
     levels_ : list of (PCA, VLAD, PCA or None), or None where a scale has one patch
 
+    See Also
+    --------
+    VLAD : The aggregation of one scale.
+    GlobalDescriptor : Activations pooled over whole images.
+
     References
     ----------
     Gong, Wang, Guo, Lazebnik 2014, arXiv 1403.1840.

@@ -38,6 +38,10 @@ def rmac_regions(height: int, width: int, levels: int = 3) -> list[tuple[int, in
     TypeError, ValueError
         For anything but integers of at least 1.
 
+    See Also
+    --------
+    regional_max : The descriptor of these regions.
+
     References
     ----------
     Tolias, Sicre, Jegou 2016, arXiv 1511.05879.
@@ -99,6 +103,11 @@ def regional_max(x: Any, levels: int = 3) -> Any:
     ------
     TypeError, ValueError
         For arrays of another shape or dtype, and levels below 1.
+
+    See Also
+    --------
+    rmac_regions : The regions.
+    GlobalDescriptor : Activations pooled over whole images.
 
     References
     ----------

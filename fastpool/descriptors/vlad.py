@@ -36,7 +36,9 @@ class VLAD(Transformer):
     n_clusters : int
         Centres; at most as many as there are distinct descriptors to learn from.
     assignment : {"hard", "soft"}
+        Whether a descriptor belongs to one centre or to several.
     intra_normalize : bool
+        Divide each block by its own length.
     power : float
         Above 0; 1 leaves the values as they are.
     nearest : int
@@ -49,6 +51,11 @@ class VLAD(Transformer):
     Attributes
     ----------
     centers_ : ndarray of float64, shape (n_clusters, D)
+
+    See Also
+    --------
+    MultiScaleOrderlessPooling : Patches of several sizes, each a VLAD.
+    GlobalDescriptor : Activations pooled over whole images.
 
     References
     ----------

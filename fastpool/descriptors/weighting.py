@@ -30,15 +30,20 @@ def cross_dimensional_weights(x: Any, *, a: float = 2.0, b: float = 2.0) -> tupl
     Returns
     -------
     spatial : array, shape (N, H, W)
+        Weights of the places, of the dtype of `x`.
     channel : array, shape (N, C)
-        Of the dtype of `x`. A channel without activations has weight 0, as have all places of an image of
-        zeros. (The paper adds a small constant to `Q` instead; a silent channel contributes nothing either
-        way.) A NaN makes weights of its image NaN.
+        Weights of the channels, of the dtype of `x`. A channel without activations has weight 0, as have all
+        places of an image of zeros. (The paper adds a small constant to `Q` instead; a silent channel
+        contributes nothing either way.) A NaN makes weights of its image NaN.
 
     Raises
     ------
     TypeError, ValueError
         For arrays of another shape or dtype, negative activations, and `a` or `b` not above 0.
+
+    See Also
+    --------
+    cross_dimensional_sum : The descriptor with these weights.
 
     References
     ----------
@@ -75,18 +80,41 @@ def _weights(x: Any, a: float, b: float) -> tuple[Any, Any]:
 
 
 def cross_dimensional_sum(x: Any, *, a: float = 2.0, b: float = 2.0) -> Any:
-    """CroW's descriptor: the weighted sum over places, weighted by channel, of length 1.
+    """Add up the places of an image by their weights, weigh the channels, and normalise (CroW).
 
     ::
 
         v[c] = channel[c] * sum over h, w of spatial[h, w] x[c, h, w]        descriptor = v / ||v||
 
-    The weights are those of `cross_dimensional_weights`, whose arguments, errors and paper these are.
+    The weights are those of `cross_dimensional_weights` (Kalantidis et al. 2016).
+
+    Parameters
+    ----------
+    x : array of floats, shape (N, C, H, W)
+        Activations of at least 0, as after a rectifier.
+    a : float
+        Norm by which the places are normalised, above 0.
+    b : float
+        Root taken of their weights, above 0.
 
     Returns
     -------
     array, shape (N, C)
         Of the dtype of `x`; zeros for an image of zeros.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arrays of another shape or dtype, negative activations, and `a` or `b` not above 0.
+
+    See Also
+    --------
+    cross_dimensional_weights : The weights.
+    GlobalDescriptor : Activations pooled over whole images.
+
+    References
+    ----------
+    Kalantidis, Mellina, Osindero 2016, arXiv 1512.04065.
 
     Examples
     --------

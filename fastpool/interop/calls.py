@@ -47,7 +47,7 @@ def first(function: str) -> str:
 
 def operator(function: str, given: dict[str, Any]) -> Any:
     """The name of the operator of a call."""
-    return given.get("op", "avg") if function in ("mosaic", "roi_align") else given.get("op")
+    return checks.usual(given.get("op", "avg" if function in ("mosaic", "roi_align") else None))
 
 
 def leaves_out(given: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import api, arrays, threads
+from ..annotations import Op
 from ..jobs import Job
 from ..operators import OPERATORS, TESTING, Partial
 from ..operators.entry import State
@@ -79,7 +80,7 @@ def _chunk(
     window = tuple(x.shape[axis] for axis in axes)
     exact = not arrays.is_float(x.dtype)
 
-    def value(op: str, x: Any = x, **params: Any) -> Any:
+    def value(op: Op, x: Any = x, **params: Any) -> Any:
         wide = None if exact else np.float64
         with threads.alone():
             return api.pool(x, op, window, axes=tuple(axes), dtype=wide, **params)
