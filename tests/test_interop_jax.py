@@ -17,7 +17,7 @@ from fastpool.interop import jax as traced  # noqa: E402
 
 pytestmark = pytest.mark.peer
 
-PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "interop.md"
+PAGE = Path(__file__).parents[1] / "docs" / "howto" / "jax.md"
 DIFFERENTIABLE = [op for op in OPERATORS if op not in ("mode", "count")]
 OPTIONS = {"quantile": {"q": 0.3}, "stochastic": {"rng": 7}}
 BOXES = np.array([[0, 0.6, 0.7, 4.2, 3.9], [1, 1.0, 0.0, 3.0, 4.0]], np.float32)
