@@ -49,10 +49,10 @@ STAR = re.compile(r"(?<![\w*\\])\*(?=[a-z_]+[,)])")  # of a shape: (N, C, *spati
 
 
 def escape_shapes(_app, _what, _name, _object, _options, lines):
-    """A star in a shape is no emphasis. Code keeps its stars."""
+    """Stars in shapes as stars, which would be emphasis in reStructuredText. Code keeps its own."""
     for number, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
-            parts = CODE.split(line)
+            parts = CODE.split(line.replace(" `` ", "`` "))  # a space before the end is no end
             parts[::2] = [STAR.sub(r"\\*", part) for part in parts[::2]]
             lines[number] = "".join(parts)
 
