@@ -19,17 +19,20 @@ extensions = [
     "sphinx_design",
 ]
 exclude_patterns = ["_build"]
+default_role = "py:obj"  # `pool` in a docstring is a link
+toc_object_entries_show_parents = "hide"
 html_theme = "pydata_sphinx_theme"
 html_title = "fastpool"
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": "https://github.com/fastpool/fastpool",
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = {page: [] for page in ("getting-started", "performance")}  # they have no pages below them
 html_context = {"default_mode": "auto"}
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]

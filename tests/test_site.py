@@ -68,7 +68,7 @@ def test_every_public_name_has_a_page_of_its_own(site):
     pages = {name: item.uri for kind in kinds for name, item in found.get(kind, {}).items()}
     assert len(PUBLIC) > 150
     for name in PUBLIC:
-        assert pages[name] == f"reference/generated/{name}.html#$", name
+        assert pages[name] == f"reference/generated/{name}.html#{name}", name
         assert f'id="{name}"' in (site / "reference" / "generated" / f"{name}.html").read_text()
 
 
