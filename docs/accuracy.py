@@ -1,4 +1,4 @@
-"""Write the table of errors into docs/reliability.md: every cell is measured, against extended precision.
+"""Write the table of errors into docs/accuracy.md: every cell is measured, against extended precision.
 
 python docs/accuracy.py
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import fastpool as fp
 
-PAGE = Path(__file__).parent / "reliability.md"
+PAGE = Path(__file__).parent / "accuracy.md"
 BEGIN, END = "<!-- accuracy: docs/accuracy.py -->\n", "<!-- end of accuracy -->"
 DTYPES = {
     "float16": np.float16,

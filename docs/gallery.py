@@ -272,6 +272,43 @@ def mosaic():
     return figure
 
 
+# How-to pages --------------------------------------------------------------------------------------------
+
+
+def downsample():
+    """Every 8th pixel, means and maxima of a photograph."""
+    x = photograph("camera")
+    pictures = {
+        "photograph, 512 x 512": x,
+        "every 8th pixel": x[4::8, 4::8],
+        "avg_pool, 8 x 8": fp.avg_pool(x, (8, 8)),
+        "max_pool, 8 x 8": fp.max_pool(x, (8, 8)),
+    }
+    figure, panels = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
+    for panel, (title, picture) in zip(panels, pictures.items(), strict=True):
+        show(panel, picture, title)
+        in_pixels(panel, picture)
+    return figure
+
+
+def labels():
+    """Regions with numbers. Means are numbers of other regions, modes are not."""
+    seeds = np.random.default_rng(3).random((9, 2)) * 128
+    places = np.stack(np.mgrid[:128, :128], axis=-1)[..., None, :]
+    found = np.linalg.norm(places - seeds, axis=-1).argmin(-1).astype(np.uint8)
+    found = np.random.default_rng(4).permutation(9).astype(np.uint8)[found]
+    pictures = {
+        "labels, 128 x 128": found,
+        "avg_pool, 8 x 8: labels that are not there": fp.avg_pool(found, (8, 8)),
+        "mode_pool, 8 x 8": fp.mode_pool(found, (8, 8)),
+    }
+    figure, panels = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
+    for panel, (title, picture) in zip(panels, pictures.items(), strict=True):
+        show(panel, picture, title, cmap="tab10", vmax=9)
+        in_pixels(panel, picture)
+    return figure
+
+
 # Class activation maps -----------------------------------------------------------------------------------
 
 
@@ -476,6 +513,8 @@ FIGURES = {
     "invariance": invariance,
     "hierarchy": hierarchy,
     "mosaic": mosaic,
+    "downsample": downsample,
+    "labels": labels,
     "activation_maps": activation_maps,
     "windows": windows,
     "steps": steps,

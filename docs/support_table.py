@@ -1,4 +1,4 @@
-"""Write the support table into README.md: every cell is a call that was made, none is typed.
+"""Write the support table into docs/support.md: every cell is a call that was made, none is typed.
 
 python docs/support_table.py
 """
@@ -12,7 +12,7 @@ import numpy as np
 import fastpool as fp
 from fastpool.operators import OPERATORS
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parent / "support.md"
 BEGIN, END = "<!-- support table: docs/support_table.py -->\n", "<!-- end of the support table -->"
 DTYPES = {
     "floats": (np.float16, np.float32, np.float64),
@@ -95,4 +95,4 @@ def written(text):
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text()))
+    PAGE.write_text(written(PAGE.read_text()))

@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ import reference
 from fastpool.compat import keras as ours
 
 SETS = 200
-PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "keras.md"
 NAMES = [name for name in vars(ours) if re.fullmatch(r"[A-Z]\w+Pool(ing)?\dD", name)]
 LAYERS = [name for name in NAMES if getattr(ours, name).__name__ == name]
 
@@ -378,8 +376,3 @@ def test_importing_brings_no_framework():
     code = "import sys, fastpool.compat.keras; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "tensorflow", "keras", "jax"} & set(done.stdout.split())
-
-
-def test_the_pages_example_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    exec(compile(code, PAGE.name, "exec"), {})

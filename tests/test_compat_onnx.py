@@ -5,7 +5,6 @@ import re
 import unittest
 import warnings
 import zlib
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -489,9 +488,3 @@ def test_other_refusals():
     for name, value in {"mode": "min", "coordinate_transformation_mode": "pixel"}.items():
         with pytest.raises(ValueError, match=f"{name} must be"):
             run("RoiAlign", [X, boxes, images], **{name: value})
-
-
-def test_the_pages_example_runs():
-    page = (Path(__file__).parents[1] / "docs" / "frameworks" / "onnx.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "onnx.md", "exec"), {})

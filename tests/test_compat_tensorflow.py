@@ -8,7 +8,6 @@ import inspect
 import os
 import pickle
 import random
-import re
 import subprocess
 import sys
 import zlib
@@ -517,9 +516,3 @@ def test_importing_imports_no_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
-
-
-def test_the_pages_example_runs():
-    page = (HERE.parent / "docs" / "frameworks" / "tensorflow.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(code, "tensorflow.md", "exec"), {})

@@ -6,7 +6,6 @@ import random
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from fastpool import compat
 from fastpool.compat import torch as ours
 
 SETS = 200
-PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "pytorch.md"
 FUNCTIONS = [name for name in vars(ours) if re.fullmatch(r"[a-z]\w+_\w*pool\dd(_with_indices)?", name)]
 MODULES = [name for name in vars(ours) if re.fullmatch(r"[A-Z]\w+ool\dd", name)]
 REFUSALS = (RuntimeError, ValueError, TypeError, ZeroDivisionError, IndexError)
@@ -526,8 +524,3 @@ def test_importing_brings_no_framework(module):
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "tensorflow", "keras", "jax"} & set(done.stdout.split())
-
-
-def test_the_pages_example_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    exec(compile(code, PAGE.name, "exec"), {})

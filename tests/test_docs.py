@@ -2,12 +2,15 @@
 
 import importlib.util
 import inspect
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from numba import cuda
 
 import fastpool as fp
 from fastpool import checks
@@ -15,6 +18,11 @@ from fastpool.operators import OPERATORS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+SUPPORT = (ROOT / "docs" / "support.md").read_text()
+ELSEWHERE = ("extending.md", "guide.md")  # pages whose code has a test of its own
+MARKS = {"gpu.md": [pytest.mark.cuda], "torch.md": [pytest.mark.peer], "jax.md": [pytest.mark.peer]}
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name not in ELSEWHERE]
+RUNNABLE = [page for page in PAGES if "```python\n" in page.read_text()]
 CHECKS = """
 x = np.random.default_rng(0).standard_normal((3, 40, 60)).astype(np.float32)
 cells = x.astype(np.float64).reshape(3, 10, 4, 12, 5)
@@ -33,8 +41,8 @@ def test_support_table_is_what_the_code_does():
     spec = importlib.util.spec_from_file_location("support_table", ROOT / "docs" / "support_table.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.written(README) == README
-    assert "| `lp` | F B *p* | F B *p* |" in README
+    assert module.written(SUPPORT) == SUPPORT
+    assert "| `lp` | F B *p* | F B *p* |" in SUPPORT
 
 
 def test_the_readmes_commands_are_one_line_each():
@@ -44,9 +52,33 @@ def test_the_readmes_commands_are_one_line_each():
     assert "pytest" in test
 
 
+def test_the_readme_is_short():
+    assert README.count("\n") <= 120
+
+
 def test_the_readmes_code_runs():
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=MARKS.get(page.name, ()), id=page.name) for page in RUNNABLE]
+)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    """Python, and the commands that read and write files, in the page's order and in one folder."""
+    monkeypatch.chdir(tmp_path)
+    if page.name == "gpu.md" and not (os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" or cuda.is_available()):
+        pytest.skip("no GPU, and not the simulator")
+    names = {}
+    for language, code in re.findall(
+        r"^```(python|sh)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+    ):
+        if language == "python":
+            for name in re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE):
+                pytest.importorskip(name)
+            exec(compile(code, page.name, "exec"), names)
+        for line in re.findall(r"^fastpool (p.*)$", code, re.MULTILINE) if language == "sh" else ():
+            subprocess.run([sys.executable, "-m", "fastpool", *shlex.split(line, comments=True)], check=True)
 
 
 def test_the_page_about_extending_runs(tmp_path):
@@ -85,5 +117,5 @@ def test_every_operator_has_its_function_and_parameters():
 
 
 def test_documents_name_no_place_of_a_machine():
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.rglob("fastpool/**/*.py")]:
+    for path in [*ROOT.glob("*.md"), *ROOT.rglob("docs/**/*.md"), *ROOT.rglob("fastpool/**/*.py")]:
         assert not re.search(r"/(root|home|tmp|work)/", path.read_text()), path

@@ -41,7 +41,7 @@ def same(name, tolerance):
 def test_pictures_are_drawn(name, tmp_path):
     path = tmp_path / "picture.png"
     gallery.save(gallery.FIGURES[name](), path)
-    assert 10_000 < path.stat().st_size < 300_000
+    assert 5_000 < path.stat().st_size < 300_000
 
 
 @pytest.mark.parametrize("name", ["keeps", "invariance"])

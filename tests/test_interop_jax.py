@@ -1,8 +1,5 @@
 """fastpool in JAX: traced calls against plain ones, gradients by finite differences, vmap against loops."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,7 +14,6 @@ from fastpool.interop import jax as traced  # noqa: E402
 
 pytestmark = pytest.mark.peer
 
-PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "interop.md"
 DIFFERENTIABLE = [op for op in OPERATORS if op not in ("mode", "count")]
 OPTIONS = {"quantile": {"q": 0.3}, "stochastic": {"rng": 7}}
 BOXES = np.array([[0, 0.6, 0.7, 4.2, 3.9], [1, 1.0, 0.0, 3.0, 4.0]], np.float32)
@@ -176,12 +172,6 @@ def test_refusals():
         traced.pool(x, "lp", 2, r=1)
     with pytest.raises(TypeError, match="missing a required argument: 'window'"):
         traced.max_pool(x)
-
-
-def test_the_page_runs():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
-    (code,) = [block for block in blocks if "import jax\n" in block]
-    exec(compile(code, PAGE.name, "exec"), {})
 
 
 def test_missing_data_and_weights():

@@ -3,7 +3,6 @@
 import copy
 import importlib
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from fastpool.interop import torch as layers  # noqa: E402
 
 pytestmark = pytest.mark.peer
 
-PAGE = Path(__file__).parents[1] / "docs" / "frameworks" / "interop.md"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 DIFFERENTIABLE = [op for op in OPERATORS if op not in ("mode", "count")]
 OPTIONS = {"quantile": {"q": 0.3}, "stochastic": {"rng": 7}}
 BOXES = torch.tensor([[0, 0.6, 0.7, 4.2, 3.9], [1, 1.0, 0.0, 3.0, 4.0]], dtype=torch.float64)
@@ -560,13 +559,6 @@ def test_other_functions_as_layers():
 # What the documents say ----------------------------------------------------------------------------------
 
 
-def test_the_page_runs():
-    (code,) = [
-        block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S) if "torch" in block
-    ]
-    exec(compile(code, PAGE.name, "exec"), {})
-
-
 def test_a_plain_import_brings_neither_torch_nor_jax():
     code = "import sys, fastpool, fastpool.interop.calls; print({'torch', 'jax'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -580,7 +572,7 @@ def test_a_plain_import_brings_neither_torch_nor_jax():
 def digits():
     """The example, a network with two pooling layers."""
     pytest.importorskip("sklearn")
-    sys.path.insert(0, str(PAGE.parents[2] / "examples"))
+    sys.path.insert(0, str(EXAMPLES))
     yield importlib.import_module("digits_torch")
     sys.path.pop(0)
 
@@ -605,6 +597,6 @@ def test_a_network_learns_digits_with_learnable_layers(digits):
 
 def test_a_network_of_numpy_arrays_learns_digits_with_kerass_layers():
     pytest.importorskip("sklearn")
-    command = [sys.executable, str(PAGE.parents[2] / "examples" / "digits_keras_style.py"), "--steps", "120"]
+    command = [sys.executable, str(EXAMPLES / "digits_keras_style.py"), "--steps", "120"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(done.stdout.split()[-2]) > 80

@@ -1,15 +1,12 @@
 """Missing data beside NumPy's NaN functions, masked arrays, xarray and rasterio, where they say the same."""
 
-import re
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastpool as fp
 
-PAGE = (Path(__file__).parents[1] / "docs" / "missing.md").read_text()
 SHAPE, CELL = (24, 36), (4, 6)
 NAMES = {"avg": "mean", "max": "max", "min": "min", "sum": "sum", "median": "median", "count": "count"}
 
@@ -96,12 +93,6 @@ def test_area_weighted_means_of_a_globe(rng):
     wanted = float(field.astype(np.float64).weighted(weights.astype(np.float64)).mean())
     found = fp.global_pool(field.data, "avg", axes=(0, 1), weights=weights.data[:, None])
     assert found == pytest.approx(wanted, rel=1e-6)
-
-
-def test_the_pages_code_runs():
-    names = {}
-    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        exec(compile(code, "missing.md", "exec"), names)
 
 
 def test_the_pages_rows_of_xarray():
