@@ -270,7 +270,7 @@ OTHERS = {
     "60 cell None": rejects(lambda: fp.mosaic(X, None), "cell", TypeError),
     "60 five cells": rejects(lambda: fp.mosaic(X, (1,) * 5), "cell"),
     "mosaic of two axes": rejects(lambda: fp.mosaic(X[0, 0], 2), "x has 2 axes"),
-    "mosaic op": rejects(lambda: fp.mosaic(X, 2, "mean"), "op"),
+    "mosaic op": rejects(lambda: fp.mosaic(X, 2, "best"), "op"),
     "mosaic parameter": rejects(lambda: fp.mosaic(X, 2, "avg", p=2), "p", TypeError),
     "mosaic gradient": rejects(lambda: fp.mosaic_backward(X[:, :, :5], X, 2), "gy"),
     "mosaic of nothing": rejects(lambda: fp.mosaic(np.ones((1, 2, 0, 4)), 2), "axis 2"),
