@@ -13,7 +13,8 @@ from typing import Any
 
 import numba
 from numba import cloudpickle, njit
-from numba.core.caching import FunctionCache
+from numba.core import caching
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.extending import _Intrinsic
 from numba.core.serialize import dumps
@@ -101,6 +102,27 @@ def kernel(function: Callable[..., Any], name: str, **options: bool) -> Callable
     return compiled  # type: ignore[no-any-return]
 
 
+PROVIDED: Any = getattr(caching, "UserProvidedCacheLocator", None) or caching._UserProvidedCacheLocator
+
+
+class Folder(PROVIDED):  # type: ignore[misc]
+    """The folder that `NUMBA_CACHE_DIR` names; one that a process may only read serves too."""
+
+    def ensure_cache_path(self) -> None:
+        """OSError where the folder can neither be written nor read."""
+        try:
+            super().ensure_cache_path()
+        except OSError:
+            if not os.access(self.get_cache_path(), os.R_OK | os.X_OK):
+                raise
+
+
+class Files(CompileResultCacheImpl):  # type: ignore[misc]
+    """numba's files of compiled kernels, in such a folder first."""
+
+    _locator_classes = (Folder, *CompileResultCacheImpl._locator_classes)
+
+
 class Cache(FunctionCache):  # type: ignore[misc]
     """numba's cache, one file a kernel and its argument types, which may be damaged at any time.
 
@@ -108,6 +130,8 @@ class Cache(FunctionCache):  # type: ignore[misc]
     and raises what a damaged file makes of itself. A file here stands alone: its name is the digest of all
     that it depends on, and it begins with the digest of its contents. What does not match is compiled anew.
     """
+
+    _impl_class = Files
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel; None where there is none that can be used."""

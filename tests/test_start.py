@@ -224,7 +224,7 @@ def test_an_edited_operator_misses_the_cache(tmp_path):
 
 
 def test_an_image_of_a_container_keeps_the_cache(tmp_path):
-    """It keeps the times of files in whole seconds, and the folder may then be read alone."""
+    """It keeps the times of files in whole seconds."""
     copy = copy_of_the_package(tmp_path)
     place = {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     place |= {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -232,6 +232,19 @@ def test_an_image_of_a_container_keeps_the_cache(tmp_path):
     for path in copy.rglob("*.py"):
         os.utime(path, (1_700_000_000, 1_700_000_000))
     assert first_call(**place)[1] == 1
+
+
+def test_a_cache_folder_may_be_read_alone(tmp_path):
+    """Tests may run as root, who may write anywhere: numba is told that it may not."""
+    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    assert first_call(**place)[1] == 0
+    code = (
+        "from numba.core import caching\n"
+        "names = 'UserProvidedCacheLocator', '_UserProvidedCacheLocator'\n"
+        "(locator,) = [getattr(caching, name) for name in names if hasattr(caching, name)]\n"
+        "locator.ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError('read-only'))\n"
+    )
+    assert python(code + FIRST_CALL, **place).split()[1] == "1"
 
 
 def test_a_read_only_installation_works_and_says_so_once(tmp_path):
