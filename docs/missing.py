@@ -31,11 +31,11 @@ def main():
     cell = (CELL, CELL)
     pictures = {
         "the raster: white is missing": x,
-        "avg_pool(x, 12): a NaN wins": fp.avg_pool(x, cell),
-        "avg_pool(x, 12, skipna=True)": fp.avg_pool(x, cell, skipna=True),
+        "avg_pool(x, (12, 12)): a NaN wins": fp.avg_pool(x, cell),
+        "avg_pool(x, (12, 12), skipna=True)": fp.avg_pool(x, cell, skipna=True),
         "... min_count=72: half of each cell": fp.avg_pool(x, cell, skipna=True, min_count=72),
-        "max_pool(x, 12, skipna=True)": fp.max_pool(x, cell, skipna=True),
-        "count_pool(x, 12, skipna=True) / 144": fp.count_pool(x, cell, skipna=True) / CELL**2,
+        "max_pool(x, (12, 12), skipna=True)": fp.max_pool(x, cell, skipna=True),
+        "count_pool(x, (12, 12), skipna=True) / 144": fp.count_pool(x, cell, skipna=True) / CELL**2,
     }
     figure, panels = plt.subplots(2, 3, figsize=(11, 5.6), layout="constrained")
     for panel, (title, picture) in zip(panels.flat, pictures.items(), strict=True):

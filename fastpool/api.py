@@ -1038,7 +1038,7 @@ def lp_pool(
 
     See Also
     --------
-    gem_pool : Generalised mean, which has a gradient for p.
+    gem_pool : Generalised mean.
     sum_pool : Sum of each window.
     max_pool : Largest element of each window.
 
@@ -1046,7 +1046,8 @@ def lp_pool(
     -----
     The norm is computed relative to the largest magnitude of the window, so that no power overflows, and is
     right to two units in the last place. A NaN in a window makes its value NaN. The gradient of an element is
-    ``sign(x) (|x|/y)**(p-1)``, and 0 where the element or the value is 0; `p` has none.
+    ``sign(x) (|x|/y)**(p-1)``, and 0 where the element or the value is 0; `p` has a
+    gradient too, with ``pull(gy, params=True)``.
 
     ``torch.nn.functional.lp_pool2d`` takes no magnitudes, so that odd powers keep their sign;
     `fastpool.compat.torch` has it. The first call of a kernel compiles it, which takes seconds; numba keeps

@@ -304,7 +304,8 @@ def write(
         Size of an element of level 0 along each axis.
     missing : dict, optional
         ``nodata``, ``skipna`` and ``min_count`` as in `fastpool.pool`. Such elements are left out, and cells
-        without enough others are missing themselves.
+        without enough others are missing themselves: they have the value ``nodata`` where there is one, else
+        NaN.
     overwrite : bool
         Replace the pyramid at `target`, once the result is complete. Only what this function wrote, with
         nothing else in it, is ever removed.
@@ -488,6 +489,8 @@ def _reduce(
 ) -> list[Any]:
     """The levels; where cells must have several elements, each is made of those of level 0."""
     levels = [x]
+    if missing.get("nodata") is not None:  # one file has one value for what is missing, at every level
+        missing = {"fill": missing["nodata"]} | missing
     for number in range(1, count):
         if op == "mode" and number > 2 and not missing:  # of few elements the kernel is the faster way
             levels.append(_lazy_modes(x, steps, number))

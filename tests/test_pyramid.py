@@ -335,6 +335,18 @@ def test_damage_is_one_line_and_leaves_nothing(volume, tmp_path, kind):
     assert sorted(each.name for each in tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("op", ["max", "min", "mean", "median"])
+def test_what_is_missing_has_one_value_at_every_level(tmp_path, op):
+    x = np.ones((8, 8), np.float32)
+    x[2:4, 4:6] = -9999
+    np.save(tmp_path / "x.npy", x)
+    image = pyramid.read(tmp_path / "x.npy", "yx")
+    pyramid.write(image, tmp_path / "y.zarr", op=op, levels=3, missing={"nodata": -9999})
+    levels = [zarr.open_array(tmp_path / "y.zarr" / number, mode="r")[:] for number in "12"]
+    assert (levels[0] == [[1, 1, 1, 1], [1, 1, -9999, 1], [1] * 4, [1] * 4]).all()
+    assert (levels[1] == 1).all()
+
+
 def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.zeros((4, 4)))
     monkeypatch.setitem(sys.modules, "zarr", None)
