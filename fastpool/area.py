@@ -635,7 +635,6 @@ class _Peaks(NamedTuple):
 
     x: Array
     pull: Pull
-    taken: Array | None  # which elements take part, where not all do: a mask of uint8
 
 
 def _blur(
@@ -667,23 +666,23 @@ def _blur(
 
 def _of_peaks(call: _Call, pooled: tuple[int, ...], *, recorded: bool) -> tuple[_Call, _Peaks]:
     """The call on maxima of two elements along each axis, and their way back."""
-    x, known, taken = call.x, call.missing, None
+    x, known, own = call.x, call.missing, None
     if known is not None and known.masks:
-        backend = arrays.backend(x)
-        taken = backend.mask_of(x, known.where, known.nodata, skipna=known.skipna)
-        x = arrays.copied(x)
-        backend.settle(arrays.cast(taken, np.int64), 1, None, [(x, _lowest(x.dtype))])
-        where = _largest(arrays.cast(taken, np.bool_), pooled, recorded=recorded)[0]
+        own = known._replace(least=1, fill=_lowest(x.dtype))
+        taken = arrays.backend(x).mask_of(x, known.where, known.nodata, skipna=known.skipna)
+        where = _largest(arrays.cast(taken, np.bool_), pooled, None, recorded=recorded)[0]
         known = known._replace(where=where, skipna=False, nodata=None)
-    highest, pull = _largest(x, pooled, recorded=recorded)
-    return replace(call, x=highest, missing=known), _Peaks(x, pull, taken)
+    highest, pull = _largest(x, pooled, own, recorded=recorded)
+    return replace(call, x=highest, missing=known), _Peaks(x, pull)
 
 
-def _largest(x: Array, pooled: tuple[int, ...], *, recorded: bool) -> tuple[Array, Pull]:
+def _largest(
+    x: Array, pooled: tuple[int, ...], known: Missing | None, *, recorded: bool
+) -> tuple[Array, Pull]:
     two, one = [2] * len(pooled), [1] * len(pooled)
     _, job = jobs.sliding(x, "max", two, one, "same", 1, False, pooled, {})
     with ways.unasked():
-        highest, pull = missing_jobs.part_of_call(job, x, None, recorded=recorded)
+        highest, pull = missing_jobs.part_of_call(job, x, known, recorded=recorded)
     return highest, pull
 
 
@@ -719,8 +718,6 @@ def _pull(call: _Call, peaks: _Peaks | None, kept: Kept, gy: object, *, params: 
     gx, slopes = _backward(own, gradient, wanted=wanted)
     if peaks is not None:
         gx = peaks.pull(gx)
-        if peaks.taken is not None:
-            arrays.backend(gx).keep(gx, peaks.taken, None)
     return (gx, slopes) if wanted else gx
 
 

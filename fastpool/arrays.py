@@ -42,7 +42,8 @@ def take(argument: str, array: object) -> Array:
         if kinds.of(array):
             shown = f"got {argument} of {kinds.named(array)} beside numpy.ndarray"
             raise TypeError(f"the arrays of a call must be of one kind, {shown}")
-        hint = f"; use np.asarray({argument})" if isinstance(array, list | tuple | int | float) else ""
+        listed = argument == "x" and isinstance(array, list | tuple | int | float)
+        hint = "; use np.asarray(x)" if listed else ""
         raise TypeError(
             f"{argument} must be an array (one of {kinds.TAKEN}; without a mask), "
             f"got {kinds.named(array)}{hint}"

@@ -96,7 +96,8 @@ def entries(name: str, value: Any, count: int) -> list[Any]:
     if len(listed) == 1:
         listed *= count
     if len(listed) != count:
-        pair = f"; for before and after write [{tuple(listed)}]" if (name, count) == ("padding", 1) else ""
+        of_two = name == "padding" and count == 1 and [type(each) for each in listed] == [int, int]
+        pair = f"; for before and after write [{tuple(listed)}]" if of_two else ""
         raise ValueError(f"{name} must have one entry for each of {count} pooled axes, got {value!r}{pair}")
     return listed
 
@@ -223,8 +224,8 @@ def _only(op: str, given: dict[str, Any], allowed: list[str], others: list[str])
     for name in given:
         if name not in allowed:
             known = ", ".join(allowed + others) or "none"
-            ours = f"; say {OURS[name]}=" if name in OURS else ""
-            raise TypeError(f"{op} pooling takes no parameter {name!r}{ours}; it takes: {known}")
+            instead = f"say {OURS[name]}=" if name in OURS else f"it takes: {known}"
+            raise TypeError(f"{op} pooling takes no parameter {name!r}; {instead}")
 
 
 def divisor_override(value: object) -> int | None:

@@ -209,9 +209,12 @@ def _check_size(argument: str, value: Any) -> None:
 
 
 def check_least(missing: Missing, most: int) -> None:
-    """ValueError where no window has as many elements as a call wants: the largest of the whole call."""
+    """ValueError where no window has as many elements as a call wants: the largest of the whole call.
+
+    Boxes that all lie outside have no elements, and ask for nothing.
+    """
     most = most if missing.whole is None else missing.whole.most
-    if missing.least > max(most, 1):
+    if most and missing.least > most:
         raise ValueError(f"min_count must be at most the window's {most} elements, got {missing.least}")
 
 

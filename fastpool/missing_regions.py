@@ -5,6 +5,7 @@ means, one a sample: samples become bins of their own, and then cells are pooled
 missing data, so that one text serves the CPU and CUDA.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,88 +14,111 @@ import numpy as np
 
 from . import arrays, checks, missing_jobs, ways
 from .arrays import Array
-from .jobs import Kept, checked_gradient, sliding, unrecorded
-from .missing import Missing, check_least, fill_value
+from .jobs import Job, Kept, checked_gradient, sliding, unrecorded
+from .missing import Missing, check_least, extremes, fill_value
 from .operators import OPERATORS
 from .regions import Align
 
 FLOAT64 = np.dtype(np.float64)
+FARTHEST = 1000  # of the exponents of two that weights are scaled by
 
 
-class _Means(NamedTuple):
-    """The bins of a call and what takes part in them.
+class _Source(NamedTuple):
+    """An input and what takes part of it, all of its shape.
 
     Attributes
     ----------
-    values : Array of float64
-        The input by its weights, 0 where it is left out.
     mask : Array of uint8
     weights : Array of float64 or None
-        Of the input's shape.
-    total, counts : Array
-        Of each bin the sum of weights, float64, and how many elements take part, int64: -1 of a bin that has
-        no element.
-    enough : Array of uint8
-        Which bins have enough elements.
+        Scaled by a power of two: the largest one is between a half and 1.
+    scale : float
+        That power.
+    shares : Array of float64
+        Weights, or 1; 0 of what is left out.
+    values : Array of float64
+        The input by its shares.
     """
 
-    call: Align
-    values: Array
     mask: Array
     weights: Array | None
+    scale: float
+    shares: Array
+    values: Array
+
+    @classmethod
+    def of(cls, x: Array, missing: Missing) -> "_Source":
+        """Those of a call."""
+        backend, local, weights, scale = arrays.backend(x), arrays.contiguous(x), None, 1.0
+        mask = backend.mask_of(local, missing.where, missing.nodata, skipna=missing.skipna)
+        if missing.weights is not None:
+            exponent = math.frexp(extremes(missing.weights)[1])[1]
+            scale = 2.0 ** -min(max(exponent, -FARTHEST), FARTHEST)
+            scaled = backend.product(
+                arrays.contiguous(missing.weights, FLOAT64),
+                arrays.full(missing.weights.shape, FLOAT64, scale, x),
+            )
+            weights = arrays.contiguous(arrays.spread_to(scaled, x.shape, "weights"))
+        values, shares = local.astype(FLOAT64), mask.astype(FLOAT64)
+        for each in (values, shares):
+            backend.keep(each, mask, weights)
+        return cls(mask, weights, scale, shares, values)
+
+
+class _Means(NamedTuple):
+    """The means of the bins of a call: their sums of shares, and which bins have enough elements."""
+
+    call: Align
+    source: _Source
     total: Array
-    counts: Array
     enough: Array
 
     @classmethod
-    def of(cls, call: Align, missing: Missing) -> "_Means":
-        """Those of a call."""
-        x, backend = arrays.contiguous(call.x), arrays.backend(call.x)
-        mask = backend.mask_of(x, missing.where, missing.nodata, skipna=missing.skipna)
-        weights = missing.weights
-        if weights is not None:
-            weights = arrays.contiguous(arrays.spread_to(weights, x.shape, "weights"), FLOAT64)
-        values, ones = x.astype(FLOAT64), arrays.contiguous(mask, FLOAT64)
-        backend.keep(values, mask, weights)
-        total = replace(call, x=ones, op="avg").forward(keep=False)[0]
-        sums = None
-        if weights is not None:
-            sums = total = replace(call, x=backend.product(ones, weights), op="avg").forward(keep=False)[0]
-        counts = replace(call, x=ones).elements()
-        if call.bin_sizes()[0] == 0:
-            everywhere = arrays.contiguous(backend.mask_of(x, None, None, skipna=False), FLOAT64)
-            backend.settle(replace(call, x=everywhere).elements(), 1, None, [(counts, -1)])
-        enough = backend.settle(counts, missing.least, sums, [])
-        return cls(call, values, mask, weights, total, counts, enough)
+    def of(cls, call: Align, source: _Source, counts: Array, least: int) -> "_Means":
+        """Those of bins of which so many elements take part, at least one with a weight."""
+        total = replace(call, x=source.shares, op="avg").forward(keep=False)[0]
+        return cls(call, source, total, arrays.backend(total).settle(counts, least, total, []))
 
     def result(self) -> Array:
         """The means, in float64; 0 where too few elements take part."""
-        y = replace(self.call, x=self.values, op="avg").forward(keep=False)[0]
+        y = replace(self.call, x=self.source.values, op="avg").forward(keep=False)[0]
         found: Array = arrays.backend(y).shared(y, self.enough, self.total, FLOAT64)
         return found
 
-    def shares(self, gy: Array) -> Array:
-        """Gradients of the bins by their sums of weights."""
+    def shared(self, gy: Array) -> Array:
+        """Gradients of the bins by their sums of shares."""
         found: Array = arrays.backend(gy).shared(gy, self.enough, self.total, FLOAT64)
         return found
 
-    def sent(self, shares: Array) -> Array:
+    def sent(self, shared: Array) -> Array:
         """What each element gets by its place alone."""
-        return replace(self.call, x=self.values, op="avg").backward(shares, None)
+        return replace(self.call, x=self.source.values, op="avg").backward(shared, None)
+
+
+def _counted(call: Align, source: _Source) -> Array:
+    """How many elements of each bin take part: int64, -1 of a bin that has no element."""
+    backend, like = arrays.backend(call.x), arrays.contiguous(call.x)
+    counts = replace(call, x=source.mask.astype(FLOAT64)).elements()
+    if call.bin_sizes()[0] == 0:
+        everywhere = replace(call, x=arrays.full(like.shape, FLOAT64, 1, like)).elements()
+        backend.settle(everywhere, 1, None, [(counts, -1)])
+    return counts
 
 
 def forward(call: Align, missing: Missing) -> Array:
     """The result of a call."""
-    row = OPERATORS[call.op]
-    value = fill_value(missing, row, call.x.dtype)
+    value = fill_value(missing, OPERATORS[call.op], call.x.dtype)
     check_least(missing, call.bin_sizes()[1])
     if ways.ASKED.get() is not None:
         return call.forward(keep=False)[0]
-    means = _Means.of(call, missing)
-    y = means.result() if call.op == "avg" else _maxima(call, missing)
+    source = _Source.of(call.x, missing)
+    counts, sums = _counted(call, source), None
+    if call.op == "avg":
+        means = _Means.of(call, source, counts, missing.least)
+        y, sums = means.result(), means.total if missing.weights is not None else None
+    else:
+        y = _maxima(call, source)
     result = arrays.cast(y, call.x.dtype)
-    sums = None if means.weights is None else means.total
-    arrays.backend(result).settle(means.counts, missing.least, sums, [(result, value)])
+    arrays.backend(result).settle(counts, missing.least, sums, [(result, value)])
     return result
 
 
@@ -103,19 +127,22 @@ def backward(
 ) -> tuple[Array, dict[str, Array]]:
     """The gradients for `x` and, where asked for, for weights."""
     check_least(missing, call.bin_sizes()[1])
-    means, backend = _Means.of(call, missing), arrays.backend(call.x)
+    source, backend, parameters = _Source.of(call.x, missing), arrays.backend(call.x), {}
+    counts = _counted(call, source)
     if call.op == "avg":
-        shares = means.shares(gy)
-        gx = means.sent(shares)
+        means = _Means.of(call, source, counts, missing.least)
+        shared = means.shared(gy)
+        gx = means.sent(shared)
+        if slopes and missing.weights is not None:
+            lost = means.sent(backend.product(shared, means.result()))
+            shape = missing.weights.shape
+            slope = backend.slope_of_weights(arrays.contiguous(call.x), source.mask, gx, lost, shape)
+            slope = backend.product(slope, arrays.full(shape, FLOAT64, source.scale, call.x))
+            parameters["weights"] = arrays.cast(slope, missing_jobs.floating_of(missing.weights))
     else:
-        gx = _to_maxima(call, missing, backend.shared(gy, means.enough, None, FLOAT64))
-    parameters = {}
-    if slopes and missing.weights is not None:
-        lost = means.sent(backend.product(shares, means.result()))
-        shape = missing.weights.shape
-        slope = backend.slope_of_weights(arrays.contiguous(call.x), means.mask, gx, lost, shape)
-        parameters["weights"] = arrays.cast(slope, missing_jobs.floating_of(missing.weights))
-    backend.keep(gx, means.mask, means.weights)
+        enough = backend.settle(counts, missing.least, None, [])
+        gx = _to_maxima(call, source, backend.shared(gy, enough, None, FLOAT64))
+    backend.keep(gx, source.mask, source.weights)
     return arrays.cast(gx, call.x.dtype), parameters
 
 
@@ -129,33 +156,43 @@ def pull(call: Align, missing: Missing, kept: Kept, gy: object, *, params: bool 
 # Maxima of samples: boxes whose bins have as many samples go together --------------------------------------
 
 
-def _maxima(call: Align, missing: Missing) -> Array:
+class _Samples(NamedTuple):
+    """The samples of some boxes: their means, and the pooling of each bin's."""
+
+    numbers: list[int]
+    means: _Means
+    cells: Array
+    job: Job
+    present: Missing
+
+
+def _sampled(call: Align, source: _Source) -> Iterator[_Samples]:
+    for numbers, part in call.by_samples():
+        one = arrays.full(part.shape, np.int64, 1, call.x)
+        means = _Means.of(part, source, one, 1)
+        cells, job = sliding(means.result(), "max", part.cell, None, 0, 1, False, (2, 3), {})
+        where = arrays.cast(means.enough, np.bool_)
+        yield _Samples(numbers, means, cells, job, Missing(where, False, None, 1, 0, None))
+
+
+def _maxima(call: Align, source: _Source) -> Array:
     """The largest mean of each bin's samples; of bins without any 0."""
     y = arrays.zeros(call.shape, FLOAT64, call.x)
-    for numbers, _, job, cells, where in _sampled(call, missing):
+    for numbers, _, cells, job, present in _sampled(call, source):
         with unrecorded():
-            found = missing_jobs.forward(job, cells, where)
+            found = missing_jobs.forward(job, cells, present)
         for place, number in enumerate(numbers):
             arrays.assign(arrays.row(y, number), arrays.row(found, place))
     return y
 
 
-def _to_maxima(call: Align, missing: Missing, gy: Array) -> Array:
+def _to_maxima(call: Align, source: _Source, gy: Array) -> Array:
     """What the samples that are the largest send to their elements."""
     total = arrays.zeros(call.x.shape, FLOAT64, call.x)
-    for numbers, means, job, cells, where in _sampled(call, missing):
+    for numbers, means, cells, job, present in _sampled(call, source):
         own = arrays.empty((len(numbers), *gy.shape[1:]), FLOAT64, gy)
         for place, number in enumerate(numbers):
             arrays.assign(arrays.row(own, place), arrays.row(gy, number))
-        sent = missing_jobs.backward(job, own, cells, where, None)
-        arrays.accumulate(total, means.sent(means.shares(sent)))
+        sent = missing_jobs.backward(job, own, cells, present, None)
+        arrays.accumulate(total, means.sent(means.shared(sent)))
     return total
-
-
-def _sampled(call: Align, missing: Missing) -> Iterator[tuple[list[int], _Means, Any, Array, Missing]]:
-    """Of boxes with the same samples a bin: which they are, the samples' means, and their pooling."""
-    for numbers, part, cell in call.by_samples():
-        means = _Means.of(part, missing._replace(least=1))
-        cells, job = sliding(means.result(), "max", cell, None, 0, 1, False, (2, 3), {})
-        where = Missing(arrays.cast(means.enough, np.bool_), False, None, 1, 0, None)
-        yield numbers, means, job, cells, where

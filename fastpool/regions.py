@@ -30,7 +30,10 @@ PART = 2**20  # samples along an axis whose tables are made at a time
 
 @dataclass(frozen=True)
 class Align:
-    """A checked call of `roi_align`: of each box the image, and per axis (rows, columns) start and size."""
+    """A checked call of `roi_align`: of each box the image, and per axis (rows, columns) start and size.
+
+    With a `cell` each bin has so many samples, and each of these is a bin of its own.
+    """
 
     x: Array
     op: str
@@ -39,11 +42,18 @@ class Align:
     sizes: tuple[Floats, Floats]
     output_size: tuple[int, int]
     samples: int
+    cell: tuple[int, int] = (0, 0)
+
+    @property
+    def bins(self) -> tuple[int, int]:
+        """How many along each axis."""
+        (rows, columns), (high, wide) = self.output_size, self.cell
+        return rows * (high or 1), columns * (wide or 1)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the result."""
-        return (self.images.size, self.x.shape[1], *self.output_size)
+        return (self.images.size, self.x.shape[1], *self.bins)
 
     def forward(self, *, keep: bool) -> tuple[Array, Array | None]:
         """The result and, where they are to be kept and matter, the winning samples."""
@@ -60,7 +70,7 @@ class Align:
 
     def way(self) -> ways.Way:
         """How the result is made."""
-        backend, columns = arrays.backend(self.x), self.output_size[1]
+        backend, columns = arrays.backend(self.x), self.bins[1]
         parts = [backend.align_way(self.x, part, columns) for part in self._parts()]
         return parts[0] if len(parts) == 1 else ways.of_parts("in parts", "some boxes at a time", parts)
 
@@ -77,8 +87,7 @@ class Align:
         """How many elements each bin interpolates, where `x` has 1, and not 0: int64."""
         y = arrays.zeros(self.shape, np.float64, self.x)
         for part in self._joined_parts() if y.size else ():
-            ones = (taps._replace(weights=np.ones(taps.weights.shape)) for taps in (part.rows, part.columns))
-            each = part._replace(rows=next(ones), columns=next(ones))
+            each = part._replace(rows=_counting(part.rows), columns=_counting(part.columns))
             arrays.backend(self.x).align_forward("avg", self.x, each, y, None)
         return arrays.cast(y, np.int64)
 
@@ -93,29 +102,37 @@ class Align:
             most.append(int((rows.max(1) * columns.max(1)).max()))
         return min(least), max(most)
 
-    def by_samples(self) -> Iterator[tuple[list[int], Align, tuple[int, int]]]:
-        """Boxes with the same number of samples a bin, whose samples become bins: which, the call, how many.
+    def by_samples(self) -> Iterator[tuple[list[int], Align]]:
+        """The call on the samples of boxes that have the same number in each bin; and which boxes these are.
 
-        Bins without a sample are left out.
+        Boxes without a sample are left out.
         """
-        outputs = self.output_size
-        grids = [
+        along = [
             np.full(size.shape, self.samples) if self.samples else np.ceil(np.maximum(size, 0) / n)
-            for size, n in zip(self.sizes, outputs, strict=True)
+            for size, n in zip(self.sizes, self.output_size, strict=True)
         ]
-        if grids and grids[0].size and float((grids[0] * grids[1]).max()) * math.prod(outputs) > MOST_SAMPLES:
-            raise ValueError(f"boxes must have at most {MOST_SAMPLES} samples each where data is missing")
-        each = np.stack(grids, 1).astype(np.int64).reshape(-1, 2)
-        for grid in np.unique(each[(each > 0).all(1)], axis=0):
-            cell = int(grid[0]), int(grid[1])
-            places = outputs[0] * cell[0], outputs[1] * cell[1]
-            found = np.flatnonzero((each == grid).all(1))
-            step = max(1, PART // max(1, math.prod(places) * self.x.shape[1]))
+        of_box = float((along[0] * along[1]).max(initial=0)) * math.prod(self.output_size)
+        if of_box > MOST_SAMPLES:
+            raise ValueError(
+                f"boxes must have at most {MOST_SAMPLES} samples each for maxima where data is missing, "
+                f"got {of_box:.0f}"
+            )
+        grids = np.stack(along, 1).astype(np.int64)
+        for grid in np.unique(grids[(grids > 0).all(1)], axis=0).tolist():
+            found = np.flatnonzero((grids == grid).all(1))
+            step = max(1, PART // max(1, math.prod((*self.output_size, *grid)) * self.x.shape[1]))
             for begin in range(0, found.size, step):
                 own = found[begin : begin + step]
-                starts, sizes = ((each[0][own], each[1][own]) for each in (self.starts, self.sizes))
-                part = Align(self.x, "avg", self.images[own], starts, sizes, places, 1)
-                yield own.tolist(), part, cell
+                (top, left), (high, wide) = self.starts, self.sizes
+                part = replace(
+                    self,
+                    op="avg",
+                    images=self.images[own],
+                    starts=(top[own], left[own]),
+                    sizes=(high[own], wide[own]),
+                    cell=(grid[0], grid[1]),
+                )
+                yield own.tolist(), part
 
     def _joined_parts(self) -> Iterator[Part]:
         return replace(self, op="avg")._parts()
@@ -123,8 +140,8 @@ class Align:
     def _parts(self) -> Iterator[Part]:
         """The boxes in their order, as many at a time as keep the tables small."""
         most = max(
-            n * (self.samples or 1) + (0 if self.samples else 2 * size + 4)
-            for n, size in zip(self.output_size, self.x.shape[2:], strict=True)
+            max(n * (self.samples or 1) + (0 if self.samples else 2 * size + 4), bins)
+            for n, size, bins in zip(self.output_size, self.x.shape[2:], self.bins, strict=True)
         )
         step = max(PART // most, 1)
         for begin in range(0, self.images.size, step):
@@ -140,6 +157,8 @@ class Align:
         n, outputs = self.x.shape[2 + axis], self.output_size[axis]
         placed = _placed(start, size, n, outputs, self.samples)
         dtype = computed(self.x.dtype)
+        if self.cell[axis]:
+            placed, outputs = placed.apart(self.cell[axis]), self.bins[axis]
         if self.op == "avg":
             return _joined(placed, outputs, dtype)
         return _single(placed, n, outputs, dtype, neighbours=self.op == "max_neighbour")
@@ -149,9 +168,15 @@ class _Placed(NamedTuple):
     """The samples within the input along one axis, in the order of boxes and bins: which bin, where."""
 
     owner: Integers
+    number: Integers  # among the samples of its bin
     low: Integers
     fraction: Floats
     grid: Floats  # one a bin: how many samples it has, those outside included
+
+    def apart(self, many: int) -> _Placed:
+        """Each of so many samples of a bin as a bin of its own."""
+        owner, grid = self.owner * many + self.number, np.ones(self.grid.size * many)
+        return self._replace(owner=owner, number=np.zeros_like(owner), grid=grid)
 
 
 def _placed(start: Floats, size: Floats, n: int, outputs: int, samples: int) -> _Placed:
@@ -171,15 +196,15 @@ def _placed(start: Floats, size: Floats, n: int, outputs: int, samples: int) -> 
     number = np.arange(owner.size) + np.repeat(first - (np.cumsum(count) - count), count)
     place = begin[owner] + (number + 0.5) * length[owner] / grid[owner]
     within = (place >= -1) & (place <= n)
-    owner, place = owner[within], np.maximum(place[within], 0.0)
+    owner, number, place = owner[within], number[within], np.maximum(place[within], 0.0)
     low = np.minimum(place.astype(np.int64), n - 1)
     fraction = np.where(low < n - 1, place - low, 0.0)
-    return _Placed(owner, low, fraction, grid)
+    return _Placed(owner, number, low, fraction, grid)
 
 
 def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
     """One sample a bin, unless it is empty: the mean of all, each element's weights added up."""
-    owner, low, fraction, grid = placed
+    owner, _, low, fraction, grid = placed
     least, most = np.full(grid.size, np.iinfo(np.int64).max), np.full(grid.size, -1)
     np.minimum.at(least, owner, low)
     np.maximum.at(most, owner, low)
@@ -204,6 +229,11 @@ def _joined(placed: _Placed, outputs: int, dtype: np.dtype[Any]) -> Taps:
     )
 
 
+def _counting(taps: Taps) -> Taps:
+    """The same with weights of 1, which count what is read."""
+    return taps._replace(weights=np.ones(taps.weights.shape))
+
+
 def _taps_of_bins(taps: Taps) -> Integers:
     """How many elements each bin of a mean reads along an axis."""
     found = np.zeros(taps.bins.size - 1, np.int64)
@@ -213,7 +243,7 @@ def _taps_of_bins(taps: Taps) -> Integers:
 
 def _single(placed: _Placed, n: int, outputs: int, dtype: np.dtype[Any], *, neighbours: bool) -> Taps:
     """Every sample by itself, of one or two elements; `neighbours`: each of its two elements, weighed."""
-    owner, low, fraction, grid = placed
+    owner, _, low, fraction, grid = placed
     both = np.stack([np.ones(owner.size, np.bool_), (fraction > 0) | neighbours], 1)
     near = np.stack([low, np.minimum(low + 1, n - 1)], 1)
     positions, weights = near[both], np.stack([1 - fraction, fraction], 1)[both]

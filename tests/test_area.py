@@ -526,6 +526,21 @@ def test_pillow(rng):
         np.testing.assert_allclose(fp.area_pool(x, size), own, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "float32", "int32"])
+def test_blurs_of_maxima_send_nothing_to_what_is_left_out(rng, dtype):
+    """Though it is as low as what takes part."""
+    x = rng.integers(0, 3, (9, 12)).astype(dtype)
+    if dtype == "float32":
+        x[x == 0] = -np.inf
+    where = rng.random(x.shape) < 0.7
+    where[:2, :2] = True
+    gy = np.ones(x.shape)
+    got = fp.blur_pool_backward(gy, x, (1, 1), stride=1, op="max", where=where)
+    want = fp.pool_backward(gy, x, "max", (2, 2), stride=1, padding="same", where=where, fill=0)
+    assert not got[~where].any()
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 # CUDA ----------------------------------------------------------------------------------------------------
 
 

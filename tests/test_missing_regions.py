@@ -151,6 +151,57 @@ def test_nothing_missing_inside_is_the_plain_call(op):
     np.testing.assert_allclose(y, want, rtol=1e-13)
 
 
+@pytest.mark.parametrize("aligned", [True, False])
+@pytest.mark.parametrize("samples", [0, 3])
+@pytest.mark.parametrize("op", ["avg", "max"])
+def test_places_are_those_of_the_plain_call(op, samples, aligned):
+    """Rounding decides of samples at -1 and at the end of an axis: in the same way with missing data."""
+    rng = np.random.default_rng([samples, aligned])
+    x = 7.0 + rng.random((1, 1, 4, 5))
+    corners = rng.integers(-4, 12, (400, 4)) / 2
+    boxes = np.concatenate([np.zeros((400, 1)), corners], 1)
+    call = {"op": op, "samples": samples, "aligned": aligned}
+    y = fp.roi_align(x, boxes, 3, where=np.True_, **call)
+    plain = fp.roi_align(x, boxes, 3, **call)
+    assert ((y >= 7) | (plain == 0)).all()
+    if op == "max":
+        np.testing.assert_allclose(y[plain > 0], plain[plain > 0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 5e-324])
+def test_weights_of_any_size(size):
+    x, _ = holes(np.random.default_rng(10), np.float64, nan=False)
+    weights = np.array([1.0, 0.5, 0, 1, 1, 0.25, 1, 1]) if size > 1e-310 else np.ones(8)
+    y, pull = fp.vjp(fp.roi_align, x, BOXES, 2, weights=weights * size)
+    want, pull_want = fp.vjp(fp.roi_align, x, BOXES, 2, weights=weights)
+    np.testing.assert_allclose(y, want, rtol=1e-12)
+    np.testing.assert_allclose(pull(np.ones_like(y)), pull_want(np.ones_like(y)), rtol=1e-12, atol=1e-15)
+
+
+def test_boxes_that_hold_less_than_is_asked_for():
+    x, far = np.ones((2, 3, 8, 9)), np.array([[0, 20, 20, 30, 30.0]])
+    assert fp.roi_align(x, np.zeros((0, 5)), 2, min_count=2).shape == (0, 3, 2, 2)
+    assert not fp.roi_align(x, far, 2, min_count=2).any()
+    assert not fp.roi_pool(x, "max", far, 2, min_count=2).any()
+
+
+def test_weights_have_no_gradient_from_what_no_bin_reads():
+    x = np.ones((1, 1, 8, 9))
+    x[0, 0, 7, 7:] = np.nan, np.inf
+    y, pull = fp.vjp(fp.roi_align, x, np.array([[0, 0, 0, 3, 3.0]]), 1, weights=np.ones((1, 1)))
+    assert pull(np.ones_like(y), params=True)[1]["weights"].item() == 0
+    y, pull = fp.vjp(fp.avg_pool, x, (2, 2), stride=7, weights=np.ones((8, 1)))
+    assert np.isfinite(pull(np.ones_like(y), params=True)[1]["weights"]).all()
+
+
+def test_infinities_that_are_left_out():
+    x, where = holes(np.random.default_rng(11), np.float64, nan=False)
+    x[~np.broadcast_to(where, x.shape)] = np.inf
+    y, pull = fp.vjp(fp.roi_align, x, BOXES, 2, where=where, weights=where[0, 0] * 1.0, fill=0)
+    assert np.isfinite(y).all()
+    assert np.isfinite(pull(np.ones_like(y))).all()
+
+
 def test_a_nan_that_takes_part_wins():
     x = np.ones((1, 1, 6, 6))
     x[0, 0, 2, 2] = np.nan
@@ -177,7 +228,7 @@ def test_bad_arguments(case):
 
 def test_boxes_with_too_many_samples():
     far = np.array([[0, 0, 0, 1e6, 1e6]])
-    with pytest.raises(ValueError, match="samples each where data is missing"):
+    with pytest.raises(ValueError, match="samples each for maxima where data is missing"):
         fp.roi_align(np.ones((1, 1, 4, 4)), far, 1, op="max", skipna=True)
     assert fp.roi_align(np.ones((1, 1, 4, 4)), far, 1, skipna=True).item() == pytest.approx(1)
 

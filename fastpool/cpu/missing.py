@@ -79,7 +79,7 @@ def replaced(indices: Array, own: Array, enough: Array) -> Array | None:
 def keep(gx: Array, mask: Array, weights: Array | None) -> None:
     """Set what is left out to 0, and multiply the rest by its weights."""
     if weights is not None:
-        gx *= weights
+        np.multiply(gx, weights, out=gx, where=mask.view(np.bool_))
     np.copyto(gx, 0, where=mask == 0)
 
 
@@ -87,7 +87,8 @@ def slope_of_weights(
     x: Array, mask: Array, sent: Array, means: Array | None, shape: tuple[int, ...]
 ) -> Array:
     """The sum of ``x sent - means`` over what takes part, along the axes that `shape` has not or has once."""
-    each = x.astype(np.float64) * sent
+    each = np.zeros(x.shape, np.float64)
+    np.multiply(x, sent, out=each, where=sent != 0, dtype=np.float64)  # no window reads the others
     if means is not None:
         each -= means
     np.copyto(each, 0, where=mask == 0)

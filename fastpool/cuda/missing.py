@@ -104,7 +104,7 @@ def slope_of_weights(
 ) -> DeviceArray:
     """The sum of ``x sent - means`` over what takes part, along the axes that `shape` has not or has once."""
     each, listed, middle = x.astype(np.float64), mask.compact(), means and means.compact()
-    copies.multiply(each, sent)
+    _run(times_if, each, ("float64",), sent.flat())
     if middle is None:
         _run(sent_if, each, ("uint8",), listed.flat())
     else:
@@ -164,6 +164,11 @@ def sent_if(old, i, mask, _, __):
 def divided_if(old, i, mask, divisors, _):
     """As `sent_if`, divided."""
     return old / divisors[i] if mask[i] != 0 else 0.0
+
+
+def times_if(old, i, sent, _, __):
+    """A product, and 0 where nothing was sent: no window reads what is there."""
+    return old * sent[i] if sent[i] != 0 else 0.0
 
 
 def less_mean_if(old, i, mask, means, _):
