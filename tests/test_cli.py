@@ -114,7 +114,7 @@ def test_pool_images(tmp_path, suffix):
     ("source", "target", "words", "message"),
     [
         ("x.npy", "y.npy", ("--window", 9), "does not fit length 4"),
-        ("x.npy", "y.npy", ("--op", "mean"), "op must be one of max, min, count, avg"),
+        ("x.npy", "y.npy", ("--op", "best"), "op must be one of max, min, count, avg"),
         ("x.npy", "y.npy", ("--window", "two"), "--window must be an integer"),
         ("x.npy", "y.npy", ("--padding", "smae"), "padding must be"),
         (

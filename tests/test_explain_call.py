@@ -303,7 +303,7 @@ def test_the_command():
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("64,64", "--kernel", "mean", "--window", "3"), 1, "op must be one of max, min"),
+        (("64,64", "--kernel", "best", "--window", "3"), 1, "op must be one of max, min"),
         (("64,x", "--kernel", "max", "--window", "3"), 1, "LENGTH must be an integer"),
         (("64,-1", "--kernel", "max", "--window", "3"), 1, "negative dimensions"),
         (("64,64", "--kernel", "max", "--window", "65,65"), 1, "does not fit length 64"),
