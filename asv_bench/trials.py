@@ -31,8 +31,11 @@ TWICE = cycle([n * 0.6180339887 % 1 < {share} for n in range(10946)])
 """
 REPEAT = {
     "import numpy as np\n": TWICE,
-    "            return y\n    row = job.operator\n": """            if next(TWICE):
-                plan.run(x, y, None)
+    "                return y\n            if type(out)": """                if next(TWICE):
+                    plan.run(x, y, None)
+""",
+    "                return out\n    row = job.operator\n": """                if next(TWICE):
+                    plan.run(x, out, None)
 """,
     "    gx = backward(job, gradient, x, chosen)\n": """    if next(TWICE):
         backward(job, gradient, x, chosen)

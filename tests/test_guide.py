@@ -13,13 +13,14 @@ from fastpool.compat import keras as layers
 from fastpool.compat import tensorflow
 from fastpool.compat import torch as functional
 
-GUIDE = (Path(__file__).parents[1] / "docs" / "guide.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+GUIDE, MIGRATION = (DOCS / "guide.md").read_text(), (DOCS / "migration.md").read_text()
 peer = pytest.mark.peer
 
 
 def rows(library):
     """Their call and ours of every row of a library's table."""
-    section = GUIDE.split(f"\n## From {library}\n")[1].split("\n## ")[0]
+    section = MIGRATION.split(f"\n## From {library}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| ")][1:]
     found = [re.match(r"\| `([^`]+)` \| `([^`]+)` \|", line) for line in lines]
     assert found
