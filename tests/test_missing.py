@@ -626,6 +626,16 @@ def test_cuda_weights(op, form, shape):
 
 
 @on_cuda
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_cuda_weights_where_pooled_axes_are_not_the_last(op):
+    """Kernels have the axes in another order than the input."""
+    x, given = holed_by("skipna", op, (2, 5, 4, 3))
+    samples = np.random.default_rng(35).random((2, 3, 2))
+    options = {"op": op, "output_size": (3, 2), "window": 2, "samples": samples, "axes": (1, 2), **given}
+    assert_same_pulls(fp.fractional_pool, x, {**options, "weights": np.arange(3.0)})
+
+
+@on_cuda
 @pytest.mark.parametrize("name", ["float32", "int16", "bool"])
 def test_cuda_weights_of_dtypes(name):
     x, weights = of_dtype(np.random.default_rng(34).integers(0, 2, (2, 6, 6)), name), np.arange(6.0)

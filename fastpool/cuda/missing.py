@@ -104,7 +104,7 @@ def slope_of_weights(
 ) -> DeviceArray:
     """The sum of ``x sent - means`` over what takes part, along the axes that `shape` has not or has once."""
     each, listed, middle = x.astype(np.float64), mask.compact(), means and means.compact()
-    _run(times_if, each, ("float64",), sent.flat())
+    _run(times_if, each, ("float64",), sent.compact().flat())
     if middle is None:
         _run(sent_if, each, ("uint8",), listed.flat())
     else:
