@@ -103,7 +103,8 @@ def roi_align(
         If an argument has a wrong type, or if `x` is not of floats.
     ValueError
         If an array has a wrong shape, boxes are not finite or name an image that does not exist, or if a box
-        has more samples than 2**24 along an axis or, where the caller chose their number, 2**31 in all.
+        has more samples than 2**24 along an axis or, where the caller chose their number, 2**31 in all; 2**24
+        in all for maxima with missing data.
 
     See Also
     --------
@@ -128,10 +129,9 @@ def roi_align(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from fastpool.align import roi_align
+    >>> import numpy as np, fastpool as fp
     >>> x = np.arange(36.0).reshape(1, 1, 6, 6)
-    >>> roi_align(x, np.array([[0, 0, 0, 3, 3]]), 2, aligned=False)
+    >>> fp.roi_align(x, np.array([[0, 0, 0, 3, 3]]), 2, aligned=False)
     array([[[[ 5.25,  6.75],
              [14.25, 15.75]]]])
     """
@@ -242,10 +242,9 @@ def roi_align_backward(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from fastpool.align import roi_align_backward
+    >>> import numpy as np, fastpool as fp
     >>> boxes = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
-    >>> roi_align_backward(np.ones((1, 1, 1, 1)), np.zeros((1, 1, 3, 3)), boxes, 1)
+    >>> fp.roi_align_backward(np.ones((1, 1, 1, 1)), np.zeros((1, 1, 3, 3)), boxes, 1)
     array([[[[0.0625, 0.125 , 0.0625],
              [0.125 , 0.25  , 0.125 ],
              [0.0625, 0.125 , 0.0625]]]])

@@ -745,7 +745,7 @@ def _backward_parts(
     ones, weights, scaled = arrays.contiguous(mask, wide), None, None
     if known.weights is not None:
         weights = arrays.contiguous(known.weights, wide)
-        scaled = _times(weights, scale)
+        scaled = arrays.times(weights, scale)
     plain = {axis: table.undivided() for axis, table in call.tables.items()}
     counting = {axis: table.counting() for axis, table in call.tables.items()}
     counts = arrays.cast(_summed(ones, counting, wide), np.int64)
@@ -765,16 +765,9 @@ def _backward_parts(
             means = backend.shared(_summed(values, plain, wide), enough, total, wide)
             lost = _summed(backend.product(gradient, means), back, wide)
         slope = backend.slope_of_weights(x, mask, sent, lost, shape)
-        slope = _times(slope, scale) if call.mean else slope
+        slope = arrays.times(slope, scale) if call.mean else slope
         slopes["weights"] = arrays.cast(slope, dtype if arrays.is_float(dtype) else wide)
     return arrays.cast(gx, floating), slopes
-
-
-def _times(array: Array, factor: float) -> Array:
-    """An array of float64 times a number."""
-    if factor == 1:
-        return array
-    return arrays.backend(array).product(array, arrays.full(array.shape, np.float64, factor, array))  # type: ignore[no-any-return]
 
 
 def _summed(x: Array, tables: dict[int, Table], dtype: np.dtype[Any]) -> Array:

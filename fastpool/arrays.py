@@ -209,6 +209,14 @@ def bounds(array: Array) -> tuple[int, int]:
     return low, high
 
 
+def times(array: Array, factor: float) -> Array:
+    """An array of float64 times a number."""
+    if factor == 1:
+        return array
+    scaled: Array = backend(array).product(array, full(array.shape, np.float64, factor, array))
+    return scaled
+
+
 def inner(a: Array, b: Array) -> Any:
     """The sum of products: a float, or an array without axes on a GPU; `b` is of float64, and used up."""
     if isinstance(a, np.ndarray):

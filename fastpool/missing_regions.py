@@ -53,10 +53,7 @@ class _Source(NamedTuple):
         if missing.weights is not None:
             exponent = math.frexp(extremes(missing.weights)[1])[1]
             scale = 2.0 ** -min(max(exponent, -FARTHEST), FARTHEST)
-            scaled = backend.product(
-                arrays.contiguous(missing.weights, FLOAT64),
-                arrays.full(missing.weights.shape, FLOAT64, scale, x),
-            )
+            scaled = arrays.times(arrays.contiguous(missing.weights, FLOAT64), scale)
             weights = arrays.contiguous(arrays.spread_to(scaled, x.shape, "weights"))
         values, shares = local.astype(FLOAT64), mask.astype(FLOAT64)
         for each in (values, shares):
@@ -80,13 +77,11 @@ class _Means(NamedTuple):
 
     def result(self) -> Array:
         """The means, in float64; 0 where too few elements take part."""
-        y = replace(self.call, x=self.source.values, op="avg").forward(keep=False)[0]
-        found: Array = arrays.backend(y).shared(y, self.enough, self.total, FLOAT64)
-        return found
+        return self.shared(replace(self.call, x=self.source.values, op="avg").forward(keep=False)[0])
 
-    def shared(self, gy: Array) -> Array:
-        """Gradients of the bins by their sums of shares."""
-        found: Array = arrays.backend(gy).shared(gy, self.enough, self.total, FLOAT64)
+    def shared(self, of_bins: Array) -> Array:
+        """Sums, or gradients, of the bins by their sums of shares."""
+        found: Array = arrays.backend(of_bins).shared(of_bins, self.enough, self.total, FLOAT64)
         return found
 
     def sent(self, shared: Array) -> Array:
@@ -94,11 +89,14 @@ class _Means(NamedTuple):
         return replace(self.call, x=self.source.values, op="avg").backward(shared, None)
 
 
-def _counted(call: Align, source: _Source) -> Array:
-    """How many elements of each bin take part: int64, -1 of a bin that has no element."""
-    backend, like = arrays.backend(call.x), arrays.contiguous(call.x)
+def _counted(call: Align, source: _Source, fewest: int) -> Array:
+    """How many elements of each bin take part: int64, -1 of a bin that has no element.
+
+    There are such bins where the `fewest` elements of a bin are 0.
+    """
+    backend, like = arrays.backend(call.x), call.x
     counts = replace(call, x=source.mask.astype(FLOAT64)).elements()
-    if call.bin_sizes()[0] == 0:
+    if fewest == 0:
         everywhere = replace(call, x=arrays.full(like.shape, FLOAT64, 1, like)).elements()
         backend.settle(everywhere, 1, None, [(counts, -1)])
     return counts
@@ -107,11 +105,12 @@ def _counted(call: Align, source: _Source) -> Array:
 def forward(call: Align, missing: Missing) -> Array:
     """The result of a call."""
     value = fill_value(missing, OPERATORS[call.op], call.x.dtype)
-    check_least(missing, call.bin_sizes()[1])
+    fewest, most = call.bin_sizes()
+    check_least(missing, most)
     if ways.ASKED.get() is not None:
         return call.forward(keep=False)[0]
     source = _Source.of(call.x, missing)
-    counts, sums = _counted(call, source), None
+    counts, sums = _counted(call, source, fewest), None
     if call.op == "avg":
         means = _Means.of(call, source, counts, missing.least)
         y, sums = means.result(), means.total if missing.weights is not None else None
@@ -126,19 +125,19 @@ def backward(
     call: Align, missing: Missing, gy: Array, *, slopes: bool = False
 ) -> tuple[Array, dict[str, Array]]:
     """The gradients for `x` and, where asked for, for weights."""
-    check_least(missing, call.bin_sizes()[1])
+    fewest, most = call.bin_sizes()
+    check_least(missing, most)
     source, backend, parameters = _Source.of(call.x, missing), arrays.backend(call.x), {}
-    counts = _counted(call, source)
+    counts = _counted(call, source, fewest)
     if call.op == "avg":
         means = _Means.of(call, source, counts, missing.least)
         shared = means.shared(gy)
         gx = means.sent(shared)
         if slopes and missing.weights is not None:
             lost = means.sent(backend.product(shared, means.result()))
-            shape = missing.weights.shape
+            shape, dtype = missing.weights.shape, missing_jobs.floating_of(missing.weights)
             slope = backend.slope_of_weights(arrays.contiguous(call.x), source.mask, gx, lost, shape)
-            slope = backend.product(slope, arrays.full(shape, FLOAT64, source.scale, call.x))
-            parameters["weights"] = arrays.cast(slope, missing_jobs.floating_of(missing.weights))
+            parameters["weights"] = arrays.cast(arrays.times(slope, source.scale), dtype)
     else:
         enough = backend.settle(counts, missing.least, None, [])
         gx = _to_maxima(call, source, backend.shared(gy, enough, None, FLOAT64))
