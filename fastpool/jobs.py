@@ -450,10 +450,12 @@ def backward(job: Job, gy: Array, x: Array, chosen: Chosen) -> Array:
     if row.backward == "chosen" and chosen is None:
         chosen = Indices(forward_indices(job, x))
     kept = chosen.kind if chosen else "shares"
-    divisors = job.divisors if row.averages else tuple(map(np.ones_like, job.divisors))
-    like = row, geometry, divisors, job.params, g, floating, kept
-    key = ("back", kept, floating, arrays.place(g))
-    plan = job.prepared(key, lambda: arrays.backend(x).plan_backward(*like))
+
+    def planned() -> Any:
+        divisors = job.divisors if row.averages else tuple(map(np.ones_like, job.divisors))
+        return arrays.backend(x).plan_backward(row, geometry, divisors, job.params, g, floating, kept)
+
+    plan = job.prepared(("back", kept, floating, arrays.place(g)), planned)
     plan.run(g, chosen.array if chosen else None, gx)
     return gx
 

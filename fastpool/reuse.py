@@ -24,7 +24,7 @@ SMALL = 1 << 19  # bytes of a result, below which the allocator has pages at han
 SMALL_SCRATCH = 1 << 17  # the same of scratch memory
 FEW, FEW_SCRATCH = SMALL // 8, SMALL_SCRATCH // 8  # elements that are so, of whatever dtype
 PAGE = 1 << 12  # bytes, of which memory has a whole number
-LINE = 64  # bytes of a cache line, at which scratch memory begins
+LINE = 64  # bytes of a cache line, at which memory begins: the widest stores are then of whole lines
 SPARE = 8  # memory is at most 1 / 8 larger than what is asked for
 COUNT = 64  # pieces of memory that wait
 SCRATCH = 1 << 26  # bytes of scratch memory, and ...
@@ -78,11 +78,13 @@ class Pool:
 
     def _fresh(self, size: int) -> Array:
         try:
-            return np.empty(size, np.uint8)
+            memory = np.empty(size + LINE, np.uint8)
         except MemoryError:  # what waits is not worth a failure
             results.waiting.clear()
             scratch.waiting.clear()
-            return np.empty(size, np.uint8)
+            memory = np.empty(size + LINE, np.uint8)
+        begin = -memory.ctypes.data % LINE
+        return memory[begin : begin + size]
 
     def give(self, memory: Array) -> None:
         """Keep memory, and let the oldest go where that is too much."""

@@ -379,6 +379,8 @@ def run(
     if work <= SERIAL_WORK or tasks == 1:
         return bool(kernel(*arguments, *scratch(), 0, tasks))
     wanted = hands(tasks, work)
+    if wanted == 1 and work <= BRIEF:
+        return bool(kernel(*arguments, *scratch(), 0, tasks))
     pace = max(1, tasks * BRIEF // work)
     if wanted > 1 and not _Current.forked and parallel.takes(kernel):
         team, entered = _team(wanted), False

@@ -54,6 +54,31 @@ FORMS = {
 }
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("seed", range(8))
+def test_windows_side_by_side(seed, dtype, ways_back, threads):
+    """Each element has the share of its window: repeated, and divided where it is a mean."""
+    rng = np.random.default_rng(seed)
+    ndim, channels = int(rng.integers(1, 4)), int(rng.choice([1, 1, 9, 20]))
+    window = [int(k) for k in rng.integers(1, 5, ndim)]
+    if seed % 2:
+        window[-1] = 2
+    counts = [int(n) for n in rng.integers(1, 30 // ndim, ndim)]
+    shape = (3, *(k * n for k, n in zip(window, counts, strict=True)), *((channels,) if channels > 1 else ()))
+    axes = tuple(range(1, 1 + ndim))
+    x = rng.standard_normal(shape).astype(dtype)
+    for f, divisor in ((fp.avg_pool, np.prod(window)), (fp.sum_pool, 1)):
+        y, pull = fp.vjp(f, x, window, axes=axes)
+        gy = rng.standard_normal(y.shape).astype(dtype)
+        expected = gy.astype(np.float64) / divisor
+        for axis, k in zip(axes, window, strict=True):
+            expected = expected.repeat(k, axis)
+        for number in (1, 3):
+            threads(number)
+            np.testing.assert_allclose(pull(gy), expected, rtol={2: 1e-3, 4: 1e-6, 8: 1e-14}[x.itemsize])
+    assert set(ways_back) == {"cells"}
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("op", [*OPS, "lp 0.7", "lp 1", "lp inf"])
 def test_finite_differences(rng, form, op):

@@ -547,6 +547,36 @@ def test_cells_and_what_is_left_at_the_ends(dtype, shape, window, used):
     assert all(used)
 
 
+@pytest.mark.parametrize("form", ["values", "taps", "indices"])
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((3, 8, 64), (1, 2)), ((2, 4, 6, 50), (1, 2, 3)), ((2, 6, 10, 18), (1, 2))]
+)
+def test_a_nan_at_any_place_of_a_cell(shape, axes, form, rng):
+    """The passes over cells look at each element themselves."""
+    clean = rng.standard_normal(shape).astype(np.float32)
+    cells = [(n // 2, 2) if axis in axes else (n, 1) for axis, n in enumerate(shape)]
+    within = tuple(range(1, 2 * len(shape), 2))
+    for corner in np.ndindex(*(2 if axis in axes else 1 for axis in range(len(shape)))):
+        at = tuple(
+            2 * int(rng.integers(n // 2)) + c if axis in axes else int(rng.integers(n))
+            for axis, (n, c) in enumerate(zip(shape, corner, strict=True))
+        )
+        x = clean.copy()
+        x[at] = np.nan
+        expected = x.reshape(sum(cells, ())).max(within)
+        if form == "values":
+            y = fp.max_pool(x, 2, axes=axes)
+        elif form == "indices":
+            y, indices = fp.max_pool(x, 2, axes=axes, return_indices=True)
+            hole = tuple(i // 2 if axis in axes else i for axis, i in enumerate(at))
+            plane = [i for axis, i in enumerate(at) if axis in axes]
+            assert indices[hole] == np.ravel_multi_index(plane, [shape[axis] for axis in axes])
+        else:
+            y, pull = fp.vjp(fp.max_pool, x, 2, axes=axes)
+            assert pull(np.ones_like(y))[at] == 1
+        np.testing.assert_array_equal(y, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_places_of_volumes_with_ties(dtype, rng, used):
     x = rng.integers(0, 4, (2, 6, 9, 10)).astype(dtype)

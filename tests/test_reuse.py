@@ -56,8 +56,9 @@ def test_memory_serves_other_shapes_and_dtypes():
     assert address(reuse.result((400, 800), np.float32)) != where
 
 
-def test_scratch_memory_begins_at_a_cache_line():
-    assert address(reuse.empty(SHAPE, np.float32)) % reuse.LINE == 0
+@pytest.mark.parametrize("make", [reuse.empty, reuse.result])
+def test_memory_begins_at_a_cache_line(make):
+    assert address(make(SHAPE, np.float32)) % reuse.LINE == 0
 
 
 def torch_tensor(y):

@@ -483,6 +483,112 @@ def _scatter(stored: str) -> Callable[..., None]:
     return jit.kernel(walk, f"scatter_{stored}")
 
 
+# Cells: each element has the share of one window -----------------------------------------------------------
+
+
+class Spread(NamedTuple):
+    """Sizes of a plane: what the kernel of cells reads."""
+
+    rows: int  # of elements, and of windows
+    outputs: int
+    windows: int  # of a row
+    stride: int
+    channels: int
+    height: int  # rows that a task writes
+
+
+def are_cells(call: Call) -> bool:
+    """Whether windows lie side by side and cover their axes, and are worth a pass of their own."""
+    tables = call.geometry.tables
+    alike = all(
+        axis.regular is not None
+        and axis.regular == (axis.regular[1], axis.regular[1], 0)
+        and (axis.step, axis.size) == (1, len(axis) * axis.regular[1])
+        for axis in tables
+    )
+    narrow = 1 < call.channels < NARROW or tables[-1].size > WOVEN * len(tables[-1])
+    listed = math.prod(axis.size for axis in tables[:-1]) <= LISTED
+    return alike and listed and call.consecutive and not narrow
+
+
+def plan_cells(call: Call) -> Plan:
+    """How to give each element the share of its window."""
+    *leading, column = call.geometry.tables
+    owners = np.zeros(1, np.int64)
+    for axis in leading:
+        owners = np.add.outer(owners * len(axis), np.arange(axis.size) // (axis.size // len(axis))).ravel()
+    height = min(owners.size, max(1, BAND // (column.size * call.channels)))
+    outputs, stride = math.prod(map(len, leading)), column.size // len(column)
+    spread = Spread(owners.size, outputs, len(column), stride, call.channels, height)
+    divisor = math.prod(int(factor[0]) for factor in call.divisors)
+    exact = divisor & (divisor - 1) == 0  # a power of two
+    tables = owners, np.array(spread), np.array([1 / divisor if exact else divisor], call.computed)
+    kernel = _spread(storage(call.gy.dtype), storage(call.target), exact=exact)
+    return Plan(kernel, (tables,), (), call.planes * -(-owners.size // height))
+
+
+def spread_pairs(share, out, gy, owners, factor, rows, s):
+    """Pairs of elements of a row."""
+    apart()
+    for r in range(rows):
+        at, to = peek(owners, r) * s.windows, 2 * r * s.windows
+        for j in range(s.windows):
+            own = share(peek(gy, at + j), factor)
+            poke(out, to + 2 * j, own)
+            poke(out, to + 2 * j + 1, own)
+
+
+def spread_any(share, out, gy, owners, factor, rows, s):
+    """Any number of elements, of any channels."""
+    apart()
+    for r in range(rows):
+        for j in range(s.windows):
+            at = (peek(owners, r) * s.windows + j) * s.channels
+            for i in range(s.stride):
+                to = ((r * s.windows + j) * s.stride + i) * s.channels
+                for c in range(s.channels):
+                    poke(out, to + c, share(peek(gy, at + c), factor))
+
+
+@cache
+def _spread(source: str, target: str, *, exact: bool) -> Callable[..., None]:
+    read, write, digest = half.READ[source], half.WRITE[target], jit.source_digest()
+    divided = by_inverse if exact else by_divisor
+
+    def share(value, factor):
+        return write(divided(read(value), factor))
+
+    jit.expression(share)
+
+    def walk(arrays, tables, memory, first, last):
+        _ = digest  # captured, and so part of the cache key
+        wide_registers()
+        (gy_all, gx_all), (owners, numbers, factors) = arrays, tables
+        s, factor = read_spread(numbers, 0), factors[0]
+        bands = -(-s.rows // s.height)
+        for task in range(first, last):
+            plane, top = task // bands, task % bands * s.height
+            gy = ahead(pointer(gy_all), plane * s.outputs * s.windows * s.channels)
+            out = ahead(pointer(gx_all), (plane * s.rows + top) * s.windows * s.stride * s.channels)
+            rest = share, out, gy, ahead(pointer(owners), top), factor, min(s.height, s.rows - top), s
+            if s.stride == 2 and s.channels == 1:
+                spread_pairs(*rest)
+            else:
+                spread_any(*rest)
+
+    return jit.kernel(walk, f"spread_{source}_{target}" + "_exact" * exact)
+
+
+def by_inverse(value, factor):
+    """A share of a power of two."""
+    return value * factor
+
+
+def by_divisor(value, factor):
+    """A share."""
+    return value / factor
+
+
 # Shares: rows of the gradient add up, and then along the row ------------------------------------------------
 
 
@@ -863,6 +969,7 @@ CHOICES = (
         "planes that do not lie together: each element looks for its index in the windows around it",
     ),
     Choice("divided", differ, plan_divided, "windows have divisors of their own: shares first, then sums"),
+    Choice("cells", are_cells, plan_cells, "windows side by side: each element has the share of one"),
     Choice("pooled", slide_by_1, plan_pooled, "at stride 1 the windows of an element slide as well"),
     Choice(
         "shares",
@@ -888,5 +995,5 @@ def plan_backward(*like: Any) -> Any:
 jit.register(half)
 jit.register(fold)
 jit.register(__name__, passes="apart")
-read_block, read_shares, read_tile = fields(Block), fields(Shares), fields(Tile)
+read_block, read_spread, read_shares, read_tile = fields(Block), fields(Spread), fields(Shares), fields(Tile)
 TILE_FIELDS = len(Tile._fields)

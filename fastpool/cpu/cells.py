@@ -1,7 +1,8 @@
 """Windows side by side in one pass: 2x2, 2x2x2, 2x2 of channels, and small ones with the chosen elements.
 
-Each element is read once and each result is written at once, so nothing is kept. A look at the same rows for
-NaNs goes before, which brings them into the first-level cache in the order of their addresses.
+Each element is read once and each result is written at once, so nothing is kept. The same pass looks for
+NaNs. Cells of two rows of neighbours are looked at before, which brings both rows into the first-level cache
+in the order of their addresses.
 """
 
 from collections.abc import Callable
@@ -39,67 +40,72 @@ class Cells(NamedTuple):
 read_cells = fields(Cells)
 
 
-# Passes: some rows and columns of output -------------------------------------------------------------------
+# Passes: some rows and columns of output, and whether there is a NaN in their windows ----------------------
 
 
 def squares(uses, out, taps, x, g, scale, rows, count):
     """Cells of 2x2: four reads and a write each."""
     apart()
-    merge, read, lift, finish, knobs, write = uses
+    (merge, _, _, finish, knobs, write, _), found = uses, False
     for r in range(rows):
         for j in range(count):
             at = r * g.stride * g.pitch + 2 * j
-            upper = two(merge, read, lift, knobs, x, at, at + 1)
-            lower = two(merge, read, lift, knobs, x, at + g.pitch, at + g.pitch + 1)
+            upper, odd_above = two(uses, x, at, at + 1)
+            lower, odd_below = two(uses, x, at + g.pitch, at + g.pitch + 1)
+            found = bool(found | odd_above | odd_below)
             poke(out, r * g.out_pitch + j, write(finish(merge(upper, lower), scale, knobs)))
+    return found
 
 
 def cubes(uses, out, taps, x, g, scale, rows, count):
     """Cells of 2x2x2: eight reads and a write each."""
     apart()
-    merge, read, lift, finish, knobs, write = uses
+    (merge, _, _, finish, knobs, write, _), found = uses, False
     for r in range(rows):
         for j in range(count):
             at = r * g.stride * g.pitch + 2 * j
             far = at + g.slab
-            first = two(merge, read, lift, knobs, x, at, at + 1)
-            second = two(merge, read, lift, knobs, x, at + g.pitch, at + g.pitch + 1)
-            third = two(merge, read, lift, knobs, x, far, far + 1)
-            fourth = two(merge, read, lift, knobs, x, far + g.pitch, far + g.pitch + 1)
-            found = merge(merge(first, second), merge(third, fourth))
-            poke(out, r * g.out_pitch + j, write(finish(found, scale, knobs)))
+            first, odd_first = two(uses, x, at, at + 1)
+            second, odd_second = two(uses, x, at + g.pitch, at + g.pitch + 1)
+            third, odd_third = two(uses, x, far, far + 1)
+            fourth, odd_fourth = two(uses, x, far + g.pitch, far + g.pitch + 1)
+            found = bool(found | odd_first | odd_second | odd_third | odd_fourth)
+            value = merge(merge(first, second), merge(third, fourth))
+            poke(out, r * g.out_pitch + j, write(finish(value, scale, knobs)))
+    return found
 
 
 def squares_of_channels(uses, out, taps, x, g, scale, rows, count):
     """Cells of 2x2 of channels: four reads and a write each."""
     apart()
-    merge, read, lift, finish, knobs, write = uses
+    (merge, _, _, finish, knobs, write, _), found = uses, False
     for r in range(rows):
         for i in range(count):
             for j in range(g.channels):
                 at = r * g.stride * g.pitch + i * g.step * g.channels + j
-                upper = two(merge, read, lift, knobs, x, at, at + g.channels)
-                lower = two(merge, read, lift, knobs, x, at + g.pitch, at + g.pitch + g.channels)
-                found = finish(merge(upper, lower), scale, knobs)
-                poke(out, r * g.out_pitch + i * g.channels + j, write(found))
+                upper, odd_above = two(uses, x, at, at + g.channels)
+                lower, odd_below = two(uses, x, at + g.pitch, at + g.pitch + g.channels)
+                found = bool(found | odd_above | odd_below)
+                value = finish(merge(upper, lower), scale, knobs)
+                poke(out, r * g.out_pitch + i * g.channels + j, write(value))
+    return found
 
 
-def two(merge, read, lift, knobs, x, first, second):
-    """Two elements of the input, merged."""
-    return merge(lift(read(peek(x, first)), knobs), lift(read(peek(x, second)), knobs))
+def two(uses, x, first, second):
+    """Two elements of the input, merged, and whether one is NaN."""
+    merge, read, lift, _, knobs, _, odd = uses
+    a, b = peek(x, first), peek(x, second)
+    return merge(lift(read(a), knobs), lift(read(b), knobs)), bool(odd(a) | odd(b))
 
 
 def look(odd, x, g, rows, count):
     """Whether there is a NaN in the windows of some rows and columns of output."""
-    length, found = ((count - 1) * g.step + g.across) * g.channels, False
+    length, found = (count - 1) * g.step + g.across, False
     if g.stride > g.window:  # what is between the windows is nobody's, and may be no memory
         for t in range(g.window):
             found = bool(found | passes.scan(odd, ahead(x, t * g.pitch), length, rows, g.stride * g.pitch))
         return found
-    high = (rows - 1) * g.stride + g.window
-    if length == g.pitch:
-        return passes.scan(odd, x, high * length, 1, 0)
-    return passes.scan(odd, x, length, high, g.pitch)
+    return passes.scan(odd, x, length, (rows - 1) * g.stride + g.window, g.pitch)
 
 
 # Passes with the chosen elements ---------------------------------------------------------------------------
@@ -119,49 +125,57 @@ class Cell(NamedTuple):
 
 @cache
 def chosen(width: int, dtype: str, count: int) -> Callable[..., Any]:
-    """The value and the tap of the first `count` elements of a cell."""
+    """The value and the tap of the first `count` elements of a cell, and whether one is NaN."""
     row, column = divmod(count - 1, width)
     tap = np.dtype(dtype).type(count - 1)
 
-    def element(merge, read, x, at, pitch, step):
-        return read(peek(x, at + row * pitch + column * step)), tap
+    def element(uses, x, at, pitch, step):
+        _, read, _, _, _, _, odd = uses
+        bits = peek(x, at + row * pitch + column * step)
+        return (read(bits), tap), odd(bits)
 
     jit.expression(element)
     if count == 1:
         return element
     earlier = chosen(width, dtype, count - 1)
 
-    def merged(merge, read, x, at, pitch, step):
-        return merge(earlier(merge, read, x, at, pitch, step), element(merge, read, x, at, pitch, step))
+    def merged(uses, x, at, pitch, step):
+        first, odd_before = earlier(uses, x, at, pitch, step)
+        second, odd = element(uses, x, at, pitch, step)
+        return uses[0](first, second), bool(odd_before | odd)
 
     jit.expression(merged)
     return merged
 
 
 @cache
-def with_taps(cell: Cell) -> Callable[..., None]:
+def with_taps(cell: Cell) -> Callable[..., bool]:
     """What finds the value and the tap of each cell of some rows."""
     found_in, width = chosen(cell.width, cell.tap, cell.height * cell.width), cell.width
 
     def in_a_row(uses, out, taps, x, g, scale, rows, count):
         apart()
-        merge, read, _, _, _, write = uses
+        (_, _, _, _, _, write, _), met = uses, False
         for r in range(rows):
             for j in range(count):
-                found = found_in(merge, read, x, r * g.stride * g.pitch + width * j, g.pitch, 1)
+                found, odd = found_in(uses, x, r * g.stride * g.pitch + width * j, g.pitch, 1)
+                met = bool(met | odd)
                 poke(out, r * g.out_pitch + j, write(found[0]))
                 poke(taps, r * g.out_pitch + j, np.int32(found[1]))
+        return met
 
     def of_channels(uses, out, taps, x, g, scale, rows, count):
         apart()
-        merge, read, _, _, _, write = uses
+        (_, _, _, _, _, write, _), met = uses, False
         for r in range(rows):
             for i in range(count):
                 for j in range(g.channels):
                     at = r * g.stride * g.pitch + i * g.step * g.channels + j
-                    found = found_in(merge, read, x, at, g.pitch, g.channels)
+                    found, odd = found_in(uses, x, at, g.pitch, g.channels)
+                    met = bool(met | odd)
                     poke(out, r * g.out_pitch + i * g.channels + j, write(found[0]))
                     poke(taps, r * g.out_pitch + i * g.channels + j, np.int32(found[1]))
+        return met
 
     one_pass = of_channels if cell.of_channels else in_a_row
     jit.outlined(one_pass)
@@ -175,7 +189,8 @@ class Kind(NamedTuple):
     """What a kernel is compiled for: what is wanted, the operator, and how elements are stored."""
 
     form: str  # of the cells
-    one_pass: Callable[..., None]
+    one_pass: Callable[..., bool]
+    looks: bool  # for NaNs before the pass
     chosen: str
     name: str
     line: Line
@@ -189,12 +204,12 @@ FIRST = GRID + len(Cells._fields)  # where the numbers of places are
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All cells of some tasks."""
-    line, one_pass, cubic, digest = kind.line, kind.one_pass, kind.one_pass is cubes, jit.source_digest()
+    line, one_pass, digest = kind.line, kind.one_pass, jit.source_digest()
     merge = line.careful if careful else line.merge
     lift, finish, read, write = line.lift, line.finish, half.READ[kind.source], half.WRITE[kind.target]
-    odd, watches, tell = half.IS_NAN[kind.source], may_overflow(line), places.TOLD[kind.chosen]
-    looks = line.careful is not None or one_pass is squares_of_channels  # which reads out of order
-    placed = bool(kind.chosen)
+    odd = half.IS_NAN[kind.source] if line.careful and not careful else passes.never
+    before, inside = (look, passes.never) if kind.looks else (passes.never, odd)
+    watches, tell, placed = may_overflow(line), places.TOLD[kind.chosen], bool(kind.chosen)
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -204,7 +219,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         x_all, y_all, taps_all, like, met = arrays
         outer, leads, numbers, scales, _, _ = tables
         grid, g = read_grid(numbers, 0), read_cells(numbers, GRID)
-        uses = merge, read, lift, finish, (like[1], like[2], like[3]), write
+        uses = merge, read, lift, finish, (like[1], like[2], like[3]), write, inside
         scale, found = scales[0], False
         place = begin(grid, first)
         for _ in range(first, last):
@@ -216,11 +231,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
                 rows, at = min(g.height, end - top), y_at + top * g.out_pitch + left * g.channels
                 x = ahead(pointer(x_all), x_at + top * g.stride * g.pitch + left * g.step * g.channels)
                 out, taps = ahead(pointer(y_all), at), ahead(pointer(taps_all), at if placed else 0)
-                if looks:
-                    found = bool(found | look(odd, x, g, rows, count))
-                    if cubic:
-                        found = bool(found | look(odd, ahead(x, g.slab), g, rows, count))
-                one_pass(uses, out, taps, x, g, scale, rows, count)
+                found = bool(found | before(odd, x, g, rows, count))
+                found = bool(found | one_pass(uses, out, taps, x, g, scale, rows, count))
                 tell(numbers, FIRST, taps, top, rows, left, count, g.channels, g.out_pitch)
             place = following(grid, place)
         if overflowed() if watches else found:
@@ -287,13 +299,14 @@ def plan_chosen(r: Reduction) -> Plan:
     """How to find values and chosen elements of cells."""
     tap = "float32" if r.line.itemsize >= 4 else f"int{8 * r.line.itemsize}"
     cell = Cell(r.shape.row.window, r.shape.columns.window, r.shape.channels > 1, tap)
-    return plan(with_taps(cell), r, f"cells_{cell.height}x{cell.width}" + "_of_channels" * cell.of_channels)
+    form = f"cells_{cell.height}x{cell.width}" + "_of_channels" * cell.of_channels
+    return plan(with_taps(cell), r, form=form, looks=not cell.of_channels)
 
 
-def plan(one_pass: Callable[..., None], r: Reduction, form: str = "") -> Plan:
+def plan(one_pass: Callable[..., bool], r: Reduction, *, form: str = "", looks: bool = False) -> Plan:
     """How to reduce cells by one of the passes; `form` names these, if the pass does not."""
     numbers, blocks = numbers_of(r)
-    kind = Kind(form or one_pass.__name__, one_pass, r.chosen, r.name, r.line, r.source, r.target)
+    kind = Kind(form or one_pass.__name__, one_pass, looks, r.chosen, r.name, r.line, r.source, r.target)
     return r.plan(partial(kernel, kind), (*numbers, *places.places_of(r.shape)), blocks)
 
 

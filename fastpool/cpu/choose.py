@@ -73,7 +73,7 @@ CHOICES = (
     Choice(
         "squares",
         cells.are_squares,
-        partial(cells.plan, cells.squares),
+        partial(cells.plan, cells.squares, looks=True),
         "2x2 windows side by side: read, merged and written in one pass",
     ),
     Choice(
