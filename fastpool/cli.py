@@ -1,15 +1,17 @@
 """The command line, over the public functions: info, pool, pyramid, explain, demo, bench, warmup."""
 
 import functools
+import inspect
 import json
 import platform
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast, get_args
 
 import numpy as np
 import typer
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from typer.models import OptionInfo
 
 import fastpool as fp
 
@@ -42,6 +45,12 @@ def _plainly(extra: str) -> Callable[[Callable[..., None]], Callable[..., None]]
     """A command that says in one line what is wrong with an argument or a file, or which extra it needs."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        names = [
+            name
+            for name, parameter in inspect.signature(command).parameters.items()
+            if any(isinstance(note, OptionInfo) for note in get_args(parameter.annotation))
+        ]
+
         @functools.wraps(command)
         def run(*args: Any, **kwargs: Any) -> None:
             try:
@@ -51,11 +60,25 @@ def _plainly(extra: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             except BrokenPipeError:
                 raise
             except (ValueError, TypeError, OSError, MemoryError) as error:
-                _fail(str(error) or type(error).__name__)
+                _fail(_as_typed(str(error), names) or type(error).__name__)
 
         return run
 
     return decorate
+
+
+NUMBERS = r"\((-?\d+(?:, -?\d+)*),?\)"  # a tuple of integers, as Python shows it
+
+
+def _as_typed(message: str, names: Sequence[str]) -> str:
+    """A message about arguments in the words of the command line: "--window 4,4", not "window=(4, 4)"."""
+    for name in names:
+        option = "--" + name.replace("_", "-")
+        message = re.sub(rf"\b{name}=(?={NUMBERS}|-?\d)", f"{option} ", message)
+        message = re.sub(rf"^{name}\b(?! of )", option, message)
+    return re.sub(
+        rf"(?<=--)([\w-]+|.*\bgot) {NUMBERS}", lambda m: f"{m[1]} {m[2].replace(', ', ',')}", message
+    )
 
 
 def _fail(message: str) -> NoReturn:

@@ -75,7 +75,8 @@ def test_windows_side_by_side(seed, dtype, ways_back, threads):
             expected = expected.repeat(k, axis)
         for number in (1, 3):
             threads(number)
-            np.testing.assert_allclose(pull(gy), expected, rtol={2: 1e-3, 4: 1e-6, 8: 1e-14}[x.itemsize])
+            least = 6e-8 if x.itemsize == 2 else 0  # the smallest float16
+            np.testing.assert_allclose(pull(gy), expected, {2: 1e-3, 4: 1e-6, 8: 1e-14}[x.itemsize], least)
     assert set(ways_back) == {"cells"}
 
 

@@ -114,9 +114,12 @@ def test_pool_images(tmp_path, suffix):
     ("source", "target", "words", "message"),
     [
         ("x.npy", "y.npy", ("--window", 9), "does not fit length 4"),
-        ("x.npy", "y.npy", ("--op", "best"), "op must be one of max, min, count, avg"),
+        ("x.npy", "y.npy", ("--op", "best"), "error: --op must be one of max, min, count, avg"),
+        ("x.npy", "y.npy", ("--stride", "1,2,3,4,5"), "--stride must have one entry"),
+        ("x.npy", "y.npy", ("--stride", "1,2,3"), "got 1,2,3"),
+        ("x.npy", "y.npy", ("--skipna", "--min-count", "9"), "--min-count must be at most"),
         ("x.npy", "y.npy", ("--window", "two"), "--window must be an integer"),
-        ("x.npy", "y.npy", ("--padding", "smae"), "padding must be"),
+        ("x.npy", "y.npy", ("--padding", "smae"), "--padding must be"),
         (
             "x.npy",
             "y.png",
