@@ -80,6 +80,33 @@ def test_windows_side_by_side(seed, dtype, ways_back, threads):
     assert set(ways_back) == {"cells"}
 
 
+@pytest.mark.parametrize("window", [(900,), (40, 30), (7, 200), (9, 9, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("form", ["avg", "sum", "indices"])
+def test_many_gradients_of_one_element(window, stride, form):
+    """They add up one after the other; equal ones would each be rounded the same way."""
+    shape = tuple(2 * k + 5 for k in window)
+    x = np.zeros(shape, np.float32)
+    x[window] = 1  # which most windows choose
+    call = {"window": window, "stride": stride}
+    y, pull = fp.vjp(fp.sum_pool, x, **call)
+    gy = np.full(y.shape, 2.654, np.float32)
+    if form == "indices":
+        _, indices = fp.max_pool(x, **call, return_indices=True)
+        gx = fp.pool_backward(gy, x, "max", **call, indices=indices)
+        expected = np.zeros(x.size)
+        np.add.at(expected, indices.ravel(), gy.ravel().astype(np.float64))
+        expected = expected.reshape(shape)
+    else:
+        if form == "avg":
+            y, pull = fp.vjp(fp.avg_pool, x, **call)
+        gx = pull(gy)
+        expected = np.full(y.shape, float(gy.flat[0]) / (np.prod(window) if form == "avg" else 1))
+        tables = [reference.taps(n, k, stride, 0, 0, 1, False) for n, k in zip(shape, window, strict=True)]
+        expected = reference.pull(expected, x.astype(np.float64), "sum", tables, tuple(range(x.ndim)))
+    np.testing.assert_allclose(gx, expected, rtol=4 * np.finfo(np.float32).eps)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("op", [*OPS, "lp 0.7", "lp 1", "lp inf"])
 def test_finite_differences(rng, form, op):

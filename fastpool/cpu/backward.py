@@ -51,6 +51,7 @@ POOLED = 20_000  # elements, from which shares at stride 1 are pooled
 NARROW = 9  # channels, from which those of one window are worth a pass
 LINE = 16  # elements of four bytes of a cache line
 WOVEN = 8  # phases of a row, at most
+CHAIN = 40  # float32 gradients, at most, that add up one after the other
 
 
 class Call(NamedTuple):
@@ -95,8 +96,12 @@ class Call(NamedTuple):
 
     @property
     def computed(self) -> np.dtype[Any]:
-        """What gradients add up in."""
+        """What few gradients add up in."""
         return np.dtype(np.float64 if self.target == np.float64 else np.float32)
+
+    def adds_up_in(self, chain: int) -> np.dtype[Any]:
+        """What so many gradients, one after the other, add up in: many would lose bits of float32."""
+        return self.computed if chain <= CHAIN else np.dtype(np.float64)
 
 
 class Plan(NamedTuple):
@@ -427,13 +432,14 @@ def plan_indices(call: Call) -> Plan:
     table = geometry.tables[0]
     row = math.prod(geometry.plane[1:]) * channels
     inner = math.prod(len(other) for other in geometry.tables[1:])
-    native = call.computed == call.target
+    computed = call.adds_up_in(math.prod(axis.most for axis in geometry.inverse().tables))
+    native = computed == call.target
     height = max(1, BAND // row, 2 * table.most * table.step)
     height = min(table.size, height if native else max(1, min(height, SLOW // row)))
     edges = np.append(np.arange(0, table.size, height), table.size)
     bands = np.stack([edges[:-1] * row, edges[1:] * row, *(n * inner for n in _reaching(table, edges))])
     numbers = np.array([table.size * row, len(table) * inner, channels])
-    memory = (0 if native else height * row, call.computed)
+    memory = (0 if native else height * row, computed)
     return Plan(_scatter(storage(call.target)), (bands, numbers), (memory,), call.planes * bands.shape[1])
 
 
@@ -768,14 +774,14 @@ def plan_shares(call: Call) -> Plan | None:
         line=line,
     )
     divisor = math.prod(int(factor[0]) for factor in call.divisors)
+    *down, across = (windows.inverse(axis).most for axis in axes)
+    computed = call.adds_up_in(math.prod(down) + across)
     inverse = 1 / divisor if divisor & (divisor - 1) == 0 else 0
     tables = leads, (runs.columns, np.array(runs.repeat)), (along.columns, along.repeat), along.tiles.T.copy()
     tasks = call.planes * shares.leads * -(-shares.runs // height) * shares.tiles
     kernel = _share(storage(call.gy.dtype), storage(call.target), along.walk)
-    memory = line + along.memory * channels, call.computed
-    return Plan(
-        kernel, (tables, np.array(shares), np.array([divisor, inverse], call.computed)), (memory,), tasks
-    )
+    numbers = np.array(shares), np.array([divisor, inverse], computed)
+    return Plan(kernel, (tables, *numbers), ((line + along.memory * channels, computed),), tasks)
 
 
 def table_of(table):

@@ -203,7 +203,10 @@ FIRST = GRID + len(Cells._fields)  # where the numbers of places are
 
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All cells of some tasks."""
+    """All cells of some tasks: one pass, which reads each element once and writes each result once.
+
+    Where it `looks` for NaNs before, that brings a few rows into cache, and the pass reads them there.
+    """
     line, one_pass, digest = kind.line, kind.one_pass, jit.source_digest()
     merge = line.careful if careful else line.merge
     lift, finish, read, write = line.lift, line.finish, half.READ[kind.source], half.WRITE[kind.target]
@@ -262,17 +265,17 @@ def side_by_side(r: Reduction) -> bool:
 
 
 def are_squares(r: Reduction) -> bool:
-    """2x2."""
+    """Values of 2x2 of single elements, whose columns lie side by side; none is in the padding."""
     return pairs_of_rows(r) and side_by_side(r) and len(r.leads[0].slabs) == 1
 
 
 def are_cubes(r: Reduction) -> bool:
-    """2x2x2."""
+    """Values of 2x2x2 of single elements, whose columns lie side by side; none is in the padding."""
     return pairs_of_rows(r) and side_by_side(r) and len(r.leads[0].slabs) == 2
 
 
 def are_squares_of_channels(r: Reduction) -> bool:
-    """2x2 of channels."""
+    """Values of 2x2 of many channels at any stride; none is in the padding."""
     columns = r.shape.columns
     fits = (
         r.shape.channels >= r.limits.channels
@@ -287,7 +290,10 @@ SIZES = frozenset(((2, 2), (3, 3), (4, 4), (1, 2), (1, 3), (1, 4)))  # that are 
 
 
 def are_chosen(r: Reduction) -> bool:
-    """Small cells whose chosen elements are wanted, side by side in a row, or of channels."""
+    """Cells of one of the `SIZES` whose chosen elements are wanted, none of them in the padding.
+
+    They lie side by side in a row, or are of many channels at any stride.
+    """
     row, columns = r.shape.row, r.shape.columns
     single = r.placed and len(r.leads) == 1 and not r.shape.leading and row.step == columns.step == 1
     inside = not row.padded() and not columns.padded() and (row.window, columns.window) in SIZES

@@ -23,7 +23,7 @@ class Limits(NamedTuple):
     long: int = 4_096  # row of a task, at most
     near: int = 1_600  # lines that rows are merged to at a time, of 4 bytes and more
     task: int = 100_000  # input of a task of rows, about
-    registers: int = 3  # that the shortest row fills over which windows of 3x3 slide at stride 1
+    registers: int = 3  # that the shortest row fills over which 3x3 slide at stride 1; below are `planes`
     kept: int = 200_000  # lines that long windows keep, and stay in the second-level cache
     swept: int = 8  # rows of the shortest windows that merge in runs, if rows are long
     slid: int = 150  # shortest row over which larger windows slide

@@ -322,7 +322,7 @@ def write_columns(columns, g, units):
 def kernel(
     name: str, line: Line, chosen: str, source: str, target: str, *, careful: bool
 ) -> Callable[..., None]:
-    """All windows of some tasks."""
+    """All windows of some tasks: values and places go through the passes of `rows.kernel` side by side."""
     put, digest = PUT[chosen], jit.source_digest()
     merge = line.careful if careful else line.merge
     odd = half.IS_NAN[source] if line.careful else passes.never

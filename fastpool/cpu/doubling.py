@@ -259,7 +259,11 @@ class Kind(NamedTuple):
 
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All windows of some tasks."""
+    """All windows of some tasks: each element is read once, and each result written once.
+
+    `by_growth` merges up to four shorter windows at each length, down the rows and along them. So it makes as
+    many passes over lines in cache as a window's length has digits in base 4. `by_sweeps` merges twice a row.
+    """
     line, down_rows, digest = kind.line, kind.down, jit.source_digest()
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     merge = line.careful if careful else line.merge

@@ -184,7 +184,11 @@ class Kind(NamedTuple):
 
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All windows of some planes."""
+    """All windows of some planes.
+
+    Windows of 3, 7, 15 elements take 1, 2, 3 passes along the rows, and as many down them. The first reads
+    each element from memory, the last writes each result. Between them are lines in the first-level cache.
+    """
     line, placed, digest = kind.line, bool(kind.chosen), jit.source_digest()
     merge = line.careful if careful else line.merge
     element, finish, write, watches = (

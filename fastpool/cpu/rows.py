@@ -74,13 +74,13 @@ read_rows = fields(Rows)
 
 
 def ones(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
-    """Windows at stride 1."""
+    """Windows at stride 1: one pass for up to four columns, and one for each three more."""
     size = n * g.channels
     passes.merge_to(give, uses, out, spare, line, taps, g.across, size, repeat, out_pitch, pitch)
 
 
 def cells(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
-    """Windows side by side, whose lengths are products of two and three: so many neighbours at a time."""
+    """Windows side by side, whose lengths are products of two and three: a pass for each factor."""
     if out_pitch == n and pitch == g.across * n:  # rows run on
         n, repeat = n * repeat, 1
     left, source, other = g.across, line, spare
@@ -103,7 +103,7 @@ def cells(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
 
 
 def phases(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
-    """Windows at a stride: the elements of each phase of it become a line, and lines merge."""
+    """Windows at a stride: a pass makes a line of each phase's elements, and the lines merge as `ones`."""
     each, far = g.line // g.jump, g.line // g.jump * g.block
     own = ahead(spare, g.line * g.block)
     count = each * max(repeat, -(-n // each))  # of lines that run on there is one
@@ -112,7 +112,7 @@ def phases(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
 
 
 def channels(give, uses, out, spare, line, taps, g, n, repeat, out_pitch, pitch):
-    """Windows of channels at a stride."""
+    """Windows of channels at a stride: they merge as `ones`, of so many channels at a time."""
     size = g.channels
     for r in range(repeat):
         row, to = ahead(line, r * pitch), ahead(out, r * out_pitch)
@@ -300,7 +300,13 @@ class Kind(NamedTuple):
 
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All windows of some tasks."""
+    """All windows of some tasks: rows of a window merge into a line, and the line to results.
+
+    The first pass merges up to four rows, each further one three more. So each element is read once for each
+    window down the rows that covers it, from memory the first time and then from cache. A look for NaNs, of
+    extremes, reads it once more there. Along the line a window of k takes as many passes of the same kind
+    (`ones`, `channels`, `picked`), or one for each factor of two and three (`cells`). `phases` has one more.
+    """
     line, along, digest = kind.line, kind.along, jit.source_digest()
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     merge, of_phases = line.careful if careful else line.merge, kind.along is phases
@@ -422,7 +428,7 @@ def chain(shape: Shape) -> int:
 
 
 def are_ones(r: Reduction) -> bool:
-    """Stride 1 along the rows."""
+    """Stride 1 along the rows, of windows that `doubling` has left."""
     return merge_one_by_one(r) and r.shape.columns.stride == 1
 
 

@@ -357,7 +357,11 @@ def block(g, place):
 
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All windows of some tasks."""
+    """All windows of some tasks: one pass, which reads each element of a block once.
+
+    A row of results is written as soon as one row of its windows is known, and again with each further one,
+    while it is in the first-level cache: three times at stride 1, twice at stride 2, once for up to 9x9.
+    """
     line, slide, placed, digest = kind.line, kind.slides, bool(kind.chosen), jit.source_digest()
     merge = line.careful if careful else line.merge
     element, finish, write, watches = (

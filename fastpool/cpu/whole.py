@@ -166,7 +166,10 @@ def converted(odd, read, lift, knobs, line, x, count):
 
 @cache
 def kernel_of_neighbours(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All windows of some tasks."""
+    """All windows of some tasks: each element is read once and each result written once.
+
+    Extremes look at some windows for NaNs before, and read them again in cache.
+    """
     line, digest = kind.line, jit.source_digest()
     merge = line.careful if careful else line.merge
     finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
@@ -359,7 +362,10 @@ def taken(source: str, line: Line) -> tuple[Callable[..., Any], Callable[..., An
 
 @cache
 def kernel_of_groups(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All windows of some tasks."""
+    """All windows of some tasks: each element is read once, and each result written once.
+
+    The results of groups of eight rows are lines in cache, which merge pair by pair.
+    """
     line, (take, held), digest = kind.line, taken(kind.source, kind.line), jit.source_digest()
     merge = line.careful if careful else line.merge
     finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
