@@ -27,6 +27,7 @@ from .annotations import (
     Sizes,
     Sliding,
 )
+from .keywords import ours
 from .kinds import any_kind
 from .missing import asked
 from .missing_jobs import forward
@@ -284,6 +285,7 @@ def max_pool(
 def max_pool(
     x: ArrayT, window: Lengths, *, return_indices: bool, **keywords: Unpack[Sliding]
 ) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+@ours
 def max_pool(
     x: AnyArray,
     window: Lengths,
@@ -421,6 +423,7 @@ def min_pool(
 def min_pool(
     x: ArrayT, window: Lengths, *, return_indices: bool, **keywords: Unpack[Sliding]
 ) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+@ours
 def min_pool(
     x: AnyArray,
     window: Lengths,
@@ -554,6 +557,7 @@ def avg_pool(
     divisor_override: int | None = ...,
     **keywords: Unpack[Sliding],
 ) -> ArrayT: ...
+@ours
 def avg_pool(
     x: AnyArray,
     window: Lengths,
@@ -715,6 +719,7 @@ def sum_pool(
 def sum_pool(
     x: ArrayT, window: Lengths, *, weights: AnyArray | None = ..., **keywords: Unpack[Sliding]
 ) -> ArrayT: ...
+@ours
 def sum_pool(
     x: AnyArray,
     window: Lengths,
@@ -841,6 +846,7 @@ def count_pool(
 def count_pool(
     x: ArrayT, window: Lengths, *, weights: AnyArray | None = ..., **keywords: Unpack[Sliding]
 ) -> ArrayT: ...
+@ours
 def count_pool(
     x: AnyArray,
     window: Lengths,
@@ -954,6 +960,7 @@ def lp_pool(
 ) -> NumpyArray: ...
 @overload
 def lp_pool(x: ArrayT, window: Lengths, *, p: Parameter = ..., **keywords: Unpack[Sliding]) -> ArrayT: ...
+@ours
 def lp_pool(
     x: AnyArray,
     window: Lengths,
@@ -1076,6 +1083,7 @@ def gem_pool(
 def gem_pool(
     x: ArrayT, window: Lengths, *, p: Parameter = ..., eps: float = ..., **keywords: Unpack[Sliding]
 ) -> ArrayT: ...
+@ours
 def gem_pool(
     x: AnyArray,
     window: Lengths,
@@ -1195,6 +1203,7 @@ def lse_pool(
 ) -> NumpyArray: ...
 @overload
 def lse_pool(x: ArrayT, window: Lengths, *, r: Parameter = ..., **keywords: Unpack[Sliding]) -> ArrayT: ...
+@ours
 def lse_pool(
     x: AnyArray,
     window: Lengths,
@@ -1314,6 +1323,7 @@ def soft_pool(
 def soft_pool(
     x: ArrayT, window: Lengths, *, beta: Parameter = ..., **keywords: Unpack[Sliding]
 ) -> ArrayT: ...
+@ours
 def soft_pool(
     x: AnyArray,
     window: Lengths,
@@ -1446,6 +1456,7 @@ def mixed_pool(
     divisor_override: int | None = ...,
     **keywords: Unpack[Sliding],
 ) -> ArrayT: ...
+@ours
 def mixed_pool(
     x: AnyArray,
     window: Lengths,
@@ -1624,6 +1635,7 @@ def stochastic_pool(
     return_indices: bool,
     **keywords: Unpack[Sliding],
 ) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+@ours
 def stochastic_pool(
     x: AnyArray,
     window: Lengths,
@@ -1766,6 +1778,7 @@ def stochastic_pool(
 def median_pool(x: NumpyArray, window: Lengths, **keywords: Unpack[Sliding]) -> NumpyArray: ...
 @overload
 def median_pool(x: ArrayT, window: Lengths, **keywords: Unpack[Sliding]) -> ArrayT: ...
+@ours
 def median_pool(
     x: AnyArray,
     window: Lengths,
@@ -1882,6 +1895,7 @@ def median_pool(
 def quantile_pool(x: NumpyArray, window: Lengths, *, q: float, **keywords: Unpack[Sliding]) -> NumpyArray: ...
 @overload
 def quantile_pool(x: ArrayT, window: Lengths, *, q: float, **keywords: Unpack[Sliding]) -> ArrayT: ...
+@ours
 def quantile_pool(
     x: AnyArray,
     window: Lengths,
@@ -2003,6 +2017,7 @@ def mode_pool(
 def mode_pool(
     x: ArrayT, window: Lengths, *, ignore: SupportsIndex | None = ..., **keywords: Unpack[Sliding]
 ) -> ArrayT: ...
+@ours
 def mode_pool(
     x: AnyArray,
     window: Lengths,
@@ -2257,6 +2272,7 @@ def adaptive_avg_pool(
 def adaptive_avg_pool(
     x: ArrayT, output_size: Sizes, *, axes: Axes | None = ..., out: AnyArray | None = ...
 ) -> ArrayT: ...
+@ours
 def adaptive_avg_pool(
     x: AnyArray,
     output_size: Sizes,
@@ -2369,6 +2385,7 @@ def adaptive_max_pool(
     out: AnyArray | None = ...,
     return_indices: bool,
 ) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+@ours
 def adaptive_max_pool(
     x: AnyArray,
     output_size: Sizes,
@@ -2543,6 +2560,7 @@ def global_pool(
 def global_avg_pool(x: NumpyArray, *, axes: Axes | None = ..., keepdims: bool = ...) -> NumpyArray: ...
 @overload
 def global_avg_pool(x: ArrayT, *, axes: Axes | None = ..., keepdims: bool = ...) -> ArrayT: ...
+@ours
 def global_avg_pool(
     x: AnyArray,
     *,
@@ -2607,6 +2625,7 @@ def global_avg_pool(
 def global_max_pool(x: NumpyArray, *, axes: Axes | None = ..., keepdims: bool = ...) -> NumpyArray: ...
 @overload
 def global_max_pool(x: ArrayT, *, axes: Axes | None = ..., keepdims: bool = ...) -> ArrayT: ...
+@ours
 def global_max_pool(
     x: AnyArray,
     *,
@@ -2671,6 +2690,7 @@ def global_max_pool(
 def global_sum_pool(x: NumpyArray, *, axes: Axes | None = ..., keepdims: bool = ...) -> NumpyArray: ...
 @overload
 def global_sum_pool(x: ArrayT, *, axes: Axes | None = ..., keepdims: bool = ...) -> ArrayT: ...
+@ours
 def global_sum_pool(
     x: AnyArray,
     *,

@@ -11,27 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import random
+from .keywords import OURS
 from .operators import OPERATORS, Operator, Range
 
 Pairs = tuple[tuple[int, int], ...]
 PADDING_WORDS = ("valid", "same", "same_lower")
 SYNONYMS = {"mean": "avg"}  # other words for operators
-OURS = {  # what other libraries call our arguments
-    "axis": "axes",
-    "dilations": "dilation",
-    "dim": "axes",
-    "divisor": "divisor_override",
-    "kernel": "window",
-    "kernel_size": "window",
-    "keepdim": "keepdims",
-    "ksize": "window",
-    "mask": "where",
-    "pads": "padding",
-    "pool_size": "window",
-    "size": "window",
-    "strides": "stride",
-    "window_shape": "window",
-}
 
 
 def integer(name: str, value: object, *, minimum: int) -> int:

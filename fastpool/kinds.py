@@ -14,6 +14,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from .keywords import answer
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -54,7 +56,12 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def taking(*args: P.args, **kwargs: P.kwargs) -> R:
         if alone and args and type(args[0]) is NUMPY:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except TypeError:
+                answer(function, kwargs)
+                raise
+        answer(function, kwargs)
         arrays = {names[n]: args[n] for n in places if n < len(args) and args[n] is not None}
         for name in ARGUMENTS.intersection(kwargs):
             if kwargs[name] is not None:

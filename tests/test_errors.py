@@ -82,7 +82,7 @@ CALLS = {
     "a pair for one axis": sliding(
         r"padding must have .* write \[\(3, 0\)\]", x=X[0, 0], window=(4,), padding=(3, 0)
     ),
-    "another library's word": sliding("takes no parameter 'strides'; say stride=", TypeError, strides=2),
+    "another library's word": sliding("takes no argument 'strides'; say stride=", TypeError, strides=2),
     "another library's window": sliding("'kernel_size'; say window=", TypeError, kernel_size=2),
     "22 scalar": sliding("x must be an array", TypeError, x=3.0),
     "22 string": sliding("x must be an array", TypeError, x="abc"),
@@ -265,3 +265,24 @@ def test_what_the_rows_accept():
         np.testing.assert_array_equal(y, fp.max_pool(X, 2))
     still = np.broadcast_to(np.arange(4.0), (1, 2, 4, 4))  # 50: strides of 0
     np.testing.assert_array_equal(fp.avg_pool(still, 2), fp.avg_pool(still.copy(), 2))
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("f", "given", "ours"),
+    [
+        (fp.max_pool, {"kernel_size": 2}, "window"),
+        (fp.avg_pool, {"window": 2, "strides": 2}, "stride"),
+        (fp.median_pool, {"window": 2, "pads": 1}, "padding"),
+        (fp.mode_pool, {"window": 2, "axis": 1}, "axes"),
+        (fp.global_max_pool, {"keepdim": True}, "keepdims"),
+        (fp.adaptive_avg_pool, {"output_size": 2, "axis": 2}, "axes"),
+        (fp.area_pool, {"ratio": 2, "mask": None}, "where"),
+    ],
+)
+def test_another_librarys_keyword_is_answered(kind, f, given, ours):
+    x = np.ones((1, 1, 4, 4), np.float32)
+    if kind == "torch":
+        x = pytest.importorskip("torch").from_numpy(x)
+    with pytest.raises(TypeError, match=f"say {ours}="):
+        f(x, **given)
