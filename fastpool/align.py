@@ -78,7 +78,7 @@ def roi_align(
         neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -198,7 +198,7 @@ def roi_align_backward(
         neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional

@@ -126,7 +126,7 @@ def pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -334,7 +334,7 @@ def max_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -472,7 +472,7 @@ def min_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -611,7 +611,7 @@ def avg_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -769,7 +769,7 @@ def sum_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -897,7 +897,7 @@ def count_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1012,7 +1012,7 @@ def lp_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1138,7 +1138,7 @@ def gem_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1255,7 +1255,7 @@ def lse_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1375,7 +1375,7 @@ def soft_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1515,7 +1515,7 @@ def mixed_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1692,7 +1692,7 @@ def stochastic_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1828,7 +1828,7 @@ def median_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1948,7 +1948,7 @@ def quantile_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -2069,7 +2069,7 @@ def mode_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -2194,7 +2194,7 @@ def adaptive_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -2497,7 +2497,7 @@ def global_pool(
         Keep the pooled axes, with length 1.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional

@@ -86,7 +86,7 @@ def area_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -192,7 +192,7 @@ def area_pool_backward(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -292,7 +292,7 @@ def blur_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
         With ``op="max"`` an element of the maximum takes part if one of its window does.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
@@ -400,7 +400,7 @@ def blur_pool_backward(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
         With ``op="max"`` an element of the maximum takes part if one of its window does.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.

@@ -156,7 +156,7 @@ def fractional_pool(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -293,7 +293,7 @@ def fractional_pool_backward(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -565,7 +565,7 @@ def pyramid_pool(
         array with at least three.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -690,7 +690,7 @@ def pyramid_pool_backward(
         array with at least three.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -949,7 +949,7 @@ def roi_pool(
         Factor from the coordinates of the boxes to elements of `x`; above 0.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1058,7 +1058,7 @@ def roi_pool_backward(
         Factor from the coordinates of the boxes to elements of `x`; above 0.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1180,7 +1180,7 @@ def mosaic(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -1279,7 +1279,7 @@ def mosaic_backward(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional

@@ -147,7 +147,7 @@ def pool_backward(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -250,7 +250,7 @@ def adaptive_pool_backward(
         with one entry for each axis follow this order.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
@@ -350,7 +350,7 @@ def global_pool_backward(
         Keep the pooled axes, with length 1.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
-        `nodata` leaves out is treated as padding is: it is neither value nor count, and its gradient is 0.
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
     skipna : bool
         Leave NaNs out. For arrays of xarray this is the default.
     nodata : int or float, optional
