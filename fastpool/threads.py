@@ -32,11 +32,14 @@ FORKED = 0x40  # Linux's flag of a process that was forked and runs the same pro
 BRIEF, SECONDS = 1 << 20, 0.05
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _default_threads() -> int:
     wanted = os.environ.get("NUMBA_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else processors()
 
 
 def _default_layer() -> str:

@@ -1,9 +1,14 @@
 """fastpool in JAX: traced calls against plain ones, gradients by finite differences, vmap against loops."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import fastpool as fp
+from fastpool import threads
 from fastpool.operators import OPERATORS
 
 jax = pytest.importorskip("jax")
@@ -148,10 +153,31 @@ def test_labels():
     np.testing.assert_array_equal(found, fp.mode_pool(np.asarray(labels), 2, ignore=0))
 
 
+@pytest.mark.skipif(threads.processors() == 1, reason="JAX's own callbacks wait for ever on one processor")
 def test_large_arrays_do_not_wait_for_each_other():
     x = jnp.ones((4, 8, 256, 256), "float32")
     f = jax.jit(jax.grad(lambda x: traced.max_pool(traced.avg_pool(x * 2, 3, stride=1), 2).sum()))
     assert f(x).sum() == f(x + 1).sum()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no way to run on one processor")
+@pytest.mark.parametrize("dispatch", ["True", "False"])
+def test_one_processor(dispatch):
+    """Callbacks of large arrays wait for ever: this is said, and what to do, which helps."""
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import jax, jax.numpy as jnp, fastpool as fp, warnings\n"
+        f"jax.config.update('jax_cpu_enable_async_dispatch', {dispatch})\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    warnings.simplefilter('always')\n"
+        "    n = 2 if told is not None and jax.config.read('jax_cpu_enable_async_dispatch') else 256\n"
+        "    y = jax.jit(lambda x: fp.max_pool(x * 2, 2).sum())(jnp.ones((4, 8, n, n)))\n"
+        "print([str(each.message) for each in told if 'waits for ever' in str(each.message)], float(y))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ("waits for ever" in done.stdout) == (dispatch == "True")
 
 
 def test_refusals():

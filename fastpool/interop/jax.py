@@ -11,15 +11,16 @@ on the host: an array on a GPU travels there and back, which outside of `jax.jit
 # mypy: disable-error-code="import-not-found", disallow-untyped-calls=False, disallow-untyped-decorators=False
 
 import inspect
+import warnings
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 import jax
 import numpy as np
 
 import fastpool as fp
-from fastpool import jobs
+from fastpool import jobs, threads
 from fastpool.operators import OPERATORS
 
 from . import calls
@@ -120,8 +121,21 @@ def _pulled(text: str, arrays: Any, grads: Any) -> Any:
 _call.defvjp(_kept, _pulled)
 
 
+@cache
+def _warn_of_waiting() -> None:
+    """Say once that JAX's callbacks may never end: with one processor they wait for its only thread."""
+    if threads.processors() == 1 and jax.config.read("jax_cpu_enable_async_dispatch"):
+        warnings.warn(
+            "with one processor JAX waits for ever in callbacks of large arrays; before the first array call "
+            'jax.config.update("jax_cpu_enable_async_dispatch", False)',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
 def _on_host(f: Callable[..., Any], text: str, expected: list[Any], arrays: Any) -> Any:
     """What `f` gives for arrays of NumPy, once for a whole batch where it is one more axis."""
+    _warn_of_waiting()
     function, names, options = calls.read(text)
     folded = function in calls.FOLDED and len(names) == 1 and not calls.draws(function, options)
     dtypes = [each.dtype for each in expected]
