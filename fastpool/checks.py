@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from . import random
-from .keywords import OURS
 from .operators import OPERATORS, Operator, Range
 
 Pairs = tuple[tuple[int, int], ...]
@@ -209,8 +208,7 @@ def _only(op: str, given: dict[str, Any], allowed: list[str], others: list[str])
     for name in given:
         if name not in allowed:
             known = ", ".join(allowed + others) or "none"
-            instead = f"say {OURS[name]}=" if name in OURS else f"it takes: {known}"
-            raise TypeError(f"{op} pooling takes no parameter {name!r}; {instead}")
+            raise TypeError(f"{op} pooling takes no parameter {name!r}; it takes: {known}")
 
 
 def divisor_override(value: object) -> int | None:

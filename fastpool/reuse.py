@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from ctypes import Array as Array_of_bytes
-from ctypes import addressof, c_char
+from ctypes import c_char
 from functools import lru_cache, partial
 from typing import Any
 from weakref import getweakrefcount
@@ -137,5 +137,4 @@ def empty(shape: Sequence[int], dtype: Any) -> Array:
     elements = math.prod(shape)
     if elements < FEW_SCRATCH or (size := elements * np.dtype(dtype).itemsize) < SMALL_SCRATCH:
         return np.empty(shape, dtype)
-    lease = scratch.take(size + LINE)
-    return np.ndarray(shape, dtype, lease, -addressof(lease) % LINE)
+    return np.ndarray(shape, dtype, scratch.take(size))
