@@ -78,20 +78,21 @@ def forward(
 
 def _planned(job: Job, x: Array, missing: Missing, target: np.dtype[Any]) -> tuple[Any, Array]:
     """The plan by the kernel for regular windows, if there is one, and the input as it takes it."""
-    backend = arrays.backend(x)
-    if missing.weights is not None:
+    backend, weighs = arrays.backend(x), missing.weights is not None
+    if weighs and missing.least > 1:  # which counts elements, beside their weights
         return None, x
-    takes = missing.where is not None, missing.skipna, missing.nodata is not None
+    takes = missing.where is not None, missing.skipna, missing.nodata is not None, weighs
 
     def planned(array: Array) -> Any:
         like = job.operator, array, job.geometry, job.params, target, takes
         key = ("present", array.dtype, array.strides, target, takes)
         return job.prepared(key, lambda: backend.plan_present(*like))
 
-    plan = planned(x) if missing.where is None else None
+    marked = weighs or missing.where is not None
+    plan = None if marked else planned(x)
     if plan is not None:
         return plan, x
-    local = arrays.contiguous(x)  # a mask lies as the input does, and so in C order
+    local = arrays.contiguous(x)  # marks lie as the input does, and so in C order
     return planned(local), local
 
 
@@ -112,9 +113,9 @@ def _by_rows(
     if plan is None:
         return None
     result = arrays.empty(job.shape, target, x) if direct is None else direct
-    marks = None if missing.where is None else arrays.contiguous(missing.where).view(np.uint8)
     wanted = missing.least if least is None else least
-    overflowed, few = plan.run(local, result, marks, missing.nodata, wanted, value)
+    beside = arrays.backend(x).Beside(missing.where, missing.weights, missing.nodata)
+    overflowed, few = plan.run(local, result, beside, wanted, value)
     if (few and value is None) or (overflowed and not np.isfinite(result).all()):
         return None
     return result

@@ -67,11 +67,18 @@ def geometry(rng):
     return (call, shape) if all(tables) and np.prod(shape) >= 2_000 else geometry(rng)
 
 
-def holes(rng, x, way):
-    """Arguments that leave elements out, some of whose windows are empty."""
+def holes(rng, x, way, first):
+    """Arguments that leave elements out, some of whose windows are empty, or weigh them.
+
+    A mask and weights may be those of one plane, or of one row.
+    """
     given = {"fill": 99}
+    shapes = [x.shape, x.shape[-1:], x.shape[first:], x.shape[max(first - 1, 0) :]]
     if "where" in way:
-        given["where"] = rng.random(x.shape if rng.random() < 0.6 else x.shape[-1:]) < rng.choice([0.4, 0.9])
+        given["where"] = rng.random(shapes[rng.integers(4)]) < rng.choice([0.4, 0.9])
+    if "weights" in way:
+        weights = rng.integers(0, 3, shapes[rng.integers(4)]) * rng.choice([0.5, 0.3])
+        given["weights"] = weights.astype(rng.choice(["float32", "float64", "float16"]))
     if "skipna" in way:
         x[rng.random(x.shape) < 0.3] = np.nan
         given["skipna"] = True
@@ -83,8 +90,8 @@ def holes(rng, x, way):
 def agree(monkeypatch, made, rng, op, dtype, way, call, shape):
     """The rows give what the skeleton gives."""
     x = (rng.integers(0, 7, shape) - (0 if dtype == "uint8" else 2)).astype(dtype)
-    given = holes(rng, x, way)
-    if np.prod(call["window"]) > 1 and rng.random() < 0.3:
+    given = holes(rng, x, way, min(call["axes"]))
+    if "weights" not in given and np.prod(call["window"]) > 1 and rng.random() < 0.3:
         given["min_count"] = 2
     before = len(made)
     found = fp.pool(x, op, **call, **given)
@@ -101,7 +108,7 @@ def test_rows_are_what_the_skeleton_gives(monkeypatch, made, seed):
     rng = np.random.default_rng(seed)
     limits = {"long": [16, 64, 4096][seed % 3], "near": [20, 1600][seed % 2], "task": [300, 10**5][seed % 2]}
     with choose.limited(**limits):
-        for op, way in (("max", "skipna"), ("avg", "where"), ("max", "skipna")):
+        for op, way in (("max", "skipna"), ("avg", "where"), ("max", "skipna"), ("avg", "weights where")):
             agree(monkeypatch, made, rng, op, "float32", way, *geometry(rng))
 
 
@@ -112,6 +119,7 @@ def test_rows_are_what_the_skeleton_gives(monkeypatch, made, seed):
         *(("max", "float16", "nodata"), ("min", "float64", "where"), ("lp", "float32", "skipna")),
         *(("avg", "uint8", "nodata"), ("max", "uint8", "where nodata")),
         *(("sum", "int16", "nodata"), ("avg", "int32", "where")),
+        *(("sum", "float32", "weights skipna"), ("avg", "float64", "weights"), ("avg", "float16", "weights")),
     ],
 )
 def test_operators_and_dtypes(monkeypatch, made, rng, op, dtype, way):
@@ -155,6 +163,27 @@ def test_nothing_beyond_the_arrays_is_read(rng, shape, window, stride, at_end):
         call = {"stride": stride, "fill": -1}
         wanted = fp.pool(x, op, window, **call, where=where.view(bool))
         np.testing.assert_array_equal(fp.pool(placed, op, window, **call, where=mask.view(bool)), wanted)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "window", "stride"),
+    [
+        ((5, 40, 60), (2, 2), (2, 2)),  # planes become one
+        ((5, 41, 61), (3, 3), (2, 2)),
+        ((5, 600), (2,), (2,)),  # rows become one
+        ((2, 3, 10, 10, 30), (2, 2, 3), (1, 1, 1)),
+    ],
+)
+def test_what_planes_share_is_read_once_and_not_beyond_its_end(rng, shape, window, stride, at_end):
+    x, plane = rng.random(shape, np.float32), shape[-len(window) :]
+    where, weights = (rng.random(plane) < 0.7).view(np.uint8), rng.random(plane)
+    mask, weighs = (between_guards(each, at_end=at_end) for each in (where, weights))
+    for op, given in (("max", {}), ("avg", {}), ("avg", {"weights": weighs})):
+        call = {"window": window, "stride": stride, "fill": -1}
+        full = {name: np.broadcast_to(each, shape).copy() for name, each in given.items()}
+        wanted = fp.pool(x, op, **call, **full, where=np.broadcast_to(where, shape).copy().view(bool))
+        np.testing.assert_array_equal(fp.pool(x, op, **call, **given, where=mask.view(bool)), wanted)
 
 
 @pytest.mark.parametrize("layout", cases.LAYOUTS)

@@ -5,11 +5,13 @@ from .backward import has_taps, plan_backward
 from .fold import LISTED, WEIGHED, Present, gather, plan_planes, reduce, reduce_present
 from .missing import first_few, keep, mask_of, product, replaced, settle, shared, slope_of_weights
 from .plans import plan, plan_present
+from .present import Beside
 from .weighted import weigh, weigh_way
 
 __all__ = [
     "LISTED",
     "WEIGHED",
+    "Beside",
     "Present",
     "align_backward",
     "align_forward",

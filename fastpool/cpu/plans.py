@@ -115,13 +115,16 @@ def plan_present(
     geometry: Geometry,
     params: NDArray[np.float64],
     target: np.dtype[Any],
-    takes: tuple[bool, bool, bool],
+    takes: tuple[bool, bool, bool, bool],
 ) -> present.Plan | None:
     """How to reduce what takes part in regular windows of arrays like `x`.
 
     None where the skeleton must serve. `takes` are the fields of `Takes`. A mask has memory in the order of
-    `x`.
+    `x`. Sums with weights are of floats, in float64.
     """
+    weighs = Takes(*takes).weighs
+    if weighs and x.dtype.kind in "iub":
+        return None
     if x.size < WORTHWHILE or operator.line is None or operator.bears is not None:
         return None
     shape = Shape.of(x, geometry, placed=False)
@@ -131,6 +134,7 @@ def plan_present(
     line = operator.line(x.dtype, target, shape.positions(), chain, params)
     if line is None or shape.positions() >= MOST_COUNTED:
         return None
+    line = line._replace(dtype="float64") if weighs else line
     knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
     reduction = tasks.Reduction(
         operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
@@ -149,7 +153,9 @@ def plan_present(
         None,
         choose.limits(),
     )
-    return present.plan(reduction, Takes(*takes), present.counts_of(line, shape.positions()))
+    return present.plan(
+        reduction, Takes(*takes), present.counts_of(line, shape.positions()), geometry.axes[0]
+    )
 
 
 class Twice(NamedTuple):

@@ -1,8 +1,10 @@
 """Regular windows of what takes part: rows of values, and beside them rows of how many they are of.
 
 For each row of output the rows of input that its windows cover merge into one line, in which what is left out
-is the neutral element; a second line counts what takes part. Both then merge along the line as all rows do
-(`rows`), and the window's value is made of the two. The input is read once.
+is the neutral element; a second line counts what takes part, or adds up its weights. Both then merge along
+the line as all rows do (`rows`), and the window's value is made of the two. The input is read once.
+
+A mask, or weights, may be those of one plane, which serve all planes.
 """
 
 from collections.abc import Callable
@@ -18,15 +20,17 @@ from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, flatten, peek, pointer, poke, raw, wide_registers
 from .tasks import GRID, Array, Reduction, begin, following, located, read_grid
 
+TINY = float(np.nextafter(0, 1))  # the least sum of weights that is one
 COUNTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by the bytes of a value, so that lines run alike
 
 
 class Takes(NamedTuple):
     """What leaves elements out."""
 
-    listed: bool  # a mask lists them
+    listed: bool  # a mask lists them, or weights below 0 do
     numbers: bool  # NaNs are left out
     others: bool  # one value is left out
+    weighs: bool = False  # elements have weights, in place of a mask
 
     @property
     def name(self) -> str:
@@ -36,13 +40,13 @@ class Takes(NamedTuple):
 
 @cache
 def taking(takes: Takes) -> Callable[..., Any]:
-    """Whether an element takes part, of its value, what the mask has, and the value that is left out."""
-    listed, numbers, others = takes.listed, takes.numbers, takes.others
+    """Whether an element takes part, of its value, its mark or weight, and the value that is left out."""
+    listed, numbers, others, weighs = takes
 
     def is_present(value, mark, nodata):
         found = True
         if listed:
-            found = found & (mark != 0)
+            found = found & (mark >= 0 if weighs else mark != 0)
         if numbers:
             found = found & (value == value)
         if others:
@@ -139,6 +143,11 @@ def give_squares(value_of, uses, element, wanted, out, x, marks, rows_at, size):
     return few
 
 
+def earlier(period, at):
+    """Elements of whole planes before an element, where the marks of one plane serve all; else none."""
+    return at // period * period if period > 0 else 0
+
+
 class Kind(NamedTuple):
     """What a kernel is compiled for."""
 
@@ -157,6 +166,7 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     line, along, digest = kind.line, kind.along, jit.source_digest()
     pairs = along is passes.pair
     takes, of_phases, watches = kind.takes, kind.along is rows.phases, may_overflow(kind.line)
+    weighs = takes.weighs
     merge = line.merge if takes.numbers else line.careful or line.merge
     read, write, lift, finish = half.READ[kind.source], half.WRITE[kind.target], line.lift, line.finish
     is_present = taking(takes)
@@ -166,8 +176,11 @@ def kernel(kind: Kind) -> Callable[..., bool]:
 
     def element(uses, row, marks, j):
         value, mark = read(peek(row, j)), peek(marks, j)
-        present = is_present(value, mark, uses[1])
-        return computed(lift(value, uses[3])) if present else uses[2], counted(1 if present else 0)
+        present, lifted = is_present(value, mark, uses[1]), computed(lift(value, uses[3]))
+        if weighs:
+            weight = counted(mark)
+            return lifted * weight if present else uses[2], weight if present else counted(0)
+        return lifted if present else uses[2], counted(1 if present else 0)
 
     def plus(a, b):
         return counted(a + b)  # of int32, which would add up to int64
@@ -185,7 +198,7 @@ def kernel(kind: Kind) -> Callable[..., bool]:
         wide_registers()
         if watches:
             clear_overflow()
-        x_all, y_all, marks_all, nodata, like, fill, least, met = arrays
+        x_all, y_all, marks_all, nodata, like, fill, least, period, met = arrays
         knobs, neutral = (like[1], like[2], like[3]), like[0]
         outer, leads, numbers, _, _, slabs_of_all = tables
         grid, g = read_grid(numbers, 0), rows.read_rows(numbers, GRID)
@@ -200,8 +213,8 @@ def kernel(kind: Kind) -> Callable[..., bool]:
             if tile != tile_before and (margin > 0 or count < g.line):
                 passes.fill(lines, neutral, g.line * g.block)
                 passes.fill(tally, 0, g.line * g.block)
-            x = ahead(pointer(x_all), x_at + low * g.channels)
-            marks = ahead(pointer(marks_all), x_at + low * g.channels)
+            begins = x_at + low * g.channels
+            x, marks = ahead(pointer(x_all), begins), ahead(pointer(marks_all), begins)
             y = ahead(pointer(y_all), y_at + left * g.channels)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
             output, end = band * g.band, min((band + 1) * g.band, g.high)
@@ -210,12 +223,14 @@ def kernel(kind: Kind) -> Callable[..., bool]:
                 high = rows.places(rows_at, g, slabs, deep, row, top, bottom)
                 out = ahead(y, output * g.out_pitch)
                 if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
-                    lack = give_squares(value_of, uses, element, wanted, out, x, marks, rows_at, size)
+                    own = ahead(marks, -earlier(period[0], begins + peek(rows_at, 0)))
+                    lack = give_squares(value_of, uses, element, wanted, out, x, own, rows_at, size)
                     few, output = bool(few | lack), output + 1
                     continue
                 for r in range(repeat):
                     at, further = r * g.line + margin, r * g.stride * g.pitch
-                    to = ahead(lines, at), ahead(tally, at), ahead(x, further), ahead(marks, further)
+                    own = ahead(marks, further - earlier(period[0], begins + further + peek(rows_at, 0)))
+                    to = ahead(lines, at), ahead(tally, at), ahead(x, further), own
                     merge_rows(uses, element, *to, rows_at, high, count)
                 if pairs:
                     ends = (
@@ -271,6 +286,38 @@ def kernel(kind: Kind) -> Callable[..., bool]:
 # Plans ---------------------------------------------------------------------------------------------------
 
 
+class Beside(NamedTuple):
+    """What a call has beside its input: None for what it has not."""
+
+    where: Array | None
+    weights: Array | None
+    nodata: Any
+
+    def marks(self, shape: tuple[int, ...], first: int) -> Array | None:
+        """A mask of uint8, or weights, below 0 where elements are left out: C-contiguous.
+
+        They are those of an input of a shape, whose `first` axes are not pooled. Leading axes along which
+        they repeat are left out.
+        """
+        given = [np.broadcast_to(each, shape) for each in (self.where, self.weights) if each is not None]
+        if not given:
+            return None
+        once = (0,) * min(first, *map(_repeated, given))
+        found = given[-1][once]
+        if self.weights is None:
+            return np.ascontiguousarray(found).view(np.uint8)
+        narrow = found.dtype == np.float32
+        found = found.astype(np.float32 if narrow else np.float64, copy=False)
+        found = found if self.where is None else np.where(given[0][once], found, found.dtype.type(-1))
+        return np.ascontiguousarray(found)
+
+
+def _repeated(array: Array) -> int:
+    """How many leading axes an array repeats along."""
+    each = zip(array.shape, array.strides, strict=True)
+    return next((axis for axis, (n, step) in enumerate(each) if n > 1 and step), array.ndim)
+
+
 class Plan(NamedTuple):
     """A kernel and its arguments but for the arrays of a call: as `tasks.Plan`, with what takes part."""
 
@@ -281,26 +328,30 @@ class Plan(NamedTuple):
     tasks: int
     work: int
     why: str
+    weighs: bool
+    row: int  # elements of a row, which must lie in one plane where that has the marks of all
+    first: int  # the first axis that is pooled
 
-    def run(
-        self, x: Array, y: Array, marks: Array | None, nodata: Any, least: int, fill: Any
-    ) -> tuple[bool, bool]:
+    def run(self, x: Array, y: Array, beside: Beside, least: int, fill: Any) -> tuple[bool, bool]:
         """Reduce the windows of `x` to `y`, which is C-contiguous; those with too few elements get `fill`.
 
-        `marks` are a mask of uint8, in memory of the order of `x`. Returns whether sums overflowed, and
-        whether there are windows with too few elements.
+        With a mask or weights, `x` has C order. Returns whether sums overflowed, and whether there are
+        windows with too few elements: fewer than `least`, or, with weights, of which none is above 0.
         """
         values, origin = flatten(raw(x))
         outer, *rest = self.tables
         if origin:
             outer = outer + np.array([[origin], [0]])
-        met = np.zeros(2, np.int64)
-        listed = values if marks is None else flatten(marks)[0]
-        sentinel = raw(np.zeros(1, x.dtype) if nodata is None else np.full(1, nodata, x.dtype))
+        met, marks, period = np.zeros(2, np.int64), beside.marks(x.shape, self.first), 0
+        if marks is not None and marks.size < x.size:  # those of one plane
+            period = marks.size if marks.size >= self.row else 0
+            marks = marks if period else np.tile(marks.ravel(), x.size // marks.size)
+        listed = values if marks is None else marks.ravel()
+        sentinel = raw(np.zeros(1, x.dtype) if beside.nodata is None else np.full(1, beside.nodata, x.dtype))
         filling = raw(np.zeros(1, y.dtype) if fill is None else np.full(1, fill, y.dtype))
-        wanted = np.array([least], np.int64)
+        wanted = np.array([least * TINY if self.weighs else least])
         arguments = (
-            (values, raw(y).ravel(), listed, sentinel, self.like, filling, wanted, met),
+            (values, raw(y).ravel(), listed, sentinel, self.like, filling, wanted, np.array([period]), met),
             (outer, *rest),
         )
         threads.run(self.kernel, arguments, self.tasks, self.work, self.scratch)
@@ -328,10 +379,10 @@ ALONG = (
     (rows.are_channels, rows.channels),
     (rows.are_picked, rows.picked),
 )
-WHY = "what is left out is the neutral element; a second line counts what takes part"
+WHY = "what is left out is the neutral element; a second line counts what takes part, or adds its weights"
 
 
-def plan(r: Reduction, takes: Takes, counts: str) -> Plan | None:
+def plan(r: Reduction, takes: Takes, counts: str, first: int) -> Plan | None:
     """How to reduce windows of what takes part; None where no way along lines fits."""
     along = next((way for fits, way in ALONG if fits(r)), None)
     if along is None:
@@ -344,7 +395,9 @@ def plan(r: Reduction, takes: Takes, counts: str) -> Plan | None:
     memory = (cut.memory, r.line.dtype), (cut.memory, counts), (kept + columns.window, np.int64)
     kind = Kind(r.name, along, r.line, takes, counts, r.source, r.target)
     made = r.plan(partial(_kernel, kind), numbers, (-(-row.outputs // band), tiles))
-    return Plan(made.kernel, made.tables, r.like, memory, made.tasks, r.work, WHY)
+    length = columns.size * r.shape.channels
+    about = made.tasks, r.work, WHY, takes.weighs, length, first
+    return Plan(made.kernel, made.tables, r.like, memory, *about)
 
 
 def _kernel(kind: Kind, *, careful: bool) -> Callable[..., Any]:
