@@ -20,20 +20,40 @@ array([[[[10., 11.],
          [14., 15.]]]])
 """
 
+from __future__ import annotations
+
 import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from operator import index
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, overload
 
 import numpy as np
 
 import fastpool as fp
-from fastpool.annotations import Op
+from fastpool.annotations import AnyArray, ArrayT, NumpyArray, Op, Ratios, Result
+
+from .signatures import (
+    AdaptiveAvgPoolFunction,
+    AdaptiveMaxPoolFunction,
+    AdaptiveMaxPoolWithIndicesFunction,
+    AvgPoolFunction,
+    FractionalMaxPoolFunction,
+    FractionalMaxPoolWithIndicesFunction,
+    Indexed,
+    Integers,
+    IntegerSequence,
+    LPPoolFunction,
+    MaxPoolFunction,
+    MaxPoolWithIndicesFunction,
+    MaxUnpoolFunction,
+    OutputSize,
+)
 
 Function = Callable[..., Any]
+FunctionT = TypeVar("FunctionT", bound=Function)
 
 # Arguments -----------------------------------------------------------------------------------------------
 
@@ -79,7 +99,7 @@ def _spatial_axes(input: Any, count: int) -> tuple[int, ...]:
 # Functions: one definition serves one, two and three axes ------------------------------------------------
 
 
-def _named(function: Function, name: str) -> Function:
+def _named(function: FunctionT, name: str) -> FunctionT:
     function.__name__ = function.__qualname__ = name
     return function
 
@@ -125,16 +145,16 @@ def _slide(
     return pool(input, window, stride=strides, padding=around, ceil_mode=ceil_mode, axes=axes, **others)
 
 
-def _max_pool(count: int) -> Function:
+def _max_pool(count: int) -> MaxPoolFunction:
     def max_pool(
         input: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
+        kernel_size: Integers,
+        stride: Integers | None = None,
+        padding: Integers = 0,
+        dilation: Integers = 1,
         ceil_mode: bool = False,
         return_indices: bool = False,
-    ) -> Any:
+    ) -> Result:
         """Reduce each window to its largest element, as ``torch.nn.functional.max_pool`` does.
 
         ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
@@ -201,20 +221,40 @@ def _max_pool(count: int) -> Function:
     return _named(max_pool, f"max_pool{count}d")
 
 
-max_pool1d, max_pool2d, max_pool3d = (_max_pool(count) for count in (1, 2, 3))
-max_pool1d_with_indices = _with_indices(max_pool1d, "max_pool1d_with_indices")
-max_pool2d_with_indices = _with_indices(max_pool2d, "max_pool2d_with_indices")
-max_pool3d_with_indices = _with_indices(max_pool3d, "max_pool3d_with_indices")
+max_pool1d: MaxPoolFunction = _max_pool(1)
+max_pool2d: MaxPoolFunction = _max_pool(2)
+max_pool3d: MaxPoolFunction = _max_pool(3)
+max_pool1d_with_indices: MaxPoolWithIndicesFunction = _with_indices(max_pool1d, "max_pool1d_with_indices")
+max_pool2d_with_indices: MaxPoolWithIndicesFunction = _with_indices(max_pool2d, "max_pool2d_with_indices")
+max_pool3d_with_indices: MaxPoolWithIndicesFunction = _with_indices(max_pool3d, "max_pool3d_with_indices")
 
 
+@overload
+def avg_pool1d(
+    input: NumpyArray,
+    kernel_size: Integers,
+    stride: Integers | None = ...,
+    padding: Integers = ...,
+    ceil_mode: bool = ...,
+    count_include_pad: bool = ...,
+) -> NumpyArray: ...
+@overload
+def avg_pool1d(
+    input: ArrayT,
+    kernel_size: Integers,
+    stride: Integers | None = ...,
+    padding: Integers = ...,
+    ceil_mode: bool = ...,
+    count_include_pad: bool = ...,
+) -> ArrayT: ...
 def avg_pool1d(
     input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    kernel_size: Integers,
+    stride: Integers | None = None,
+    padding: Integers = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Any:
+) -> Result:
     """Reduce each window along one axis to the mean of its elements.
 
     ``y[o] = (sum of x[i]) / divisor`` over the elements of window o. Names, order and defaults of the
@@ -273,16 +313,16 @@ def avg_pool1d(
     return _slide(fp.avg_pool, 1, input, kernel_size, stride, padding, ceil_mode, **include)
 
 
-def _avg_pool(count: int) -> Function:
+def _avg_pool(count: int) -> AvgPoolFunction:
     def avg_pool(
         input: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
+        kernel_size: Integers,
+        stride: Integers | None = None,
+        padding: Integers = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
-    ) -> Any:
+    ) -> Result:
         """Reduce each window to the mean of its elements, as ``torch.nn.functional.avg_pool`` does.
 
         ``y[o] = (sum of x[i]) / divisor`` over the elements of window o. Names, order and defaults of the
@@ -346,13 +386,18 @@ def _avg_pool(count: int) -> Function:
     return _named(avg_pool, f"avg_pool{count}d")
 
 
-avg_pool2d, avg_pool3d = (_avg_pool(count) for count in (2, 3))
+avg_pool2d: AvgPoolFunction = _avg_pool(2)
+avg_pool3d: AvgPoolFunction = _avg_pool(3)
 
 
-def _lp_pool(count: int) -> Function:
+def _lp_pool(count: int) -> LPPoolFunction:
     def lp_pool(
-        input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-    ) -> Any:
+        input: Any,
+        norm_type: float,
+        kernel_size: Integers,
+        stride: Integers | None = None,
+        ceil_mode: bool = False,
+    ) -> Result:
         """Reduce each window to its power average, as ``torch.nn.functional.lp_pool`` does.
 
         ``y[o] = (sum of x[i]**p)**(1/p)`` over the elements of window o, with p the `norm_type`. That is the
@@ -438,7 +483,9 @@ def _apart(pool: Function) -> Function:
     return pool_apart
 
 
-lp_pool1d, lp_pool2d, lp_pool3d = (_lp_pool(count) for count in (1, 2, 3))
+lp_pool1d: LPPoolFunction = _lp_pool(1)
+lp_pool2d: LPPoolFunction = _lp_pool(2)
+lp_pool3d: LPPoolFunction = _lp_pool(3)
 
 
 def _adapt(op: Op, count: int, input: Any, output_size: Any, **others: Any) -> Any:
@@ -456,8 +503,8 @@ def _adapt(op: Op, count: int, input: Any, output_size: Any, **others: Any) -> A
     return fp.adaptive_pool(input, op, sizes, axes=axes, **others)
 
 
-def _adaptive_max_pool(count: int) -> Function:
-    def adaptive_max_pool(input: Any, output_size: Any, return_indices: bool = False) -> Any:
+def _adaptive_max_pool(count: int) -> AdaptiveMaxPoolFunction:
+    def adaptive_max_pool(input: Any, output_size: OutputSize, return_indices: bool = False) -> Result:
         """Reduce each adaptive bin to its largest element.
 
         ``y[o] = max x[i]`` over bin o, which covers ``floor(o n / outputs)`` to
@@ -512,8 +559,8 @@ def _adaptive_max_pool(count: int) -> Function:
     return _named(adaptive_max_pool, f"adaptive_max_pool{count}d")
 
 
-def _adaptive_avg_pool(count: int) -> Function:
-    def adaptive_avg_pool(input: Any, output_size: Any) -> Any:
+def _adaptive_avg_pool(count: int) -> AdaptiveAvgPoolFunction:
+    def adaptive_avg_pool(input: Any, output_size: OutputSize) -> Result:
         """Reduce each adaptive bin to the mean of its elements.
 
         ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of bin o, which covers ``floor(o n / outputs)``
@@ -563,11 +610,21 @@ def _adaptive_avg_pool(count: int) -> Function:
     return _named(adaptive_avg_pool, f"adaptive_avg_pool{count}d")
 
 
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pool, (1, 2, 3))
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool, (1, 2, 3))
-adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d, "adaptive_max_pool1d_with_indices")
-adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, "adaptive_max_pool2d_with_indices")
-adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, "adaptive_max_pool3d_with_indices")
+adaptive_max_pool1d: AdaptiveMaxPoolFunction = _adaptive_max_pool(1)
+adaptive_max_pool2d: AdaptiveMaxPoolFunction = _adaptive_max_pool(2)
+adaptive_max_pool3d: AdaptiveMaxPoolFunction = _adaptive_max_pool(3)
+adaptive_avg_pool1d: AdaptiveAvgPoolFunction = _adaptive_avg_pool(1)
+adaptive_avg_pool2d: AdaptiveAvgPoolFunction = _adaptive_avg_pool(2)
+adaptive_avg_pool3d: AdaptiveAvgPoolFunction = _adaptive_avg_pool(3)
+adaptive_max_pool1d_with_indices: AdaptiveMaxPoolWithIndicesFunction = _with_indices(
+    adaptive_max_pool1d, "adaptive_max_pool1d_with_indices"
+)
+adaptive_max_pool2d_with_indices: AdaptiveMaxPoolWithIndicesFunction = _with_indices(
+    adaptive_max_pool2d, "adaptive_max_pool2d_with_indices"
+)
+adaptive_max_pool3d_with_indices: AdaptiveMaxPoolWithIndicesFunction = _with_indices(
+    adaptive_max_pool3d, "adaptive_max_pool3d_with_indices"
+)
 
 
 def _ratios(output_ratio: Any) -> list[float]:
@@ -600,15 +657,15 @@ def _samples(given: Any, input: Any, count: int) -> Any:
     return given if input.ndim == count + 2 else given[0]
 
 
-def _fractional_max_pool(count: int) -> Function:
+def _fractional_max_pool(count: int) -> FractionalMaxPoolFunction:
     def fractional_max_pool(
         input: Any,
-        kernel_size: Any,
-        output_size: Any = None,
-        output_ratio: Any = None,
+        kernel_size: Integers,
+        output_size: Integers | None = None,
+        output_ratio: Ratios | None = None,
         return_indices: bool = False,
-        _random_samples: Any = None,
-    ) -> Any:
+        _random_samples: AnyArray | None = None,
+    ) -> Result:
         """Reduce windows at random places to their largest elements.
 
         ``y[o] = max x[i]`` over window o, which begins at ``int((o + u) a) - int(u a)`` with
@@ -681,11 +738,12 @@ def _fractional_max_pool(count: int) -> Function:
     return _named(fractional_max_pool, f"fractional_max_pool{count}d")
 
 
-fractional_max_pool2d, fractional_max_pool3d = (_fractional_max_pool(count) for count in (2, 3))
-fractional_max_pool2d_with_indices = _with_indices(
+fractional_max_pool2d: FractionalMaxPoolFunction = _fractional_max_pool(2)
+fractional_max_pool3d: FractionalMaxPoolFunction = _fractional_max_pool(3)
+fractional_max_pool2d_with_indices: FractionalMaxPoolWithIndicesFunction = _with_indices(
     fractional_max_pool2d, "fractional_max_pool2d_with_indices"
 )
-fractional_max_pool3d_with_indices = _with_indices(
+fractional_max_pool3d_with_indices: FractionalMaxPoolWithIndicesFunction = _with_indices(
     fractional_max_pool3d, "fractional_max_pool3d_with_indices"
 )
 
@@ -706,15 +764,15 @@ def _chosen_lengths(output_size: Any, lengths: list[int], strides: tuple[int, ..
     return chosen
 
 
-def _max_unpool(count: int) -> Function:
+def _max_unpool(count: int) -> MaxUnpoolFunction:
     def max_unpool(
         input: Any,
-        indices: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        output_size: Any = None,
-    ) -> Any:
+        indices: AnyArray,
+        kernel_size: Integers,
+        stride: Integers | None = None,
+        padding: Integers = 0,
+        output_size: IntegerSequence | None = None,
+    ) -> Result:
         """Write each value to the element that its index names, and 0 everywhere else.
 
         ``x[indices[o]] = input[o]`` in each plane. The result has
@@ -782,7 +840,9 @@ def _max_unpool(count: int) -> Function:
     return _named(max_unpool, f"max_unpool{count}d")
 
 
-max_unpool1d, max_unpool2d, max_unpool3d = (_max_unpool(count) for count in (1, 2, 3))
+max_unpool1d: MaxUnpoolFunction = _max_unpool(1)
+max_unpool2d: MaxUnpoolFunction = _max_unpool(2)
+max_unpool3d: MaxUnpoolFunction = _max_unpool(3)
 
 
 # Modules: constructors that keep their arguments for the function ----------------------------------------
@@ -793,28 +853,55 @@ class _Module:
 
     function: ClassVar[Function]
 
-    def __call__(self, input: Any) -> Any:
+    @overload
+    def __call__(self, input: NumpyArray) -> NumpyArray: ...
+    @overload
+    def __call__(self, input: ArrayT) -> ArrayT: ...
+    def __call__(self, input: AnyArray) -> Result:
         return type(self).function(input, **vars(self))
+
+
+class _IndexModule(Generic[Indexed]):
+    """The same, where `return_indices` asks for a pair."""
+
+    function: ClassVar[Function]
+
+    def __class_getitem__(cls, _: Any) -> type[Self]:
+        return cls  # an alias of `typing` would add an attribute to those that a call hands on
+
+    @overload
+    def __call__(self: _IndexModule[Literal[False]], input: ArrayT) -> ArrayT: ...
+    @overload
+    def __call__(self: _IndexModule[Literal[True]], input: NumpyArray) -> tuple[NumpyArray, NumpyArray]: ...
+    @overload
+    def __call__(self: _IndexModule[Literal[True]], input: ArrayT) -> tuple[ArrayT, ArrayT]: ...
+    @overload
+    def __call__(self, input: ArrayT) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+    def __call__(self, input: AnyArray) -> Result:
+        return type(self).function(input, **vars(self))
+
+
+NO: Any = False  # the default of `return_indices`, whose type a module keeps
 
 
 @dataclass(eq=False)
 class _Sliding:
-    kernel_size: Any
-    stride: Any = None
-    padding: Any = 0
+    kernel_size: Integers
+    stride: Integers | None = None
+    padding: Integers = 0
 
     def __post_init__(self) -> None:
         self.stride = self.kernel_size if self.stride is None else self.stride
 
 
 @dataclass(eq=False)
-class _MaxPool(_Sliding, _Module):
-    dilation: Any = 1
-    return_indices: bool = False
+class _MaxPool(_Sliding, _IndexModule[Indexed]):
+    dilation: Integers = 1
+    return_indices: Indexed = NO
     ceil_mode: bool = False
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPool[Indexed]):
     """Keep the arguments of `max_pool1d`: the largest element of windows of one axis.
 
     The constructor keeps its arguments, and a call hands them to `max_pool1d` with the input. Names, order
@@ -860,7 +947,7 @@ class MaxPool1d(_MaxPool):
     function = max_pool1d
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPool[Indexed]):
     """Keep the arguments of `max_pool2d`: the largest element of windows of two axes.
 
     The constructor keeps its arguments, and a call hands them to `max_pool2d` with the input. Names, order
@@ -910,7 +997,7 @@ class MaxPool2d(_MaxPool):
     function = max_pool2d
 
 
-class MaxPool3d(_MaxPool):
+class MaxPool3d(_MaxPool[Indexed]):
     """Keep the arguments of `max_pool3d`: the largest element of windows of three axes.
 
     The constructor keeps its arguments, and a call hands them to `max_pool3d` with the input. Names, order
@@ -1109,8 +1196,8 @@ class AvgPool3d(_DividingAvgPool):
 @dataclass(eq=False)
 class _LPPool(_Module):
     norm_type: float
-    kernel_size: Any
-    stride: Any = None
+    kernel_size: Integers
+    stride: Integers | None = None
     ceil_mode: bool = False
 
 
@@ -1242,7 +1329,7 @@ class LPPool3d(_LPPool):
 
 @dataclass(eq=False)
 class _AdaptiveAvgPool(_Module):
-    output_size: Any
+    output_size: OutputSize
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
@@ -1351,12 +1438,12 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 
 
 @dataclass(eq=False)
-class _AdaptiveMaxPool(_Module):
-    output_size: Any
-    return_indices: bool = False
+class _AdaptiveMaxPool(_IndexModule[Indexed]):
+    output_size: OutputSize
+    return_indices: Indexed = NO
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool[Indexed]):
     """Keep the arguments of `adaptive_max_pool1d`: the largest element of bins of one axis.
 
     The constructor keeps its arguments, and a call hands them to `adaptive_max_pool1d` with the input. Names,
@@ -1393,7 +1480,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     function = adaptive_max_pool1d
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool[Indexed]):
     """Keep the arguments of `adaptive_max_pool2d`: the largest element of bins of two axes.
 
     The constructor keeps its arguments, and a call hands them to `adaptive_max_pool2d` with the input. Names,
@@ -1430,7 +1517,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     function = adaptive_max_pool2d
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool[Indexed]):
     """Keep the arguments of `adaptive_max_pool3d`: the largest element of bins of three axes.
 
     The constructor keeps its arguments, and a call hands them to `adaptive_max_pool3d` with the input. Names,
@@ -1468,12 +1555,12 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
 
 
 @dataclass(eq=False)
-class _FractionalMaxPool(_Module):
-    kernel_size: Any
-    output_size: Any = None
-    output_ratio: Any = None
-    return_indices: bool = False
-    _random_samples: Any = field(default=None, repr=False)
+class _FractionalMaxPool(_IndexModule[Indexed]):
+    kernel_size: Integers
+    output_size: Integers | None = None
+    output_ratio: Ratios | None = None
+    return_indices: Indexed = NO
+    _random_samples: AnyArray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (self.output_size is None) == (self.output_ratio is None):
@@ -1485,7 +1572,7 @@ class _FractionalMaxPool(_Module):
             raise ValueError(f"output_ratio must be above 0 and below 1, got {self.output_ratio!r}")
 
 
-class FractionalMaxPool2d(_FractionalMaxPool):
+class FractionalMaxPool2d(_FractionalMaxPool[Indexed]):
     """Keep the arguments of `fractional_max_pool2d`: the largest element of random windows.
 
     The constructor keeps its arguments, and a call hands them to `fractional_max_pool2d` with the input.
@@ -1529,7 +1616,7 @@ class FractionalMaxPool2d(_FractionalMaxPool):
     function = fractional_max_pool2d
 
 
-class FractionalMaxPool3d(_FractionalMaxPool):
+class FractionalMaxPool3d(_FractionalMaxPool[Indexed]):
     """Keep the arguments of `fractional_max_pool3d`: the largest element of random windows.
 
     The constructor keeps its arguments, and a call hands them to `fractional_max_pool3d` with the input.
@@ -1574,9 +1661,11 @@ class FractionalMaxPool3d(_FractionalMaxPool):
 
 
 class _MaxUnpool(_Sliding):
-    function: ClassVar[Function]
+    function: ClassVar[MaxUnpoolFunction]
 
-    def __call__(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+    def __call__(
+        self, input: ArrayT, indices: AnyArray, output_size: IntegerSequence | None = None
+    ) -> ArrayT:
         return type(self).function(input, indices, **vars(self), output_size=output_size)
 
 
