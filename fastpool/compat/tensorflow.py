@@ -3,16 +3,27 @@
 ``name`` arguments are taken and not used. What differs on purpose is listed in docs/frameworks/tensorflow.md.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fastpool as fp
 from fastpool import random
-from fastpool.annotations import Op
+from fastpool.annotations import AnyArray, ArrayT, NumpyArray, Op, Ratios, Result
+
+from .signatures import Integers, IntegerSequence
+
+Words: TypeAlias = Literal["VALID", "SAME"]
+Padding: TypeAlias = Words | Sequence[Sequence[SupportsIndex]]
+DataFormat1D: TypeAlias = Literal["NWC", "NCW"]
+DataFormat2D: TypeAlias = Literal["NHWC", "NCHW"]
+DataFormat3D: TypeAlias = Literal["NDHWC", "NCDHW"]
+DataFormat: TypeAlias = DataFormat1D | DataFormat2D | DataFormat3D
 
 FORMATS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 WORDS = {"VALID": "valid", "SAME": "same"}
@@ -45,8 +56,8 @@ class MaxPoolWithArgmax(NamedTuple):
     (1, 2, 2, 1)
     """
 
-    output: Any
-    argmax: Any
+    output: NumpyArray
+    argmax: NDArray[np.integer[Any]]
 
 
 class FractionalPool(NamedTuple):
@@ -77,7 +88,7 @@ class FractionalPool(NamedTuple):
     array([0, 1, 3])
     """
 
-    output: Any
+    output: NumpyArray
     row_pooling_sequence: NDArray[np.int64]
     col_pooling_sequence: NDArray[np.int64]
 
@@ -86,8 +97,13 @@ class FractionalPool(NamedTuple):
 
 
 def max_pool(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: Any = None
-) -> Any:
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Padding,
+    data_format: DataFormat | None = None,
+    name: str | None = None,
+) -> ArrayT:
     """Reduce each window of one to three dimensions to its largest element.
 
     ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
@@ -149,8 +165,13 @@ def max_pool(
 
 
 def max_pool1d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NWC", name: Any = None
-) -> Any:
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Padding,
+    data_format: DataFormat1D | None = "NWC",
+    name: str | None = None,
+) -> ArrayT:
     """Reduce each window of one dimension to its largest element.
 
     ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
@@ -210,8 +231,13 @@ def max_pool1d(
 
 
 def max_pool2d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NHWC", name: Any = None
-) -> Any:
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Padding,
+    data_format: DataFormat2D | None = "NHWC",
+    name: str | None = None,
+) -> ArrayT:
     """Reduce each window of two dimensions to its largest element.
 
     ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
@@ -271,8 +297,13 @@ def max_pool2d(
 
 
 def max_pool3d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NDHWC", name: Any = None
-) -> Any:
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat3D | None = "NDHWC",
+    name: str | None = None,
+) -> ArrayT:
     """Reduce each window of three dimensions to its largest element.
 
     ``y[o] = max x[i]`` over the elements of window o. Names, order and defaults of the arguments are
@@ -330,9 +361,32 @@ def max_pool3d(
     return _sliding("max", input, 3, ksize, strides, padding, data_format)
 
 
+@overload
 def avg_pool(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: Any = None
-) -> Any:
+    input: NumpyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat | None = ...,
+    name: str | None = ...,
+) -> NumpyArray: ...
+@overload
+def avg_pool(
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat | None = ...,
+    name: str | None = ...,
+) -> ArrayT: ...
+def avg_pool(
+    input: AnyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat | None = None,
+    name: str | None = None,
+) -> Result:
     """Reduce each window of one to three dimensions to the mean of its own elements.
 
     ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
@@ -390,9 +444,32 @@ def avg_pool(
     return _sliding("avg", input, _dimensions(input), ksize, strides, padding, data_format)
 
 
+@overload
 def avg_pool1d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NWC", name: Any = None
-) -> Any:
+    input: NumpyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat1D | None = ...,
+    name: str | None = ...,
+) -> NumpyArray: ...
+@overload
+def avg_pool1d(
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat1D | None = ...,
+    name: str | None = ...,
+) -> ArrayT: ...
+def avg_pool1d(
+    input: AnyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat1D | None = "NWC",
+    name: str | None = None,
+) -> Result:
     """Reduce each window of one dimension to the mean of its own elements.
 
     ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
@@ -450,9 +527,32 @@ def avg_pool1d(
     return _sliding("avg", input, 1, ksize, strides, padding, data_format)
 
 
+@overload
 def avg_pool2d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NHWC", name: Any = None
-) -> Any:
+    input: NumpyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat2D | None = ...,
+    name: str | None = ...,
+) -> NumpyArray: ...
+@overload
+def avg_pool2d(
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat2D | None = ...,
+    name: str | None = ...,
+) -> ArrayT: ...
+def avg_pool2d(
+    input: AnyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat2D | None = "NHWC",
+    name: str | None = None,
+) -> Result:
     """Reduce each window of two dimensions to the mean of its own elements.
 
     ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
@@ -510,9 +610,32 @@ def avg_pool2d(
     return _sliding("avg", input, 2, ksize, strides, padding, data_format)
 
 
+@overload
 def avg_pool3d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NDHWC", name: Any = None
-) -> Any:
+    input: NumpyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat3D | None = ...,
+    name: str | None = ...,
+) -> NumpyArray: ...
+@overload
+def avg_pool3d(
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat3D | None = ...,
+    name: str | None = ...,
+) -> ArrayT: ...
+def avg_pool3d(
+    input: AnyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: DataFormat3D | None = "NDHWC",
+    name: str | None = None,
+) -> Result:
     """Reduce each window of three dimensions to the mean of its own elements.
 
     ``y[o] = (sum of x[i]) / n[o]`` over the n[o] elements of window o; padding does not count. Names, order
@@ -571,14 +694,14 @@ def avg_pool3d(
 
 
 def max_pool_with_argmax(
-    input: Any,
-    ksize: Any,
-    strides: Any,
-    padding: Any,
-    data_format: str = "NHWC",
+    input: NumpyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: Literal["NHWC"] = "NHWC",
     output_dtype: Any = np.int64,
     include_batch_in_index: bool = False,
-    name: Any = None,
+    name: str | None = None,
 ) -> MaxPoolWithArgmax:
     """Reduce each window of two dimensions to its largest element, and say where it is.
 
@@ -658,16 +781,38 @@ def max_pool_with_argmax(
     return MaxPoolWithArgmax(y, argmax.astype(dtype, copy=False))
 
 
+@overload
 def pool(
-    input: Any,
-    window_shape: Any,
-    pooling_type: str,
-    strides: Any = None,
-    padding: Any = "VALID",
-    data_format: str | None = None,
-    dilations: Any = None,
-    name: Any = None,
-) -> Any:
+    input: NumpyArray,
+    window_shape: IntegerSequence,
+    pooling_type: Literal["MAX", "AVG", "MIN"],
+    strides: IntegerSequence | None = ...,
+    padding: Padding = ...,
+    data_format: DataFormat | None = ...,
+    dilations: IntegerSequence | None = ...,
+    name: str | None = ...,
+) -> NumpyArray: ...
+@overload
+def pool(
+    input: ArrayT,
+    window_shape: IntegerSequence,
+    pooling_type: Literal["MAX", "AVG", "MIN"],
+    strides: IntegerSequence | None = ...,
+    padding: Padding = ...,
+    data_format: DataFormat | None = ...,
+    dilations: IntegerSequence | None = ...,
+    name: str | None = ...,
+) -> ArrayT: ...
+def pool(
+    input: AnyArray,
+    window_shape: IntegerSequence,
+    pooling_type: Literal["MAX", "AVG", "MIN"],
+    strides: IntegerSequence | None = None,
+    padding: Padding = "VALID",
+    data_format: DataFormat | None = None,
+    dilations: IntegerSequence | None = None,
+    name: str | None = None,
+) -> Result:
     """Reduce windows of one to three dimensions, which may be dilated.
 
     ``y[o]`` is the largest, the mean or the smallest of the elements of window o. Names, order and defaults
@@ -751,14 +896,14 @@ def pool(
 
 def _sliding(
     op: Op,
-    x: Any,
+    x: ArrayT,
     n: int,
     ksize: Any,
     strides: Any,
     padding: Any,
     data_format: Any,
     dilations: Any = 1,
-) -> Any:
+) -> ArrayT:
     """What all functions of sliding windows of `n` dimensions do."""
     _check_axes(x, n)
     channel = _channel_axis(data_format, n)
@@ -774,19 +919,20 @@ def _sliding(
         window, step, dilation = [*window, channels], [*step, channel_step], [*dilation, 1]
         around = around if isinstance(around, str) else [*around, (0, 0)]
     params: dict[str, Any] = {"count_include_pad": False} if op == "avg" else {}
-    return fp.pool(x, op, window, stride=step, padding=around, dilation=dilation, axes=axes, **params)
+    y: ArrayT = fp.pool(x, op, window, stride=step, padding=around, dilation=dilation, axes=axes, **params)
+    return y
 
 
 # Fractional windows --------------------------------------------------------------------------------------
 
 
 def fractional_max_pool(
-    value: Any,
-    pooling_ratio: Any,
+    value: NumpyArray,
+    pooling_ratio: Ratios,
     pseudo_random: bool = False,
     overlapping: bool = False,
     seed: int | None = 0,
-    name: Any = None,
+    name: str | None = None,
 ) -> FractionalPool:
     """Reduce windows of random lengths to their largest elements.
 
@@ -858,12 +1004,12 @@ def fractional_max_pool(
 
 
 def fractional_avg_pool(
-    value: Any,
-    pooling_ratio: Any,
+    value: NumpyArray,
+    pooling_ratio: Ratios,
     pseudo_random: bool = False,
     overlapping: bool = False,
     seed: int | None = 0,
-    name: Any = None,
+    name: str | None = None,
 ) -> FractionalPool:
     """Reduce windows of random lengths to their means.
 
