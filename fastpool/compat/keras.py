@@ -19,17 +19,25 @@ array([[0., 0., 0.],
        [0., 1., 1.]])
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import index
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import fastpool as fp
+from fastpool.annotations import AnyArray, ArrayT, NumpyArray, Result
+
+from .signatures import Integers
 
 Lengths = tuple[int | None, ...]
+Padding: TypeAlias = Literal["valid", "same"]
+DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 
 DATA_FORMATS = ("channels_last", "channels_first")
 PADDINGS = ("valid", "same")
@@ -72,7 +80,7 @@ def _own_name(kind: str, name: Any) -> str:
     return name
 
 
-def _real(inputs: Any) -> Any:
+def _real(inputs: AnyArray) -> AnyArray:
     """What is averaged: integers and bools as float32, as in Keras."""
     if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "iub":
         return inputs.astype(np.float32)
@@ -93,17 +101,25 @@ class _Layer:
         self.name = _own_name(type(self).__name__, name)
         self._pull: Callable[[Any], Any] | None = None
 
-    def __call__(self, inputs: Any) -> Any:
+    @overload
+    def __call__(self, inputs: NumpyArray) -> NumpyArray: ...
+    @overload
+    def __call__(self, inputs: ArrayT) -> ArrayT: ...
+    def __call__(self, inputs: AnyArray) -> Result:
         """Pool an array of a batch, channels and the pooled axes."""
         self._check(inputs)
         y, self._pull = fp.vjp(self.call, inputs)
         return y
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The layer's one call of fastpool."""
         raise NotImplementedError
 
-    def backward(self, grad: Any) -> Any:
+    @overload
+    def backward(self, grad: NumpyArray) -> NumpyArray: ...
+    @overload
+    def backward(self, grad: ArrayT) -> ArrayT: ...
+    def backward(self, grad: AnyArray) -> Result:
         """The gradient for the inputs of the last call, from that for its result."""
         if self._pull is None:
             raise ValueError(f"backward needs a call before it, and {self.name} has had none")
@@ -153,10 +169,10 @@ class _Pooling(_Layer):
 
     def __init__(
         self,
-        pool_size: Any,
-        strides: Any = None,
-        padding: str = "valid",
-        data_format: str | None = None,
+        pool_size: Integers,
+        strides: Integers | None = None,
+        padding: Padding = "valid",
+        data_format: DataFormat | None = None,
         name: str | None = None,
     ) -> None:
         self.pool_size = _integers("pool_size", pool_size, self.count)
@@ -185,9 +201,10 @@ class _Pooling(_Layer):
 
 
 class _MaxPooling(_Pooling):
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The largest elements of windows."""
-        return fp.max_pool(inputs, **self._windows())
+        y: AnyArray = fp.max_pool(inputs, **self._windows())
+        return y
 
 
 class MaxPooling1D(_MaxPooling):
@@ -237,10 +254,10 @@ class MaxPooling1D(_MaxPooling):
 
     def __init__(
         self,
-        pool_size: Any = 2,
-        strides: Any = None,
-        padding: str = "valid",
-        data_format: str | None = None,
+        pool_size: Integers = 2,
+        strides: Integers | None = None,
+        padding: Padding = "valid",
+        data_format: DataFormat | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(pool_size, strides, padding, data_format, name)
@@ -290,10 +307,10 @@ class MaxPooling2D(_MaxPooling):
 
     def __init__(
         self,
-        pool_size: Any = (2, 2),
-        strides: Any = None,
-        padding: str = "valid",
-        data_format: str | None = None,
+        pool_size: Integers = (2, 2),
+        strides: Integers | None = None,
+        padding: Padding = "valid",
+        data_format: DataFormat | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(pool_size, strides, padding, data_format, name)
@@ -343,17 +360,17 @@ class MaxPooling3D(_MaxPooling):
 
     def __init__(
         self,
-        pool_size: Any = (2, 2, 2),
-        strides: Any = None,
-        padding: str = "valid",
-        data_format: str | None = None,
+        pool_size: Integers = (2, 2, 2),
+        strides: Integers | None = None,
+        padding: Padding = "valid",
+        data_format: DataFormat | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(pool_size, strides, padding, data_format, name)
 
 
 class _AveragePooling(_Pooling):
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The means of windows; padding counts for nothing."""
         return fp.avg_pool(_real(inputs), **self._windows(), count_include_pad=False)
 
@@ -491,7 +508,7 @@ class _GlobalPooling(_Layer):
     """Whole axes."""
 
     def __init__(
-        self, data_format: str | None = None, keepdims: bool = False, name: str | None = None
+        self, data_format: DataFormat | None = None, keepdims: bool = False, name: str | None = None
     ) -> None:
         super().__init__(data_format, name)
         if not isinstance(keepdims, bool):
@@ -503,7 +520,7 @@ class _GlobalPooling(_Layer):
 
 
 class _GlobalMaxPooling(_GlobalPooling):
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The largest elements of planes."""
         return fp.global_max_pool(inputs, axes=self._axes, keepdims=self.keepdims)
 
@@ -626,7 +643,7 @@ class GlobalMaxPooling3D(_GlobalMaxPooling):
 
 
 class _GlobalAveragePooling(_GlobalPooling):
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The means of planes."""
         return fp.global_avg_pool(_real(inputs), axes=self._axes, keepdims=self.keepdims)
 
@@ -671,7 +688,11 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
 
     count = 1
 
-    def __call__(self, inputs: Any, mask: Any = None) -> Any:
+    @overload
+    def __call__(self, inputs: NumpyArray, mask: ArrayLike | None = ...) -> NumpyArray: ...
+    @overload
+    def __call__(self, inputs: ArrayT, mask: None = ...) -> ArrayT: ...
+    def __call__(self, inputs: Any, mask: ArrayLike | None = None) -> Result:
         """The mean of each row's steps, or of those that `mask`, (batch, steps), marks; NaN for none."""
         if mask is None:
             return super().__call__(inputs)
@@ -683,7 +704,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
                 f"got {np.shape(mask)}"
             )
         kept = np.expand_dims(np.asarray(mask, bool), 3 - steps)
-        x = _real(inputs)
+        x: Any = _real(inputs)
         total, pull = fp.vjp(
             fp.global_sum_pool, np.where(kept, x, x.dtype.type(0)), axes=steps, keepdims=self.keepdims
         )
@@ -774,7 +795,9 @@ class GlobalAveragePooling3D(_GlobalAveragePooling):
 class _AdaptivePooling(_Layer):
     """As many bins an axis as asked for."""
 
-    def __init__(self, output_size: Any, data_format: str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, output_size: Integers, data_format: DataFormat | None = None, name: str | None = None
+    ) -> None:
         self.output_size = _integers("output_size", output_size, self.count)
         super().__init__(data_format, name)
 
@@ -783,7 +806,7 @@ class _AdaptivePooling(_Layer):
 
 
 class _AdaptiveMaxPooling(_AdaptivePooling):
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The largest elements of bins."""
         return fp.adaptive_max_pool(inputs, self.output_size, axes=self._axes)
 
@@ -909,7 +932,7 @@ class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
 
 
 class _AdaptiveAveragePooling(_AdaptivePooling):
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: AnyArray) -> AnyArray:
         """The means of bins."""
         return fp.adaptive_avg_pool(_real(inputs), self.output_size, axes=self._axes)
 
