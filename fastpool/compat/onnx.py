@@ -4,14 +4,21 @@ Nodes are those of the onnx package, read by their fields, or those of `make_nod
 this module never imports onnx, but for a model's stored tensors, which its own functions decode.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
 import fastpool as fp
-from fastpool.annotations import Op
+from fastpool.annotations import NumpyArray, Op
+
+from .signatures import ModelProto, NodeProto
+
+Attribute: TypeAlias = SupportsIndex | float | str | Sequence[SupportsIndex]
+Inputs: TypeAlias = NumpyArray | Sequence[NumpyArray] | Mapping[str, NumpyArray]  # of a model
 
 LATEST = 22  # the opset that last changed a pooling operator
 DOMAINS = ("", "ai.onnx")
@@ -89,7 +96,7 @@ class Node:
     domain: str = ""
 
 
-def make_node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> Node:
+def make_node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Attribute) -> Node:
     """Make a node in the words of ``onnx.helper.make_node``.
 
     The onnx package is not needed. Attributes are checked when the node runs, since they depend on the opset.
@@ -127,7 +134,9 @@ def make_node(op_type: str, inputs: Sequence[str], outputs: Sequence[str], **att
     return Node(op_type, tuple(inputs), tuple(outputs), attributes)
 
 
-def run_node(node: Any, inputs: Iterable[Any], *, opset_version: int = LATEST) -> tuple[Any, ...]:
+def run_node(
+    node: Node | NodeProto, inputs: Iterable[NumpyArray | None], *, opset_version: int = LATEST
+) -> tuple[NumpyArray, ...]:
     """Run a pooling node on its inputs.
 
     The result is what the operator of the given opset makes of the inputs, such as ``y[o] = max x[i]`` over
@@ -183,7 +192,7 @@ def run_node(node: Any, inputs: Iterable[Any], *, opset_version: int = LATEST) -
            [[4, 7]]]))
     """
     read = _read(node)
-    given = tuple(inputs)
+    given: tuple[Any, ...] = tuple(inputs)
     _check(read, given, opset_version)
     options = read.attributes
     if read.op_type.startswith("Global"):
@@ -504,10 +513,10 @@ class PreparedModel:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
-    constants: dict[str, Any]
+    constants: dict[str, NumpyArray]
     opset_version: int
 
-    def run(self, inputs: Any, **_: Any) -> tuple[Any, ...]:
+    def run(self, inputs: Inputs, **_: Any) -> tuple[NumpyArray, ...]:
         """The model's outputs for its inputs: one array, a sequence of them or a dict of their names."""
         if isinstance(inputs, np.ndarray):
             inputs = [inputs]
@@ -552,14 +561,14 @@ class Backend:
     """
 
     @classmethod
-    def is_compatible(cls, model: Any, device: str = "CPU", **_: Any) -> bool:
+    def is_compatible(cls, model: ModelProto, device: str = "CPU", **_: Any) -> bool:
         """Whether all nodes of a model are pooling operators, and the device is the CPU."""
         return cls.supports_device(device) and all(
             node.op_type in ATTRIBUTES and node.domain in DOMAINS for node in _graph(model).node
         )
 
     @classmethod
-    def prepare(cls, model: Any, device: str = "CPU", **_: Any) -> PreparedModel:
+    def prepare(cls, model: ModelProto, device: str = "CPU", **_: Any) -> PreparedModel:
         """An ``onnx.ModelProto`` that can be run.
 
         Raises
@@ -582,21 +591,23 @@ class Backend:
         return PreparedModel(inputs, outputs, nodes, constants, max(versions, default=LATEST))
 
     @classmethod
-    def run_model(cls, model: Any, inputs: Any, device: str = "CPU", **options: Any) -> tuple[Any, ...]:
+    def run_model(
+        cls, model: ModelProto, inputs: Inputs, device: str = "CPU", **options: Any
+    ) -> tuple[NumpyArray, ...]:
         """Prepare a model and run it once."""
         return cls.prepare(model, device, **options).run(inputs)
 
     @classmethod
     def run_node(
         cls,
-        node: Any,
-        inputs: Any,
+        node: Node | NodeProto,
+        inputs: Iterable[NumpyArray | None],
         device: str = "CPU",
         outputs_info: Any = None,  # noqa: ARG003  (part of the interface)
         *,
         opset_version: int = LATEST,
         **_: Any,
-    ) -> tuple[Any, ...]:
+    ) -> tuple[NumpyArray, ...]:
         """Run one node; see the function `run_node`."""
         cls._check_device(device)
         return run_node(node, inputs, opset_version=opset_version)
