@@ -3,18 +3,20 @@
 import importlib.util
 import inspect
 import json
+import re
 import subprocess
 import sys
 import typing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import fastpool as fp
-from fastpool import annotations, checks
+from fastpool import annotations, checks, compat
 from fastpool.operators import OPERATORS
 
-RIGHT = Path(__file__).parent / "type_checks" / "right.py"
+RIGHT = sorted((Path(__file__).parent / "type_checks").glob("*.py"))
 WRONG = {
     "a list": "fp.max_pool([[1.0, 2.0]], 2)",
     "a window of floats": "fp.max_pool(x, 2.0)",
@@ -28,8 +30,21 @@ WRONG = {
     "one of a pair": "y: np.ndarray = fp.max_pool(x, 2, return_indices=True)",
     "arguments that the function of vjp does not take": "fp.vjp(fp.avg_pool, x, 2, q=0.5)",
     "a parameter of another operator": "fp.lp_pool(x, 2, beta=1)",
+    "torch: a kernel of floats": "F.max_pool2d(x, 2.0)",
+    "torch: one of a pair": "y: np.ndarray = F.max_pool2d(x, 2, return_indices=True)",
+    "torch: no bins": "F.adaptive_avg_pool2d(x, None)",
+    "torch: one of a module's pair": "y: np.ndarray = F.MaxPool2d(2, return_indices=True)(x)",
+    "TensorFlow: another padding": 'tf_nn.max_pool2d(x, 2, 2, "FULL")',
+    "TensorFlow: padding of averages": "tf_nn.avg_pool2d(x, 2, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])",
+    "Keras: a list": "keras.MaxPooling2D(2)([[1.0, 2.0]])",
+    "ONNX: no arrays": "onnx.run_node(onnx.make_node('GlobalMaxPool', ['x'], ['y']), [[1.0, 2.0]])",
 }
-HEAD = "import numpy as np\nimport fastpool as fp\nx = np.zeros((1, 1, 4, 4))\n"
+HEAD = """
+import numpy as np
+import fastpool as fp
+from fastpool.compat import keras, onnx, tensorflow as tf_nn, torch as F
+x = np.zeros((1, 1, 4, 4))
+"""
 
 
 def mypy(folder, *files):
@@ -65,8 +80,8 @@ def test_checkers_accept_right_calls_and_reject_each_wrong_one(check, tmp_path):
     files = {name: tmp_path / f"wrong{number}.py" for number, name in enumerate(WRONG)}
     for name, file in files.items():
         file.write_text(f"{HEAD}{WRONG[name]}\n")
-    errors = check(tmp_path, RIGHT, *files.values())
-    assert not [error for error in errors if RIGHT.name in error.partition(":")[0]]
+    errors = check(tmp_path, *RIGHT, *files.values())
+    assert not [error for error in errors if any(file.name in error.partition(":")[0] for file in RIGHT)]
     accepted = [name for name, file in files.items() if not any(file.name in error for error in errors)]
     assert not accepted
 
@@ -104,6 +119,48 @@ def test_no_result_is_any(name):
     function = inspect.unwrap(getattr(fp, name))
     for each in overloads(name) or [function]:
         assert typing.get_type_hints(each)["return"] is not typing.Any, each
+
+
+def seen(function):
+    """What type checkers see of a function, or of the call of a protocol: its overloads, or itself."""
+    if inspect.isclass(function):  # the call of a protocol has overloads and no body
+        name = f"{function.__qualname__}.__call__"
+        call = SimpleNamespace(__module__=function.__module__, __qualname__=name)
+        return typing.get_overloads(call) or [function.__call__]
+    return typing.get_overloads(function) or [function]
+
+
+def compat_functions():
+    """All functions and methods that users of `compat` call, by name, and what type checkers see of each."""
+    for module in (compat.keras, compat.onnx, compat.tensorflow, compat.torch):
+        declared = typing.get_type_hints(module)  # the protocols of functions that a factory makes
+        for name, value in vars(module).items():
+            own = name[0] != "_" and getattr(value, "__module__", "") == module.__name__
+            if own and inspect.isfunction(value):
+                yield f"{module.__name__}.{name}", value, seen(declared.get(name, value))
+            if own and inspect.isclass(value) and value.__name__ == name:
+                for part, method in inspect.getmembers(value):
+                    function = getattr(method, "__func__", method)
+                    if inspect.isfunction(function) and re.search(
+                        r"\.(__call__|[a-z]\w*)$", function.__qualname__
+                    ):
+                        yield f"{module.__name__}.{name}.{part}", function, seen(function)
+
+
+COMPAT = [pytest.param(function, each, id=name) for name, function, each in compat_functions()]
+
+
+@pytest.mark.parametrize(("function", "each"), COMPAT)
+def test_no_result_of_compat_is_any(function, each):
+    for one in each:
+        assert typing.get_type_hints(one)["return"] is not typing.Any
+        taken = [name for name in inspect.signature(one).parameters if name != "self"]
+        assert taken == [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+def test_a_module_with_its_type_is_the_module():
+    """A call hands on all attributes of a module: the type must not be among them."""
+    assert compat.torch.MaxPool2d[typing.Literal[True]] is compat.torch.MaxPool2d
 
 
 def test_every_operator_has_its_word_and_parameters():
