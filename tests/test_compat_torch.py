@@ -512,6 +512,17 @@ def test_modules_show_what_they_were_given():
     assert repr(ours.MaxUnpool1d(2)) == "MaxUnpool1d(kernel_size=2, stride=2, padding=0)"
 
 
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["max_pool2d", "adaptive_max_pool2d", "fractional_max_pool2d"])
+def test_tensors_come_back_with_indices_as_torch_has_them(torch, name):
+    x = torch.from_numpy(np.random.default_rng(0).random((1, 2, 9, 9), np.float32))
+    arguments = (3, 2) if name.startswith("fractional") else (3,)
+    y, indices = getattr(ours, name)(x, *arguments, return_indices=True)
+    assert (type(y), y.dtype, indices.dtype) == (torch.Tensor, x.dtype, torch.int64)
+    flat = x.reshape(1, 2, -1).gather(2, indices.reshape(1, 2, -1))
+    assert torch.equal(flat.reshape(y.shape), y)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_travel_between_processes(name):
     function = getattr(ours, name)

@@ -122,7 +122,7 @@ def _int64(result: Any) -> Any:
     if not isinstance(result, tuple):
         return result
     y, indices = result
-    return y, indices.astype(np.int64)
+    return y, indices.astype(np.int64) if hasattr(indices, "astype") else indices.long()  # tensors lack it
 
 
 def _slide(
