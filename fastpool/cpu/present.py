@@ -177,10 +177,9 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     def element(uses, row, marks, j):
         value, mark = read(peek(row, j)), peek(marks, j)
         present, lifted = is_present(value, mark, uses[1]), computed(lift(value, uses[3]))
-        if weighs:
-            weight = counted(mark)
-            return lifted * weight if present else uses[2], weight if present else counted(0)
-        return lifted if present else uses[2], counted(1 if present else 0)
+        weight = counted(mark) if weighs else counted(1)
+        weighed = lifted * weight if weighs else lifted
+        return weighed if present else uses[2], weight if present else counted(0)
 
     def plus(a, b):
         return counted(a + b)  # of int32, which would add up to int64
@@ -346,7 +345,7 @@ class Plan(NamedTuple):
         if marks is not None and marks.size < x.size:  # those of one plane
             period = marks.size if marks.size >= self.row else 0
             marks = marks if period else np.tile(marks.ravel(), x.size // marks.size)
-        listed = values if marks is None else marks.ravel()
+        listed = values if marks is None else flatten(marks)[0]
         sentinel = raw(np.zeros(1, x.dtype) if beside.nodata is None else np.full(1, beside.nodata, x.dtype))
         filling = raw(np.zeros(1, y.dtype) if fill is None else np.full(1, fill, y.dtype))
         wanted = np.array([least * TINY if self.weighs else least])
