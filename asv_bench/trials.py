@@ -54,6 +54,7 @@ PLANTS = {  # what it is; a file, and what is planted before which of its lines
     "scalar": ("fastpool/jit.py", {"import numba\n": SCALAR}),
 }
 SLOW = "Backward.time_backward.'lse"  # ten calls are a sample: too few to repeat each twentieth of them
+COSTS = (1.03, 1.05, 1.08, 1.12, 1.2, 1.4, math.inf)  # between which slowdowns are counted together
 BUSY = 1.7  # processes that wait for a processor, above which others than the gate's own do
 BESIDE = "x = bytearray(1 << 20)\nwhile True: y = bytes(x)"
 
@@ -121,20 +122,25 @@ def interval(hits, count):
     return found.low, found.high
 
 
-def table(paths):
-    """Shares of alarms in Markdown, by plant and settings."""
+def runs_of(paths):
+    """The records of files, by plant and settings."""
     groups = defaultdict(list)
     for path in paths:
         for line in Path(path).read_text().splitlines():
             one = json.loads(line)
             beside = "yes" if one["beside"] or one["load"] > BUSY else "no"
             groups[one["kind"], one["share"], one["mode"], beside].append(one)
+    return dict(sorted(groups.items()))
+
+
+def table(paths):
+    """Shares of alarms in Markdown, by plant and settings."""
     lines = [
         "| plant | share | by | busy beside | runs | rows compared | ratio | alarms | share, 95 % "
         "| first draw | unmeasured |",
         "|---" * 11 + "|",
     ]
-    for (kind, share, mode, beside), runs in sorted(groups.items()):
+    for (kind, share, mode, beside), runs in runs_of(paths).items():
         rows = list(itertools.chain.from_iterable(one["rows"].values() for one in runs))
         counts = Counter(final for _, final, _ in rows)
         first = sum(first == "slower" for first, _, _ in rows)
@@ -144,6 +150,32 @@ def table(paths):
         lines.append(
             f"| {kind} | {share:g} | {mode} | {beside} | {len(runs)} | {count} | {np.median(ratios):.3f} "
             f"| {counts['slower']} | {low:.2%} to {high:.2%} | {first} | {counts['unmeasured']} |"
+        )
+    return "\n".join(lines)
+
+
+def by_slowdown(paths):
+    """Shares of planted slowdowns that were found, in Markdown, by what they cost.
+
+    That is the median of a row's ratios over all runs of a plant: of a small call a plant takes less than its
+    share, since it repeats the kernel alone.
+    """
+    bins = defaultdict(list)
+    for (kind, _, mode, _), runs in runs_of(paths).items():
+        for label in runs[0]["rows"] if kind != "none" else ():
+            found = [one["rows"][label] for one in runs if one["rows"][label][1] != "unmeasured"]
+            cost = np.median([ratio for _, _, ratio in found]) if found else math.nan
+            step = next((step for step in itertools.pairwise(COSTS) if step[0] <= cost < step[1]), 0)
+            if step:
+                bins[mode, step].append([verdict for _, verdict, _ in found])
+    lines = ["| by | slowdown | rows | comparisons | found | share, 95 % |", "|---" * 6 + "|"]
+    for (mode, (low, high)), rows in sorted(bins.items()):
+        verdicts = list(itertools.chain.from_iterable(rows))
+        hits = verdicts.count("slower")
+        least, most = interval(hits, len(verdicts))
+        span = f"{low - 1:.0%} and more" if high == math.inf else f"{low - 1:.0%} to {high - 1:.0%}"
+        lines.append(
+            f"| {mode} | {span} | {len(rows)} | {len(verdicts)} | {hits} | {least:.1%} to {most:.1%} |"
         )
     return "\n".join(lines)
 
@@ -169,7 +201,8 @@ def main(arguments=None):
     given = parser().parse_args(arguments)
     console = Console(width=200)
     if given.table:
-        console.print(table(given.table), markup=False, soft_wrap=True)
+        for text in (table(given.table), "", by_slowdown(given.table)):
+            console.print(text, markup=False, soft_wrap=True)
         return
     suite = Suite(OURS)
     settings = QUICK if given.quick else FULL

@@ -421,6 +421,19 @@ def test_table_of_trials(tmp_path):
     )
 
 
+def test_planted_slowdowns_are_counted_by_what_they_cost(tmp_path):
+    about = {"kind": "repeat", "share": 0.1, "mode": "full", "beside": 0, "load": 1}
+    rows = {"a": ("slower", "slower", 1.1), "tiny": ("unchanged", "unchanged", 1.04), "same": ("", "", 1.0)}
+    none = about | {"kind": "none", "rows": {"a": ("slower", "slower", 1.1)}}
+    runs = [*(about | {"rows": rows} for _ in range(10)), none]
+    (tmp_path / "runs.json").write_text("\n".join(map(json.dumps, runs)))
+    found = trials.by_slowdown([tmp_path / "runs.json"]).splitlines()[2:]
+    assert found == [
+        "| full | 3% to 5% | 1 | 10 | 0 | 0.0% to 30.8% |",
+        "| full | 8% to 12% | 1 | 10 | 10 | 69.2% to 100.0% |",
+    ]
+
+
 def test_the_rows_of_the_quick_gate_are_there():
     """Each line of QUICK names one row of the suite as asv reads it, by the interpreter that runs here."""
     suite = Suite(ROOT / "asv_bench" / "asv.conf.json")

@@ -17,7 +17,7 @@ from importlib import import_module
 
 import numpy as np
 
-# asv.conf.json sets it in the environment that has other libraries, where all else has been measured already.
+# libraries.conf.json sets it in the environment that has other libraries, where all else skips itself.
 LIBRARIES_ALONE = os.environ.get("FASTPOOL_BENCH_LIBRARIES") == "1"
 
 
