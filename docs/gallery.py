@@ -33,7 +33,7 @@ PARAMETERS = {
 }
 LEVELS = 8  # of grey, for mode
 
-OPERATORS = [op for op in ROWS if op != "count"]  # of which a picture shows nothing
+OPERATORS = [op for op in ROWS if op not in ("count", "var", "std")]  # that say nothing of brightness
 
 
 @functools.cache

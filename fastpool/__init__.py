@@ -25,8 +25,10 @@ from .api import (
     pool,
     quantile_pool,
     soft_pool,
+    std_pool,
     stochastic_pool,
     sum_pool,
+    var_pool,
 )
 from .area import area_pool, area_pool_backward, blur_pool, blur_pool_backward
 from .explain import explain
@@ -95,10 +97,12 @@ __all__ = [
     "set_num_threads",
     "set_threading_layer",
     "soft_pool",
+    "std_pool",
     "stochastic_pool",
     "sum_pool",
     "unpool",
     "unpool_backward",
+    "var_pool",
     "vjp",
 ]
 

@@ -42,6 +42,8 @@ Op: TypeAlias = Literal[
     "median",
     "quantile",
     "mode",
+    "var",
+    "std",
 ]
 Lengths: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]] | Mapping[Any, int]
 Sizes: TypeAlias = (
@@ -92,6 +94,7 @@ class Params(TypedDict, total=False):
     rng: Rng
     training: bool
     ignore: SupportsIndex | None
+    ddof: float
     count_include_pad: bool
     divisor_override: int | None
     weights: AnyArray | None

@@ -102,9 +102,9 @@ def pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     window : int or sequence of int
         Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
         One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
@@ -145,7 +145,8 @@ def pool(
     dtype : dtype, optional
         Dtype of the result; a float dtype for float input.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -2126,6 +2127,292 @@ def mode_pool(
 
 
 @overload
+def var_pool(
+    x: NumpyArray,
+    window: Lengths,
+    *,
+    ddof: float = ...,
+    weights: AnyArray | None = ...,
+    **keywords: Unpack[Sliding],
+) -> NumpyArray: ...
+@overload
+def var_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    ddof: float = ...,
+    weights: AnyArray | None = ...,
+    **keywords: Unpack[Sliding],
+) -> ArrayT: ...
+@ours
+def var_pool(
+    x: AnyArray,
+    window: Lengths,
+    *,
+    ddof: float = 0,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
+    min_count: int = 1,
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to its variance, the mean squared distance from the mean.
+
+    ``y[o] = sum of (x[i] - m)**2 / (n - ddof)`` over the n elements of window o, whose mean is m. Padding is
+    not counted. Every dtype is taken; of integers and bool the result is float64.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    ddof : float
+        What is subtracted from the number of elements before the sum of squared distances is divided by it;
+        1 gives the unbiased estimate from a sample. A window of no more elements than that gives `fill`. It
+        must be 0 with `weights`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    weights : ndarray, optional
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements. The result is then
+        ``sum of w[i] (x[i] - m)**2 / sum of w[i]``, of the mean ``m = sum of w[i] x[i] / sum of w[i]``.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result, a float; by default that of `x` for floats, and float64 for integers and bool.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    std_pool : The root of the variance.
+    avg_pool : Mean of each window.
+    soft_pool : A mean weighted by exponentials.
+
+    Notes
+    -----
+    The mean and the distances from it are computed together, in float64, so that a mean far from 0 costs no
+    digits: results are right to a few units in the last place, never negative, and 0 for equal elements.
+    Those of 64-bit integers are of their exact values. An infinity or a NaN in a window makes its value NaN.
+
+    The gradient is ``2 (x[i] - m) / (n - ddof)``, with weights ``2 w[i] (x[i] - m) / sum of w[i]``. The
+    weights have a gradient too. The first call of a kernel compiles it, which takes seconds; numba keeps it
+    in a cache on disk.
+
+    References
+    ----------
+    .. [1] Chan, Golub, LeVeque 1979, Updating formulae and a pairwise algorithm for computing sample
+       variances, Stanford University, STAN-CS-79-773.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.var_pool(np.array([1.0, 3.0, 5.0, 5.0]), (2,))
+    array([1., 0.])
+    >>> fp.var_pool(np.array([1, 3, 5, 5]), (4,), ddof=1)
+    array([3.66666667])
+    >>> fp.var_pool(np.array([1.0, 3.0, np.nan]), (3,), weights=np.array([3, 1, 1]), skipna=True)
+    array([0.75])
+    """
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    given = {"ddof": ddof, **({} if weights is None else {"weights": weights})}
+    return _named(x, "var", window, around, absent, False, out, dtype, given)
+
+
+@overload
+def std_pool(
+    x: NumpyArray,
+    window: Lengths,
+    *,
+    ddof: float = ...,
+    weights: AnyArray | None = ...,
+    **keywords: Unpack[Sliding],
+) -> NumpyArray: ...
+@overload
+def std_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    ddof: float = ...,
+    weights: AnyArray | None = ...,
+    **keywords: Unpack[Sliding],
+) -> ArrayT: ...
+@ours
+def std_pool(
+    x: AnyArray,
+    window: Lengths,
+    *,
+    ddof: float = 0,
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
+    min_count: int = 1,
+    fill: Number | None = None,
+    weights: AnyArray | None = None,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to its standard deviation, the root of the variance.
+
+    ``y[o] = sqrt(sum of (x[i] - m)**2 / (n - ddof))`` over the n elements of window o, whose mean is m.
+    Padding is not counted. Every dtype is taken; of integers and bool the result is float64.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    ddof : float
+        What is subtracted from the number of elements before the sum of squared distances is divided by it;
+        1 gives the unbiased estimate from a sample. A window of no more elements than that gives `fill`. It
+        must be 0 with `weights`.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        Elements that must take part in a window. A window with fewer, or with none, gives `fill`, has index
+        -1 and sends no gradient.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    weights : ndarray, optional
+        Weights of the elements: finite real numbers of at least 0, of a shape that broadcasts to that of `x`.
+        A window whose weights add up to 0 is one without elements. The variance is then
+        ``sum of w[i] (x[i] - m)**2 / sum of w[i]``, of the mean ``m = sum of w[i] x[i] / sum of w[i]``.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result, a float; by default that of `x` for floats, and float64 for integers and bool.
+
+    Returns
+    -------
+    ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    var_pool : The variance.
+    avg_pool : Mean of each window.
+    lp_pool : The root of the sum of squares.
+
+    Notes
+    -----
+    It is computed as the variance is (`var_pool`): right to a few units in the last place, never negative,
+    and 0 for equal elements. Squares that float64 cannot hold do not make it infinite. An infinity or a NaN
+    in a window makes its value NaN.
+
+    The gradient is ``(x[i] - m) / (y (n - ddof))``, with weights ``w[i] (x[i] - m) / (y sum of w[i])``, and 0
+    where y is 0. The weights have a gradient too. The first call of a kernel compiles it, which takes
+    seconds; numba keeps it in a cache on disk.
+
+    References
+    ----------
+    .. [1] Chan, Golub, LeVeque 1979, Updating formulae and a pairwise algorithm for computing sample
+       variances, Stanford University, STAN-CS-79-773.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> fp.std_pool(np.array([1.0, 3.0, 5.0, 5.0]), (2,))
+    array([1., 0.])
+    >>> fp.std_pool(np.array([[0, 0, 3], [0, 3, 3]]), (2, 3))
+    array([[1.5]])
+    """
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    given = {"ddof": ddof, **({} if weights is None else {"weights": weights})}
+    return _named(x, "std", window, around, absent, False, out, dtype, given)
+
+
+@overload
 def adaptive_pool(
     x: NumpyArray,
     op: Op,
@@ -2183,9 +2470,9 @@ def adaptive_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of (int or None)
         Outputs along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One
         number pools every axis after the first two, of an array with at least four axes.
@@ -2211,7 +2498,8 @@ def adaptive_pool(
         Array that receives the result and is returned. It has the shape and dtype of the result, is
         writeable, and shares no memory with `x`.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -2487,9 +2775,9 @@ def global_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
         array with at least three.
@@ -2509,7 +2797,8 @@ def global_pool(
         What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
         where there is one, for integers.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------

@@ -243,7 +243,7 @@ def result_dtype(
     Counts are int64; with weights they, and sums and averages of integers, are float64.
     """
     if wanted is None:
-        if weighed and (row.counts or not is_float(source)):
+        if (weighed and row.counts) or ((weighed or row.to_floats) and not is_float(source)):
             return np.dtype(np.float64)
         if row.counts:
             return np.dtype(np.int64)
@@ -257,8 +257,8 @@ def result_dtype(
         dtype: np.dtype[Any] = np.dtype(wanted)
     except (TypeError, ValueError):
         raise TypeError(f"dtype must be the result's, as numpy.dtype takes it, got {wanted!r}") from None
-    allowed = FLOATS if is_float(source) and not row.counts else GROUPS["numbers"]
-    if source == np.bool_ and not row.promotes:
+    allowed = FLOATS if (is_float(source) and not row.counts) or row.to_floats else GROUPS["numbers"]
+    if source == np.bool_ and not (row.promotes or row.to_floats):
         allowed = FLOATS if row.averages else GROUPS["all"]
     if name(dtype) not in allowed or not dtype.isnative:
         raise TypeError(f"dtype must be one of {', '.join(allowed)} for x of {source}, got {dtype}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import random
-from .operators import OPERATORS, Operator, Range
+from .operators import OPERATORS, Operator, Parameter, Range
 
 Pairs = tuple[tuple[int, int], ...]
 PADDING_WORDS = ("valid", "same", "same_lower")
@@ -178,7 +178,12 @@ def parameters(row: Operator, given: dict[str, Any], dtype: np.dtype[Any]) -> tu
     missing = [p.name for p in row.params if p.default is None and p.name not in given]
     if missing:
         raise TypeError(f"{row.name} pooling needs a parameter {missing[0]!r}")
-    return row.fixed + tuple(number(p.name, given.get(p.name, p.default), p.allowed) for p in row.params)
+    return row.fixed + tuple(parameter(each, given) for each in row.params)
+
+
+def parameter(each: Parameter, given: dict[str, Any]) -> float:
+    """The value of one parameter."""
+    return number(each.name, given.get(each.name, each.default), each.allowed)
 
 
 def _draws(given: dict[str, Any]) -> tuple[float, ...]:

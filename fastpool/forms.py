@@ -127,9 +127,9 @@ def fractional_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of int, optional
         Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
         first two, of an array with at least four axes.
@@ -173,7 +173,8 @@ def fractional_pool(
         Array that receives the result and is returned. It has the shape and dtype of the result, is
         writeable, and shares no memory with `x`.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -264,9 +265,9 @@ def fractional_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of int, optional
         Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
         first two, of an array with at least four axes.
@@ -308,7 +309,8 @@ def fractional_pool_backward(
         What ``return_indices=True`` gave, for operators that choose an element. Without it the elements are
         chosen again.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -555,9 +557,9 @@ def pyramid_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     levels : sequence of (int or sequence of int)
         Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
@@ -579,7 +581,8 @@ def pyramid_pool(
     return_indices : bool
         Also return where the chosen elements are.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -680,9 +683,9 @@ def pyramid_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     levels : sequence of (int or sequence of int)
         Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
@@ -705,7 +708,8 @@ def pyramid_pool_backward(
         What ``return_indices=True`` gave, for operators that choose an element. Without it the elements are
         chosen again.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -937,9 +941,9 @@ def roi_pool(
     x : ndarray, shape (N, C, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     boxes : ndarray, shape (K, 5)
         Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
         They must be finite.
@@ -966,7 +970,8 @@ def roi_pool(
         Array that receives the result and is returned. It has the shape and dtype of the result, is
         writeable, and shares no memory with `x`.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -1046,9 +1051,9 @@ def roi_pool_backward(
     x : ndarray, shape (N, C, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     boxes : ndarray, shape (K, 5)
         Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
         They must be finite.
@@ -1073,7 +1078,8 @@ def roi_pool_backward(
         What ``return_indices=True`` gave, for operators that choose an element. Without it the elements are
         chosen again.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -1172,9 +1178,9 @@ def mosaic(
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
         pools every axis after the first two, of an array with at least four axes.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
@@ -1192,7 +1198,8 @@ def mosaic(
         What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
         where there is one, for integers.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------
@@ -1271,9 +1278,9 @@ def mosaic_backward(
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
         pools every axis after the first two, of an array with at least four axes.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
+        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
+        `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
@@ -1291,7 +1298,8 @@ def mosaic_backward(
         What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
         where there is one, for integers.
     **op_params
-        Parameters of the operator, as its own function names them; for avg, sum and count also `weights`.
+        Parameters of the operator, as its own function names them; for avg, sum, count, var and std also
+        `weights`.
 
     Returns
     -------

@@ -48,6 +48,8 @@ class Missing(NamedTuple):
         Real numbers, of a shape that broadcasts to the input's.
     whole : Whole or None
         Of a part, the call.
+    ddof : float
+        A window needs more elements than these as well.
     """
 
     where: Array | None
@@ -57,11 +59,17 @@ class Missing(NamedTuple):
     fill: Any
     weights: Array | None
     whole: Whole | None = None
+    ddof: float = 0.0
 
     @property
     def masks(self) -> bool:
         """Whether elements may be left out."""
         return self.where is not None or self.skipna or self.nodata is not None
+
+    @property
+    def needed(self) -> int:
+        """Elements below which a window gives `fill`."""
+        return max(self.least, int(self.ddof) + 1) if self.ddof else self.least
 
 
 def asked(
@@ -87,13 +95,16 @@ def asked(
     if fill is not None and not _is_number(fill):
         raise TypeError(f"fill must be a number or None, got {fill!r} of type {type(fill).__name__}")
     part = None if where is None else checked_where(where, x)
+    ddof = next((checks.parameter(each, op_params) for each in row.params if each.name == "ddof"), 0.0)
     weighed = None
     if weights is not None:
         if row.weighed is None:
             takers = ", ".join(each.name for each in OPERATORS.values() if each.weighed)
             raise TypeError(f"weights are for the operators {takers}, got weights with op={row.name!r}")
+        if ddof:
+            raise ValueError(f"ddof must be 0 with weights, which do not tell how many elements, got {ddof}")
         weighed = checked_weights(weights, x)
-    found = Missing(part, skips, sentinel, least, fill, weighed)
+    found = Missing(part, skips, sentinel, least, fill, weighed, ddof=ddof)
     if not (found.masks or weighed is not None or min_count != 1 or fill is not None or skipna):
         return None
     for name, default in DIVISORS.items():

@@ -17,7 +17,7 @@ from .arrays import Array
 from .jobs import Indices, Job, Pull
 from .missing import Missing, check_least, fill_value, too_few
 from .operators import OPERATORS
-from .operators.fold import GATHER, Fold, as_sent
+from .operators.fold import GATHER, Expression, Fold, as_sent
 from .planes import PlaneJob
 
 
@@ -61,12 +61,12 @@ def forward(
     result, indices = found.reduced(target, indexed=chosen)
     backend = arrays.backend(x)
     if value is None:
-        first = backend.first_few(found.counts, missing.least, found.sums)
+        first = backend.first_few(found.counts, missing.needed, found.sums)
         if first is not None:
-            raise too_few(_in_whole(first[0], missing), row, target, first[1], missing.least)
+            raise too_few(_in_whole(first[0], missing), row, target, first[1], missing.needed)
     kept = None if indices is None else arrays.copied(indices)
     given = [(result, value)] + [(indices, -1)] * (indices is not None)
-    backend.settle(found.counts, missing.least, found.sums, given)
+    backend.settle(found.counts, missing.needed, found.sums, given)
     if out is None:
         y = result.reshape(job.shape)
     else:
@@ -197,14 +197,16 @@ class _Windows(NamedTuple):
         return cls(job, missing, local, mask, weights, arrays.empty(shape, np.int64, x), sums)
 
     def fold(self, name: str, fold: Fold, *results: Array | None) -> None:
-        """Reduce every window; further results than the first may be None."""
+        """Reduce every window, by a fold of weighted elements where there are weights.
+
+        Further results than the first may be None.
+        """
         if not self.counts.size:
             return
         backend, job = arrays.backend(self.x), self.job
-        weights = self.weights if fold.lift is WEIGHED.lift else None
-        present = backend.Present(self.mask, weights, self.counts)
+        present = backend.Present(self.mask, self.weights, self.counts)
         if isinstance(job, PlaneJob):
-            takes = backend.WEIGHED if weights is not None else backend.LISTED
+            takes = backend.WEIGHED if self.weights is not None else backend.LISTED
             job.plan(name, fold, self.x, results[0].dtype, takes=takes).run(self.x, *results, present=present)  # type: ignore[union-attr]
         else:
             backend.reduce_present(name, fold, self.x, job.geometry, job.params, present, *results)
@@ -236,7 +238,7 @@ class _Windows(NamedTuple):
     def enough(self, *results: Array) -> Array:
         """1 for windows with enough elements, of uint8; results become 0 where there are not."""
         found: Array = arrays.backend(self.x).settle(
-            self.counts, self.missing.least, self.sums, [(each, 0) for each in results]
+            self.counts, self.missing.needed, self.sums, [(each, 0) for each in results]
         )
         return found
 
@@ -307,8 +309,7 @@ def _backward(
     found = _Windows.of(job, x, missing)
     gradient = arrays.contiguous(gy).reshape(found.counts.shape)
     if row.backward == "states":
-        gx, sent = _by_states(found, gradient)
-        parameters = _slopes(found, sent) if slopes else {}
+        gx, parameters = _by_states(found, gradient, slopes=slopes)
     elif row.backward == "chosen":
         gx, parameters = _to_chosen(found, gradient, chosen), {}
     else:
@@ -376,20 +377,39 @@ def _to_chosen(found: _Windows, gy: Array, chosen: Array | None) -> Array:
     return jobs.backward(job, sent.reshape(job.shape), found.x, Indices(chosen.reshape(job.shape)))
 
 
-def _by_states(found: _Windows, gy: Array) -> tuple[Array, Array]:
-    """Of operators whose windows keep a few numbers; and the gradients of windows with enough elements."""
-    job, x = found.job, found.x
-    row, backend = job.operator, arrays.backend(x)
+def _by_states(found: _Windows, gy: Array, *, slopes: bool) -> tuple[Array, dict[str, Any]]:
+    """Of operators whose windows keep a few numbers."""
+    row, x, weights = found.job.operator, found.x, found.missing.weights
+    if weights is None:
+        gx, sent = _gathered(found, gy, row.name, row.state(x.dtype), row.pull)
+        return gx, _slopes(found, sent) if slopes else {}
+    weighing = row.weighing
+    assert weighing is not None
+    found.counted()
+    gx = _gathered(found, gy, f"{row.name}_weighed", weighing.state, row.pull)[0]
+    if not slopes:
+        return gx, {}
+    each = _gathered(found, gy, f"{row.name}_weights", weighing.slope, weighing.send)[0]
+    mask, one = found.back(found.mask), arrays.full(found.back(x).shape, np.float64, 1, x)
+    slope = arrays.backend(x).slope_of_weights(one, mask, found.back(each), None, weights.shape)
+    return gx, {"weights": arrays.cast(slope, floating_of(weights))}
+
+
+def _gathered(
+    found: _Windows, gy: Array, name: str, state: Fold, pull: Expression | None
+) -> tuple[Array, Array]:
+    """What windows send to each element; and the gradients of windows with enough elements."""
+    job, x, backend = found.job, found.x, arrays.backend(found.x)
     states = [arrays.empty(found.counts.shape, np.float64, x) for _ in range(3)]
-    found.fold(f"{row.name}_state", row.state(x.dtype), *states)
+    found.fold(f"{name}_state", state, *states)
     enough = found.enough(*states)
     sent = backend.shared(gy, enough, None, np.float64)
     gx = arrays.zeros(x.shape, np.float64, x)
     if isinstance(job, PlaneJob):
-        plan = job.plan(row.name, GATHER, x, np.float64, row.pull, takes=backend.LISTED)
+        plan = job.plan(name, GATHER, x, np.float64, pull, takes=backend.LISTED)
         plan.send(sent, x, states, gx, present=(found.mask, enough))
     else:
-        backend.gather(row.name, row.pull, sent, x, states, job.geometry.inverse(), job.params, gx, enough)
+        backend.gather(name, pull, sent, x, states, job.geometry.inverse(), job.params, gx, enough)
     return gx, sent
 
 

@@ -96,4 +96,6 @@ OPTIONS = {
     "stochastic": [{"training": False}],
     "median": [{}],
     "quantile": [{"q": 0.3}, {"q": 0}, {"q": 1}, {"q": 0.875}],
+    "var": [{}, {"ddof": 1}],
+    "std": [{}, {"ddof": 1}],
 }

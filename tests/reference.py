@@ -77,6 +77,8 @@ def values(op, block, divisor, **params):
         return np.take_along_axis(block, best[..., None], -1)[..., 0]
     if op in RANKS:
         return RANKS[op](block, **params)
+    if op in SPREADS:
+        return SPREADS[op](block, **params)
     if op == "count":
         return np.full(block.shape[:-1], block.shape[-1])
     if block.dtype.kind in "iu":
@@ -153,6 +155,8 @@ def pool_some(x, op, tables, axes, mask, *, least=1, fill=None, weights=None, **
 
 
 def weighted_value(op, block, weight):
+    if op in SPREADS:
+        return SPREADS[op](block[None], weights=weight[None])[0]
     products = block.astype(np.float64) * weight
     if op == "avg":
         return share(products, math.fsum(weight))
@@ -169,8 +173,14 @@ def pull_some(gy, x, op, tables, axes, mask, *, least=1, weights=None, **params)
         if weights is None:
             gx[at] += flat[here] * SHARES[op](values_in_window[None], len(block), **params)[0]
             continue
-        total = weight.sum() if op == "avg" else 1.0
-        mean = weighted_value(op, block, weight) if op == "avg" else 0.0
+        total = weight.sum() if op not in ("sum", "count") else 1.0
+        mean = 0.0 if op in ("sum", "count") else weighted_value("avg", block, weight)
+        if op in SPREADS:  # d (sum w (x - m)^2 / W) / dw = ((x - m)^2 - var) / W, since sum w (x - m) = 0
+            distance, y = values_in_window - mean, weighted_value(op, block, weight)
+            slope = 1.0 if op == "var" else 0.0 if y == 0 else 0.5 / y
+            gx[at] += flat[here] * slope * 2 * weight * distance / total
+            gw[at] += flat[here] * slope * (distance**2 - weighted_value("var", block, weight)) / total
+            continue
         gx[at] += flat[here] * weight / total
         gw[at] += flat[here] * (values_in_window - mean) / total
     return gx.reshape(x.shape), gw.reshape(x.shape)
@@ -286,8 +296,54 @@ def mode(block, ignore=None):
     return result
 
 
+def var(block, ddof=0, weights=None):
+    """Of exact numbers, rounded once; NaN of no more than `ddof` elements, and of infinities and NaNs."""
+    found = [_spread(*each, ddof, _rounded) for each in _rows(block, weights)]
+    return np.array(found, np.float64).reshape(block.shape[:-1])
+
+
+def std(block, ddof=0, weights=None):
+    found = [_spread(*each, ddof, _root) for each in _rows(block, weights)]
+    return np.array(found, np.float64).reshape(block.shape[:-1])
+
+
+def _rows(block, weights):
+    """The elements of each window, and their weights."""
+    weights = np.ones(block.shape) if weights is None else weights
+    block = block if block.dtype.kind in "iub" else block.astype(np.float64)
+    for place in np.ndindex(block.shape[:-1]):
+        yield block[place].tolist(), weights[place].tolist()
+
+
+def _spread(row, weights, ddof, finish):
+    if not all(math.isfinite(value) for value in row):
+        return math.nan
+    row, weights = [Fraction(value) for value in row], [Fraction(weight) for weight in weights]
+    total = sum(weights)
+    if total <= ddof:
+        return math.nan
+    mean = sum(w * value for w, value in zip(weights, row, strict=True)) / total
+    squares = sum(w * (value - mean) ** 2 for w, value in zip(weights, row, strict=True))
+    return finish(squares / (total - Fraction(ddof)))
+
+
+def _rounded(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _root(square):
+    """The root of a fraction of any size, by integers of at least 110 bits."""
+    shift = (112 - square.numerator.bit_length() + square.denominator.bit_length()) // 2
+    up, down = 4 ** max(shift, 0), 4 ** max(-shift, 0)
+    return math.ldexp(math.isqrt(square.numerator * up // (square.denominator * down)), -shift)
+
+
 VALUES = {"lp": norm, "gem": gem, "lse": lse, "soft": soft, "stochastic": stochastic}
 RANKS = {"median": median, "quantile": quantile, "mode": mode}
+SPREADS = {"var": var, "std": std}
 
 
 # d value / d element -------------------------------------------------------------------------------------
@@ -335,6 +391,18 @@ def quantile_share(block, _, q):
     return share
 
 
+def var_share(block, _, ddof=0):
+    if block.shape[-1] <= ddof:
+        return np.zeros(block.shape)
+    mean = np.array([share(row, len(row)) for row in block.reshape(-1, block.shape[-1])])
+    return 2 * (block - mean.reshape(*block.shape[:-1], 1)) / (block.shape[-1] - ddof)
+
+
+def std_share(block, _, ddof=0):
+    y = std(block, ddof)[..., None]
+    return var_share(block, _, ddof) / np.where(y > 0, 2 * y, np.inf)
+
+
 SHARES = {
     "max": lambda block, _: chosen_share(block, 1),
     "min": lambda block, _: chosen_share(block, -1),
@@ -348,6 +416,8 @@ SHARES = {
     "soft": soft_share,
     "stochastic": stochastic_share,
     "quantile": quantile_share,
+    "var": var_share,
+    "std": std_share,
 }
 
 

@@ -31,6 +31,8 @@ OPS = {
     "stochastic": {"rng": 5},
     "median": {},
     "quantile": {"q": 0.3},
+    "var": {},
+    "std": {"ddof": 1},
 }
 CHOOSING = ("max", "min", "stochastic")
 EXACT = (*CHOOSING, "median", "quantile")
@@ -444,7 +446,7 @@ def absences(rng, x, d, op):
 
 @pytest.mark.parametrize("op", [*OPS, "count"])
 def test_missing_data_in_random_cases(op):
-    # 12 of each of 13 operators: 156 cases.
+    # 12 of each of 15 operators: 180 cases.
     rng, tried = np.random.default_rng([7, *op.encode()]), 0
     while tried < 12:
         shape, window, call = geometry(rng)
@@ -487,13 +489,13 @@ def test_missing_data_in_random_cases(op):
         close(gx.compute(), fp.pool_backward(gy, x, op, window, **call, **own), False)
 
 
-@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "count", "lp", "median"])
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "count", "lp", "median", "var"])
 def test_missing_data_on_whole_axes_and_bins(op, rng):
     x = rng.standard_normal((3, 2, 11, 13))
     x[rng.random(x.shape) < 0.5] = np.nan
     x[0, 1] = np.nan
     d, where = lazy(rng, x), rng.random((11, 1)) < 0.8
-    weights = {"weights": rng.random((2, 1, 13))} if op in ("avg", "sum", "count") else {}
+    weights = {"weights": rng.random((2, 1, 13))} if op in ("avg", "sum", "count", "var") else {}
     for more in ({}, {"where": where}, {"min_count": 40}, weights):
         call = {"skipna": True, **more}
         expected = fp.global_pool(x, op, **call)

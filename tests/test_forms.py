@@ -23,6 +23,8 @@ OPS = {
     "median": {},
     "quantile": {"q": 0.3},
     "mode": {},
+    "var": {},
+    "std": {},
 }
 
 

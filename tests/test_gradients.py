@@ -43,6 +43,8 @@ OPERATORS = {
     "stochastic test": {"training": False},
     "median": {},
     "quantile": {"q": 0.3},
+    "var": {},
+    "std": {},
 }
 PARAMETERS = {"lp": "p", "gem": "p", "lse": "r", "soft": "beta", "mixed": "alpha"}
 # Name: function, its stateless backward, arguments after the operator, keywords.

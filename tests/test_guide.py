@@ -108,6 +108,13 @@ def test_scipy(theirs, ours, images):
     compare(theirs, ours, {"ndimage": pytest.importorskip("scipy.ndimage"), **images})
 
 
+@pytest.mark.parametrize(("theirs", "ours"), rows("NumPy and xarray"))
+def test_numpy_and_xarray(theirs, ours, images):
+    x = images["x"]
+    da = pytest.importorskip("xarray").DataArray(x, dims=("y", "x"))
+    compare(theirs, ours, {"cells": x.reshape(12, 2, 12, 3), "da": da, **images})
+
+
 def test_even_windows_have_their_surplus_where_the_guide_says(images):
     ndimage, filters = pytest.importorskip("scipy.ndimage"), pytest.importorskip("skimage.filters")
     u = images["u"]

@@ -231,7 +231,7 @@ def of_dtype(x, name):
 
 
 @pytest.mark.parametrize("name", DTYPES)
-@pytest.mark.parametrize("op", ["max", "avg", "sum", "median", "count", "mode", "soft"])
+@pytest.mark.parametrize("op", ["max", "avg", "sum", "median", "count", "mode", "soft", "var"])
 def test_dtypes(rng, op, name):
     floats = name in ("float16", "bfloat16", "float32")
     if (op == "soft" and not floats) or (op == "mode" and floats):
@@ -245,7 +245,7 @@ def test_dtypes(rng, op, name):
     tables = [reference.taps(n, 3, 2, 1, 1, 1, False) for n in (6, 7)]
     y, indices, _ = reference.pool_some(plain, op, tables, (2, 3), mask, fill=1)
     found = fp.pool(x, op, 3, stride=2, padding=1, **given)
-    if name == "bool" and op == "avg":
+    if name == "bool" and op in ("avg", "var"):
         y = reference.pool_some(x.astype(np.float64), op, tables, (2, 3), mask, fill=1)[0]
     wanted = {"count": np.int64}.get(op, fp.pool(x, op, 3).dtype)
     assert found.dtype == wanted
@@ -269,7 +269,7 @@ def test_sentinels_compare_in_their_own_dtype():
 
 
 @pytest.mark.parametrize("name", ["float32", "float64", "int16", "bool"])
-@pytest.mark.parametrize("op", ["avg", "sum", "count"])
+@pytest.mark.parametrize("op", ["avg", "sum", "count", "var", "std"])
 @pytest.mark.parametrize("way", ["none", *WAYS])
 def test_weights(op, way, name):
     rng = np.random.default_rng([*map(ord, op + way + name)])

@@ -8,7 +8,9 @@ import pytest
 import fastpool as fp
 
 SHAPE, CELL = (24, 36), (4, 6)
-NAMES = {"avg": "mean", "max": "max", "min": "min", "sum": "sum", "median": "median", "count": "count"}
+NAMES = {"avg": "mean"} | {
+    op: op for op in ("max", "min", "sum", "median", "count", "var", "std")
+}  # our operators in the words of others
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def blocks(x, cell=CELL):
     return x.reshape(rows // k, k, columns // m, m).swapaxes(1, 2).reshape(rows // k, columns // m, -1)
 
 
-@pytest.mark.parametrize("op", ["avg", "max", "min", "median", "quantile", "sum"])
+@pytest.mark.parametrize("op", ["avg", "max", "min", "median", "quantile", "sum", "var", "std"])
 def test_numpys_nan_functions(holed, op):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of cells of NaNs alone
@@ -36,7 +38,7 @@ def test_numpys_nan_functions(holed, op):
     np.testing.assert_allclose(fp.pool(holed, op, CELL, skipna=True, **given), wanted, rtol=1e-12)
 
 
-@pytest.mark.parametrize("op", ["avg", "max", "min", "sum", "median", "count"])
+@pytest.mark.parametrize("op", ["avg", "max", "min", "sum", "median", "count", "var", "std"])
 @pytest.mark.parametrize("least", [1, 9])
 def test_xarrays_coarsen(holed, op, least):
     xarray = pytest.importorskip("xarray")

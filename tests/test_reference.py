@@ -80,6 +80,10 @@ def test_new_operators_by_hand():
     assert line([3, 1, 1, 3, 0, 0, 0], "mode", 4, 3, 0, 0, 1, False)[0] == [1, 0]
     assert line([0, 0, 7], "mode", *whole, ignore=0)[0] == [7]
     assert line([0, 0, 0], "mode", *whole, ignore=0)[0] == [0]
+    assert line([1.0, 5, 3], "var", *whole)[0] == [8 / 3]
+    assert line([1, 5, 3], "var", *whole, ddof=1)[0] == [4]
+    assert line([1.0, 5, 3], "std", *whole, ddof=1)[0] == [2]
+    assert np.isnan(line([1.0, 5, 3], "var", *whole, ddof=3)[0])
 
 
 def test_extremes_by_hand():
@@ -102,6 +106,12 @@ def test_against_numpy_and_scipy(rng):
     for q in (0, 0.1, 0.5, 0.77, 1):
         np.testing.assert_allclose(reference.quantile(x, q), np.quantile(x, q, axis=-1), rtol=1e-13)
     np.testing.assert_array_equal(reference.median(x), np.median(x, -1))
+    for ddof in (0, 1):
+        for wide in (x, 1e200 * x, 1e-160 * x):
+            scale = abs(wide).max()
+            expected = scale * np.std(wide / scale, -1, ddof=ddof)
+            np.testing.assert_allclose(reference.std(wide, ddof), expected, rtol=1e-13)
+        np.testing.assert_allclose(reference.var(x, ddof), np.var(x, -1, ddof=ddof), rtol=1e-13)
     special = pytest.importorskip("scipy.special")
     for r in (1.0, -2.0, 30.0):
         expected = special.logsumexp(r * x, axis=-1, b=1 / 7) / r
@@ -118,6 +128,8 @@ GRADIENTS = {
     "stochastic": {},
     "median": {},
     "quantile": {"q": 0.37},
+    "var": {"ddof": 1},
+    "std": {"ddof": 0.5},
 }
 
 

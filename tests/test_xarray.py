@@ -248,6 +248,8 @@ def gaps():
         ("sum", "sum"),
         ("median", "median"),
         ("count", "count"),
+        ("var", "var"),
+        ("std", "std"),
     ],
 )
 def test_nans_are_left_out_as_with_coarsen(gaps, op, reduction, lazy):

@@ -20,9 +20,12 @@ OPTIONS = {
     "median": {},
     "quantile": {"q": 0.3},
     "mode": {},
+    "var": {},
+    "std": {},
 }
 # Those whose gradients share another's kernel, and mode, which has none, are left out.
 PULLED = ["max", "avg", "lp", "gem", "lse", "soft", "mixed", "stochastic", "stochastic test", "median"]
+PULLED += ["std"]
 
 
 class Forward(Benchmark):

@@ -309,7 +309,7 @@ def sharing(
 def merging(team: int, leaves: int, merge: Callable[..., Any]) -> Callable[..., Any]:
     """A function that merges the accumulators of a team's first `used` members, in order, for all to have."""
     # The simulator has one array for all that are made here.
-    room = team * (8 if device.SIMULATED else leaves)
+    room = team * (12 if device.SIMULATED else leaves)
 
     def across(acc, used, params):
         slots = cuda.shared.array(room, types.int64)

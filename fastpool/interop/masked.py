@@ -89,6 +89,7 @@ def _leaves_out(words: dict[str, Any]) -> bool:
         any(words.get(name) is not None for name in named)
         or words.get("skipna", False) is not False
         or words.get("min_count", 1) != 1
+        or words.get("ddof", 0) != 0
     )
 
 

@@ -134,7 +134,7 @@ def missing_of(
     """What the call says of missing data, for a block and the blocks that lie beside it."""
     if call.absent is None:
         return None
-    found = missing.asked(part.operator, x, (where, *call.absent), weights, {})
+    found = missing.asked(part.operator, x, (where, *call.absent), weights, call.arguments[-1])
     if found is None:
         return None
     begins = tuple(first for first, _ in outputs)

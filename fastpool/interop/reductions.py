@@ -81,9 +81,9 @@ def _chunk(
     exact = not arrays.is_float(x.dtype)
 
     def value(op: Op, x: Any = x, **params: Any) -> Any:
-        wide = None if exact else np.float64
+        wide = {"dtype": None if exact else np.float64}
         with threads.alone():
-            return api.pool(x, op, window, axes=tuple(axes), dtype=wide, **params)
+            return api.pool(x, op, window, axes=tuple(axes), **(wide | params))
 
     def positive() -> Any:
         return value("sum", np.maximum(x, 0))

@@ -18,6 +18,7 @@ from . import (
     ranks,
     rounding,
     selection,
+    spreads,
     sums,
 )
 from .draws import TESTING
@@ -28,9 +29,10 @@ __all__ = ["EXPRESSIONS", "OPERATORS", "TESTING", "Operator", "Parameter", "Part
 ENTRIES = (
     *(extremes.MAX, extremes.MIN, sums.COUNT, sums.AVG, sums.SUM, powers.LP, powers.GEM, exponentials.LSE),
     *(exponentials.SOFT, mixed.MIXED, draws.STOCHASTIC, ranks.MEDIAN, ranks.QUANTILE, ranks.MODE),
+    *(spreads.VAR, spreads.STD),
 )
 OPERATORS = {entry.name: entry for entry in ENTRIES}
 EXPRESSIONS = (
     *(compensated, draws, elementary, exponentials, extremes, fold, line, mixed, powers, ranks, rounding),
-    *(selection, sums),
+    *(selection, spreads, sums),
 )

@@ -22,6 +22,7 @@ class Range(NamedTuple):
 ABOVE_ZERO = Range(lambda value: value > 0, "a number above 0")
 FINITE_ABOVE_ZERO = Range(lambda value: 0 < value < math.inf, "a finite number above 0")
 FINITE = Range(lambda value: abs(value) < math.inf, "a finite number")
+NOT_NEGATIVE = Range(lambda value: 0 <= value < math.inf, "a finite number of at least 0")
 NOT_ZERO = Range(lambda value: 0 < abs(value) < math.inf, "a finite number other than 0")
 FRACTION = Range(lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
@@ -56,6 +57,24 @@ class Partial(NamedTuple):
     finish: Callable[[State, dict[str, Any]], Any] = lambda state, _: state[0]
 
 
+class Weighing(NamedTuple):
+    """The way back of weighted elements, of an operator whose gradients return by states.
+
+    Attributes
+    ----------
+    state : Fold
+        To the three numbers that `Operator.pull` reads; what it sends is multiplied by the weight.
+    slope : Fold
+        To the three that `send` reads.
+    send : callable
+        What a window sends to the weight of one of its elements, as `Operator.pull`.
+    """
+
+    state: Fold
+    slope: Fold
+    send: Expression
+
+
 def always(fold: Fold) -> Callable[..., Fold]:
     """The same fold for all dtypes."""
     return lambda *_: fold
@@ -81,6 +100,8 @@ class Operator(NamedTuple):
         chosen index is not all.
     promotes : bool
         Whether integers and bool widen as in `numpy.sum`.
+    to_floats : bool
+        Whether the value of integers and bool is of float64.
     averages : bool
         Whether ``count_include_pad`` and ``divisor_override`` apply.
     params : tuple of Parameter
@@ -102,6 +123,8 @@ class Operator(NamedTuple):
     weighed : callable or None
         ``weighed(source, target)`` gives the fold whose elements are pairs of value and weight, and whose
         third result is the sum of weights; None where the operator takes no weights.
+    weighing : Weighing or None
+        What gradients with weights need, of an operator with weights and states.
     testing : Operator or None
         The entry for ``training=False``; an operator that has one draws at random.
     """
@@ -113,6 +136,7 @@ class Operator(NamedTuple):
     pull: Expression | None = None
     state: Callable[[DType], Fold] = always(NO_STATE)
     promotes: bool = False
+    to_floats: bool = False
     averages: bool = False
     params: tuple[Parameter, ...] = ()
     fixed: tuple[float, ...] = ()
@@ -125,4 +149,5 @@ class Operator(NamedTuple):
     partial: Partial | None = None
     counts: bool = False
     weighed: FoldChoice | None = None
+    weighing: Weighing | None = None
     testing: "Operator | None" = None

@@ -93,7 +93,8 @@ def oracle(case, x):
     if op == "stochastic" and case["options"].get("training", True):
         return None
     if (
-        op not in (*reference.VALUES, *reference.RANKS, "max", "min", "avg", "sum", "mixed")
+        op
+        not in (*reference.VALUES, *reference.RANKS, *reference.SPREADS, "max", "min", "avg", "sum", "mixed")
         or x.dtype == bool
     ):
         return None
@@ -301,6 +302,7 @@ def _scale(calls, case, plain, sign=1):
             keywords = {k: v for k, v in calls.keywords.items() if op == "avg" or k not in case["options"]}
             size = np.abs(calls.forward(wide, op=Anew(op), **keywords).astype(np.float64))
             size = size + 1 / abs(calls.keywords.get("r", 1.0)) if case["op"] == "lse" else size
+            size = size * size if case["op"] == "var" else size
         return size, size if case["op"] == "sum" else None
 
     return scale

@@ -407,6 +407,8 @@ OPTIONS = {
     "mixed": [{}, {"alpha": 0.0}, {"alpha": 0.25}, {"count_include_pad": False}],
     "quantile": [{"q": 0.3}, {"q": 0.0}, {"q": 1.0}, {"q": 0.875}],
     "stochastic": [{"training": False}, {"rng": 7}],
+    "var": [{}, {}, {"ddof": 1}],
+    "std": [{}, {}, {"ddof": 1}],
 }
 PADDED = ("avg", "mixed")  # whose options of padding the forms without padding do not all take
 OP_SHARES = {"max": 3, "min": 2, "avg": 3, "sum": 2}
