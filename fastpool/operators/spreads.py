@@ -38,7 +38,8 @@ def lift_unsigned_spread(value, position, here, params):
 
 def of_halves(halves):
     none = np.float64(0)
-    return np.float64(1), halves[0] * 4294967296.0, np.float64(halves[1]), none, none
+    rounded, lost = two_sum(halves[0] * 4294967296.0, np.float64(halves[1]))
+    return np.float64(1), rounded, lost, none, none
 
 
 def plus_spread(a, b, params):
