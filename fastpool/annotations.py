@@ -58,6 +58,7 @@ Padding: TypeAlias = (
 Number: TypeAlias = float | np.number[Any] | np.bool_
 Mask: TypeAlias = AnyArray | bool
 Parameter: TypeAlias = float | AnyArray  # which may be a tensor with a gradient
+Quantiles: TypeAlias = float | Sequence[float] | NDArray[np.floating[Any]]
 Rng: TypeAlias = int | np.random.Generator | Draws | None
 Scheme: TypeAlias = Literal["torch", "random", "pseudo"]
 Duplicates: TypeAlias = Literal["last", "sum", "error"]
@@ -90,7 +91,7 @@ class Params(TypedDict, total=False):
     r: Parameter
     beta: Parameter
     alpha: Parameter
-    q: float
+    q: Quantiles
     rng: Rng
     training: bool
     ignore: SupportsIndex | None

@@ -22,11 +22,13 @@ from .annotations import (
     Padding,
     Parameter,
     Pooling,
+    Quantiles,
     Result,
     Rng,
     Sizes,
     Sliding,
 )
+from .checks import is_sequence
 from .keywords import ours
 from .kinds import any_kind
 from .missing import asked
@@ -243,6 +245,22 @@ def _named(
         if out is not None:
             arrays.check_apart(out, x=x)
         return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
+    return _in_full(x, op, window, around, absent, return_indices, out, dtype, op_params)
+
+
+def _in_full(
+    x: Any,
+    op: Op,
+    window: Any,
+    around: tuple[Any, ...],
+    absent: tuple[Any, ...],
+    return_indices: bool,
+    out: Any,
+    dtype: Any,
+    op_params: dict[str, Any],
+) -> Any:
+    """`pool` for the functions of one operator."""
+    where, skipna, nodata, min_count, fill = absent
     stride, padding, dilation, ceil_mode, axes = around
     if skipna is not OFF:
         op_params = {**op_params, "skipna": skipna}
@@ -1893,15 +1911,17 @@ def median_pool(
 
 
 @overload
-def quantile_pool(x: NumpyArray, window: Lengths, *, q: float, **keywords: Unpack[Sliding]) -> NumpyArray: ...
+def quantile_pool(
+    x: NumpyArray, window: Lengths, *, q: Quantiles, **keywords: Unpack[Sliding]
+) -> NumpyArray: ...
 @overload
-def quantile_pool(x: ArrayT, window: Lengths, *, q: float, **keywords: Unpack[Sliding]) -> ArrayT: ...
+def quantile_pool(x: ArrayT, window: Lengths, *, q: Quantiles, **keywords: Unpack[Sliding]) -> ArrayT: ...
 @ours
 def quantile_pool(
     x: AnyArray,
     window: Lengths,
     *,
-    q: float,
+    q: Quantiles,
     stride: Lengths | None = None,
     padding: Padding = 0,
     dilation: Lengths = 1,
@@ -1930,8 +1950,9 @@ def quantile_pool(
         Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
         One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
         give a sequence or `axes`.
-    q : float
-        Which quantile, from 0, the smallest element, to 1, the largest.
+    q : float or sequence of float
+        Which quantile, from 0, the smallest element, to 1, the largest. Several give a result with one more
+        axis, the first, on which they lie in their order; of xarray it is the dimension ``quantile``.
     stride : int or sequence of int, optional
         Distance between the starts of windows. By default it is the window, so that windows lie side by side.
     padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
@@ -1989,7 +2010,8 @@ def quantile_pool(
     Notes
     -----
     The gradient goes to the two elements used, ``1 - t`` and ``t`` of it for an interpolation at ``t``; of
-    ties to those that come first in row-major order. `q` has none. A NaN in a window makes its value NaN.
+    ties to those that come first in row-major order. That of several quantiles has their axis too. `q` has no
+    gradient. A NaN in a window makes its value NaN.
     Interpolation is right to one unit in the last place.
 
     Small windows are sorted by networks; larger ones take longer in proportion to their elements, unless the
@@ -2005,9 +2027,13 @@ def quantile_pool(
     >>> import numpy as np, fastpool as fp
     >>> fp.quantile_pool(np.array([3.0, 9.0, 1.0, 2.0, 4.0, 8.0]), (3,), q=0.75)
     array([6., 6.])
+    >>> fp.quantile_pool(np.array([3.0, 9.0, 1.0, 2.0, 4.0, 8.0]), (3,), q=[0, 0.75])
+    array([[1., 2.],
+           [6., 6.]])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "quantile", window, around, absent, False, out, dtype, {"q": q})
+    call = _in_full if is_sequence(q) else _named
+    return call(x, "quantile", window, around, absent, False, out, dtype, {"q": q})
 
 
 @overload

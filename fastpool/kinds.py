@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from .checks import is_sequence
 from .keywords import answer
 
 P = ParamSpec("P")
@@ -53,11 +54,17 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
     places = tuple(number for number, name in enumerate(names) if name in ARGUMENTS)
     alone = names[0] != "gy"  # the first array tells the kind; beside a plain gradient `x` may be masked
 
+    def of_several(*args: P.args, **kwargs: P.kwargs) -> R:
+        from . import quantiles  # noqa: PLC0415 - which knows our arrays, as these know kinds
+
+        return cast(R, quantiles.of_arrays(function, dict(zip(names, args, strict=False)) | kwargs))
+
     @wraps(function)
     def taking(*args: P.args, **kwargs: P.kwargs) -> R:
+        run = of_several if "q" in kwargs and is_sequence(kwargs["q"]) else function
         if alone and args and type(args[0]) is NUMPY:
             try:
-                return function(*args, **kwargs)
+                return run(*args, **kwargs)
             except TypeError:
                 answer(function, kwargs)
                 raise
@@ -77,7 +84,7 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
 
                 return cast(R, masked.call(taking, dict(zip(names, args, strict=False)) | kwargs))
             first = _subclassed(names[0], arrays)
-            result = function(*args, **kwargs)
+            result = run(*args, **kwargs)
             return result if first is None else cast(R, _wrapped(first, result))
         if kind.tracer:
             tracer = _tracer(kind)
@@ -89,7 +96,7 @@ def any_kind(function: Callable[P, R]) -> Callable[P, R]:
         own = [taken.get(name, value) for name, value in zip(names, args, strict=False)]
         others = kwargs | {name: value for name, value in taken.items() if name in kwargs}
         with kind.on(next(value for name, value in taken.items() if of(arrays[name]))):
-            result = function(*own, *args[len(names) :], **others)  # type: ignore[arg-type]
+            result = run(*own, *args[len(names) :], **others)  # type: ignore[arg-type]
             return cast(R, _with_out(given_back(kind, result), arrays.get("out")))
 
     return taking

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import arrays, checks, jobs, missing_jobs, random
+from .. import arrays, checks, jobs, missing_jobs, quantiles, random
 from ..jobs import Job
 from ..missing import asked, check_least, fill_value
+from ..quantiles import Parts, check_rows
 from . import cuts, parts, reductions
 from .cuts import Cut, Range
 from .parts import Call
@@ -62,6 +63,8 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     for argument in ("gy", "x", "indices"):
         if given.get(argument) is not None or (argument in ("gy", "x") and argument in given):
             _check_kind(argument, given[argument])
+    if quantiles.several(given):
+        return quantiles.each(function, given, _parts())
     bound = signature(function).bind(**given)
     bound.apply_defaults()
     taken, (form, names) = bound.arguments, FUNCTIONS[name]
@@ -73,6 +76,25 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     if "gy" in taken:
         return _backward(taken["x"], made, beside, taken["gy"], taken["indices"])
     return _forward(taken["x"], made, beside, taken.get("return_indices", False), taken.get("dtype"))
+
+
+def _parts() -> Parts:
+    """How several quantiles become one array, and their gradients one."""
+    import dask.array as da  # noqa: PLC0415 - an extra
+
+    return Parts(da.stack, _rows, _added)
+
+
+def _rows(gy: Any, count: int) -> list[Any]:
+    _check_kind("gy", gy)
+    check_rows(gy, count)
+    return [gy[number] for number in range(count)]
+
+
+def _added(gradients: list[Any]) -> Any:
+    """The sum, of 16 bits in float32."""
+    first, *others = (each.astype(np.result_type(np.float32, each.dtype)) for each in gradients)
+    return sum(others, start=first).astype(gradients[0].dtype)
 
 
 # Arguments -----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 import fastpool as fp
-from fastpool import jobs, threads
+from fastpool import jobs, quantiles, threads
 from fastpool.operators import OPERATORS
 
 from . import calls
@@ -71,6 +71,8 @@ def call(function: str, given: dict[str, Any]) -> Any:
         raise ValueError("out must be None: arrays of JAX are not written")
     if calls.draws(function, given) and not isinstance(given.get("rng"), int | np.integer | jax.Array):
         raise TypeError(f"rng must be an integer or a key of jax.random, got {given.get('rng')!r}")
+    if quantiles.several(given):
+        return jax.numpy.stack([call(function, given | {"q": q}) for q in quantiles.listed(given["q"])])
     given = {name: _array(name, value) for name, value in given.items()}
     own = calls.first(function)
     x = given[own]

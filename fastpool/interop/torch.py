@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 import fastpool as fp
-from fastpool import jobs, kinds
+from fastpool import jobs, kinds, quantiles
 from fastpool.operators import OPERATORS
 from fastpool.random import Draws, seed_of
 
@@ -114,6 +114,9 @@ def call(function: str, given: dict[str, Any]) -> Any:
         raise ValueError("out must be None where gradients are recorded or the call is compiled")
     if calls.draws(function, given) and given.get("rng") is None:
         given = {**given, "rng": torch.randint(2**63 - 1, ())}
+    if quantiles.several(given):
+        given = quantiles.one_draw(getattr(fp, function), given)
+        return torch.stack([call(function, given | {"q": q}) for q in quantiles.listed(given["q"])])
     own = calls.first(function)
     names = [own, *(name for name, value in given.items() if isinstance(value, Tensor) and name != own)]
     tensors = [given[name].detach() if _has_none(function, given) else given[name] for name in names]

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays, checks, jobs, kinds, ways
+from .. import arrays, checks, jobs, kinds, quantiles, ways
 
 FUNCTIONS = {  # and the argument that says which axes are pooled
     "pool": "window",
@@ -41,6 +41,7 @@ FUNCTIONS = {  # and the argument that says which axes are pooled
 DEFAULTS = {"padding": 0, "dilation": 1}  # of dimensions that a dict leaves out; a stride is the window
 BLUR = {"window": 3, "stride": 2}
 LISTED = ("window", "stride", "padding", "dilation", "output_size", "ratio")
+QUANTILE = "quantile"  # the dimension of several quantiles, as xarray has it
 BESIDE = ("where", "weights")  # arrays that broadcast to `x`
 
 
@@ -212,12 +213,20 @@ def _labelled(x: Any, words: dict[str, Any], data: Any, coords: Any) -> Any:
     from xarray import DataArray  # noqa: PLC0415 - an extra
 
     # A name of None is that of dask's array.
-    return DataArray(data, dims=_dims(x, words, data.ndim), coords=coords).rename(x.name)
+    labelled = DataArray(data, dims=_dims(x, words, data.ndim), coords=coords).rename(x.name)
+    return _with_quantiles(labelled, words)
 
 
 def _dims(x: Any, words: dict[str, Any], ndim: int) -> tuple[Hashable, ...]:
-    """The result's dimensions: those of `x`, or, of fewer, those that are not pooled."""
-    return tuple(d for axis, d in enumerate(x.dims) if ndim == x.ndim or axis not in words["axes"])
+    """The result's dimensions: those of `x`, or, of fewer, those that are not pooled, behind quantiles."""
+    first = (QUANTILE,) if quantiles.several(words) else ()
+    kept = ndim - len(first) == x.ndim
+    return (*first, *(d for axis, d in enumerate(x.dims) if kept or axis not in words["axes"]))
+
+
+def _with_quantiles(result: Any, words: dict[str, Any]) -> Any:
+    """A result with the quantiles as a coordinate, where there are several."""
+    return result.assign_coords({QUANTILE: words["q"]}) if quantiles.several(words) else result
 
 
 def _coordinates(
@@ -374,7 +383,7 @@ def _variables(function: Callable[..., Any], x: Any, given: dict[str, Any]) -> A
         if indices:
             others[name] = dims, indices[0]
     coords = _coordinates(function, x, pooled, words)
-    result = Dataset(kept, coords, x.attrs)
+    result = _with_quantiles(Dataset(kept, coords, x.attrs), words)
     return (result, Dataset(others, coords)) if others else result
 
 
