@@ -60,6 +60,7 @@ Mask: TypeAlias = AnyArray | bool
 Parameter: TypeAlias = float | AnyArray  # which may be a tensor with a gradient
 Quantiles: TypeAlias = float | Sequence[float] | NDArray[np.floating[Any]]
 Rng: TypeAlias = int | np.random.Generator | Draws | None
+Ties: TypeAlias = Literal["smallest", "first", "largest"]
 Scheme: TypeAlias = Literal["torch", "random", "pseudo"]
 Duplicates: TypeAlias = Literal["last", "sum", "error"]
 
@@ -94,7 +95,8 @@ class Params(TypedDict, total=False):
     q: Quantiles
     rng: Rng
     training: bool
-    ignore: SupportsIndex | None
+    ignore: Number | None
+    ties: Ties
     ddof: float
     count_include_pad: bool
     divisor_override: int | None

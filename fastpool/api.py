@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, SupportsIndex, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from numpy import ndarray
 from numpy.typing import DTypeLike
@@ -27,6 +27,7 @@ from .annotations import (
     Rng,
     Sizes,
     Sliding,
+    Ties,
 )
 from .checks import is_sequence
 from .keywords import ours
@@ -2038,18 +2039,29 @@ def quantile_pool(
 
 @overload
 def mode_pool(
-    x: NumpyArray, window: Lengths, *, ignore: SupportsIndex | None = ..., **keywords: Unpack[Sliding]
+    x: NumpyArray,
+    window: Lengths,
+    *,
+    ignore: Number | None = ...,
+    ties: Ties = ...,
+    **keywords: Unpack[Sliding],
 ) -> NumpyArray: ...
 @overload
 def mode_pool(
-    x: ArrayT, window: Lengths, *, ignore: SupportsIndex | None = ..., **keywords: Unpack[Sliding]
+    x: ArrayT,
+    window: Lengths,
+    *,
+    ignore: Number | None = ...,
+    ties: Ties = ...,
+    **keywords: Unpack[Sliding],
 ) -> ArrayT: ...
 @ours
 def mode_pool(
     x: AnyArray,
     window: Lengths,
     *,
-    ignore: SupportsIndex | None = None,
+    ignore: Number | None = None,
+    ties: Ties = "smallest",
     stride: Lengths | None = None,
     padding: Padding = 0,
     dilation: Lengths = 1,
@@ -2066,7 +2078,7 @@ def mode_pool(
     """Reduce each sliding window to its most frequent value.
 
     ``y[o] = argmax over v of |{i : x[i] = v}|`` over the elements of window o; of values that come equally
-    often the smallest. It is for labels: integers and bool are taken, and the result has the same dtype.
+    often the one that `ties` says. Every dtype is taken, and the result has it too.
 
     Parameters
     ----------
@@ -2077,8 +2089,12 @@ def mode_pool(
         Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
         One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
         give a sequence or `axes`.
-    ignore : int, optional
-        A value that does not count, such as the label of the background, unless a window has no other.
+    ignore : int or float, optional
+        A value that does not count, such as the label of the background, unless a window has no other. Floats
+        are compared in the dtype of `x`; NaN is all NaNs.
+    ties : {"smallest", "first", "largest"}
+        Which of the values that come equally often: the smallest, the one that comes first in row-major
+        order, or the largest.
     stride : int or sequence of int, optional
         Distance between the starts of windows. By default it is the window, so that windows lie side by side.
     padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
@@ -2135,7 +2151,11 @@ def mode_pool(
 
     Notes
     -----
-    Modes are exact, have no indices and no gradient. Small windows are sorted by networks; larger ones take
+    Modes are exact, have no indices and no gradient. Floats are equal where ``==`` says so: zeros of both
+    signs are one value, and the result is the positive one. A NaN in a window makes its value NaN, however
+    rare it is, unless `skipna` or `ignore` leaves NaNs out.
+
+    Small windows of integers are sorted by networks, where the smallest of ties is asked for; others take
     longer in proportion to their elements. The first call of a kernel compiles it, which takes seconds; numba
     keeps it in a cache on disk.
 
@@ -2147,9 +2167,13 @@ def mode_pool(
     array([[0, 3]])
     >>> fp.mode_pool(labels, (2, 2), ignore=0)
     array([[7, 3]])
+    >>> fp.mode_pool(labels, (2, 2), ties="largest")
+    array([[7, 4]])
+    >>> fp.mode_pool(np.array([2.5, 0.5, 0.5, 2.5, 1.0]), (5,), ties="first")
+    array([2.5])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "mode", window, around, absent, False, out, dtype, {"ignore": ignore})
+    return _named(x, "mode", window, around, absent, False, out, dtype, {"ignore": ignore, "ties": ties})
 
 
 @overload

@@ -20,7 +20,6 @@ GROUPS = {
     "all": (*FLOATS, *INTEGERS, "bool"),
     "numbers": (*FLOATS, *INTEGERS),
     "floats": FLOATS,
-    "discrete": (*INTEGERS, "bool"),
 }
 
 

@@ -14,6 +14,8 @@ from . import random
 from .operators import OPERATORS, Operator, Parameter, Range
 
 Pairs = tuple[tuple[int, int], ...]
+TIES = ("smallest", "first", "largest")  # as `operators.selection` numbers them
+ANY = Range(lambda _: True, "a number")
 PADDING_WORDS = ("valid", "same", "same_lower")
 SYNONYMS = {"mean": "avg"}  # other words for operators
 
@@ -194,10 +196,13 @@ def _draws(given: dict[str, Any]) -> tuple[float, ...]:
 
 
 def _ignored(given: dict[str, Any], dtype: np.dtype[Any]) -> tuple[float, ...]:
-    """Whether a value is ignored, and the high and low halves of its 64 bits."""
-    _only("mode", given, ["ignore"], [])
+    """Whether a value is ignored, halves of its 64 bits or the float itself, and which of ties wins."""
+    _only("mode", given, ["ignore", "ties"], [])
+    which = float(TIES.index(choice("ties", given.get("ties", TIES[0]), TIES)))
     if given.get("ignore") is None:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, which
+    if dtype.kind not in "iub":
+        return 1.0, _as_float("ignore", given["ignore"], dtype), 0.0, which
     value, (low, high) = given["ignore"], (0, 1)
     value = int(value) if dtype == np.bool_ and isinstance(value, bool | np.bool_) else value
     if dtype != np.bool_:
@@ -205,7 +210,17 @@ def _ignored(given: dict[str, Any], dtype: np.dtype[Any]) -> tuple[float, ...]:
     bits = integer("ignore", value, minimum=low)
     if bits > high:
         raise ValueError(f"ignore must be in {low}..{high} for x of {dtype}, got {bits}")
-    return 1.0, float(bits >> 32 & 0xFFFFFFFF), float(bits & 0xFFFFFFFF)
+    return 1.0, float(bits >> 32 & 0xFFFFFFFF), float(bits & 0xFFFFFFFF), which
+
+
+def _as_float(name: str, value: object, dtype: np.dtype[Any]) -> float:
+    """A number as the nearest one of a float dtype, which must not be infinite for it."""
+    plain = number(name, value, ANY)
+    with np.errstate(over="ignore"):
+        found = float(dtype.type(plain))
+    if np.isinf(found) and not np.isinf(plain):
+        raise ValueError(f"{name} must be a value that x's dtype, {dtype}, can hold, got {value!r}")
+    return found
 
 
 def _only(op: str, given: dict[str, Any], allowed: list[str], others: list[str]) -> None:

@@ -492,7 +492,9 @@ def _reduce(
     if missing.get("nodata") is not None:  # one file has one value for what is missing, at every level
         missing = {"fill": missing["nodata"]} | missing
     for number in range(1, count):
-        if op == "mode" and number > 2 and not missing:  # of few elements the kernel is the faster way
+        if (
+            op == "mode" and x.dtype.kind in "iub" and number > 2 and not missing
+        ):  # of few elements the kernel is the faster way
             levels.append(_lazy_modes(x, steps, number))
             continue
         nested = op in NESTED and missing.get("min_count", 1) == 1

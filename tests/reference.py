@@ -286,13 +286,20 @@ def median(block):
     return quantile(block, 0.5)
 
 
-def mode(block, ignore=None):
-    """The most frequent, the smallest of several; `ignore` where nothing else is there."""
+def mode(block, ignore=None, ties="smallest"):
+    """The most frequent value, a NaN if there is one; `ignore` where nothing else is there."""
     result = np.zeros(block.shape[:-1], object)
+    ignore = ignore if ignore is None else block.dtype.type(ignore).item()
     for place in np.ndindex(result.shape):
         row = block[place].tolist()
-        kept = [v for v in row if v != ignore]
-        result[place] = min(kept, key=lambda v: (-kept.count(v), v)) if kept else ignore
+        kept = [v for v in row if not (v == ignore or (v != v and ignore is not None and ignore != ignore))]
+        most = [v for v in kept if v != v or kept.count(v) == max(map(kept.count, kept))]
+        if any(v != v for v in kept):
+            result[place] = math.nan
+        elif kept:
+            result[place] = {"smallest": min, "largest": max, "first": lambda tied: tied[0]}[ties](most)
+        else:
+            result[place] = ignore
     return result
 
 

@@ -105,7 +105,8 @@ def test_scikit_image(theirs, ours, images):
 
 @pytest.mark.parametrize(("theirs", "ours"), rows("SciPy"))
 def test_scipy(theirs, ours, images):
-    compare(theirs, ours, {"ndimage": pytest.importorskip("scipy.ndimage"), **images})
+    modules = {name: pytest.importorskip(f"scipy.{name}") for name in ("ndimage", "stats")}
+    compare(theirs, ours, {**modules, **images})
 
 
 @pytest.mark.parametrize(("theirs", "ours"), rows("NumPy and xarray"))

@@ -58,17 +58,84 @@ def test_sliding(geometry, operator, layout, seed, nan):
     np.testing.assert_array_equal(x, before)
 
 
+TIES = ("smallest", "first", "largest")
+
+
 @settings(max_examples=200)
-@given(cases.geometries(), st.integers(0, 10**6), st.sampled_from([None, 0, 1, -1]), st.booleans())
-def test_mode(geometry, seed, ignore, flags):
+@given(
+    cases.geometries(),
+    st.integers(0, 10**6),
+    st.sampled_from([None, 0, 1, -1]),
+    st.sampled_from(["int32", "bool", "float64"]),
+    st.sampled_from(TIES),
+)
+def test_mode(geometry, seed, ignore, dtype, ties):
     call, shape, axes, tables = geometry
     assume(None not in tables)
-    assume(not flags or ignore != -1)
-    x = np.random.default_rng(seed).integers(-1, 3, shape).astype(np.int32)
-    x = x > 0 if flags else x
-    y = fp.mode_pool(x, **call, ignore=ignore)
+    assume(dtype != "bool" or ignore != -1)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-1, 3, shape)
+    x = x > 0 if dtype == "bool" else x.astype(dtype)
+    if dtype == "float64":
+        x[rng.random(shape) < 0.1] = np.nan
+        x[rng.random(shape) < 0.2] *= -1  # zeros of both signs too
+    y = fp.mode_pool(x, **call, ignore=ignore, ties=ties)
     assert y.dtype == x.dtype
-    np.testing.assert_array_equal(y, reference.pool(x, "mode", tables, axes, ignore=ignore)[0])
+    np.testing.assert_array_equal(y, reference.pool(x, "mode", tables, axes, ignore=ignore, ties=ties)[0])
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "uint8", "int16", "uint64"])
+@pytest.mark.parametrize("ties", TIES)
+def test_modes_of_dtypes(rng, name, ties):
+    dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16 if name == "bfloat16" else name)
+    x = rng.integers(0, 5, (2, 3, 90, 80)).astype(dtype)  # more elements than networks need
+    if dtype.kind in "iub":
+        x += np.array(np.iinfo(dtype).max - 7, dtype)
+    window = {"stride": 2, "padding": 1}
+    tables = [reference.taps(n, 3, 2, 1, 1, 1, False) for n in (90, 80)]
+    for ignore in (None, x[0, 0, 0, 0].item()):
+        y = fp.mode_pool(x, (3, 3), **window, ties=ties, ignore=ignore)
+        assert y.dtype == dtype
+        plain = x if dtype.kind in "iub" else x.astype(np.float64)
+        expected = reference.pool(plain, "mode", tables, (2, 3), ties=ties, ignore=ignore)[0]
+        np.testing.assert_array_equal(y.astype(plain.dtype), expected.astype(plain.dtype))
+
+
+def test_modes_of_floats():
+    inf, nan = np.inf, np.nan
+    zeros = fp.mode_pool(np.array([-0.0, 0.0, 5, 5, 0.0]), (5,))
+    assert zeros == 0
+    assert not np.signbit(zeros)
+    assert not np.signbit(fp.mode_pool(np.full(3, -0.0), (3,), ignore=0))
+    assert fp.mode_pool(np.array([inf, -inf, inf, 1]), (4,)) == inf
+    assert np.isnan(fp.mode_pool(np.array([1.0, 1, nan]), (3,)))
+    assert fp.mode_pool(np.array([1.0, nan, nan]), (3,), skipna=True) == 1
+    assert fp.mode_pool(np.array([1.0, nan, nan]), (3,), ignore=nan) == 1
+    assert np.isnan(fp.mode_pool(np.array([nan, nan]), (2,), ignore=nan))
+    assert np.isnan(fp.mode_pool(np.array([1.0, nan, nan]), (3,), ignore=1))
+    assert fp.mode_pool(np.array([0.1, 0.1, 3], np.float32), (3,), ignore=0.1) == 3
+    with pytest.raises(TypeError, match="mode pooling has no gradient"):
+        fp.vjp(fp.mode_pool, np.ones(4), (2,), ties="first")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
+def test_modes_of_one_large_window(rng, dtype):
+    x = rng.integers(0, 40, 9_000).astype(dtype)
+    values, counts = np.unique(x, return_counts=True)
+    top = counts.max()
+    x = np.concatenate([x, np.repeat(values, np.maximum(top - counts, 0))[::-1]])  # all come equally often
+    found = {ties: fp.mode_pool(x, (x.size,), ties=ties)[0] for ties in TIES}
+    assert found == {"smallest": 0, "first": x[0], "largest": 39}
+
+
+def test_scipy_finds_the_same_modes(rng):
+    stats = pytest.importorskip("scipy.stats")
+    x = rng.integers(0, 4, (20, 30)) * 0.5
+    np.testing.assert_array_equal(fp.global_pool(x, "mode", axes=1), stats.mode(x, axis=1).mode)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    for own, theirs in (({}, "propagate"), ({"skipna": True}, "omit")):
+        expected = stats.mode(x, axis=1, nan_policy=theirs).mode
+        np.testing.assert_array_equal(fp.global_pool(x, "mode", axes=1, **own), expected)
 
 
 GEOMETRIES = {
@@ -179,8 +246,6 @@ def test_dtypes_that_are_refused():
         for dtype in (np.int32, bool):
             with pytest.raises(TypeError, match=r"\bx\b"):
                 fp.pool(x.astype(dtype), op, (2, 2))
-    with pytest.raises(TypeError, match=r"\bx\b"):
-        fp.mode_pool(x, (2, 2))
     with pytest.raises(TypeError, match=r"\bx\b"):
         fp.quantile_pool(x > 0, (2, 2), q=0.5)
 

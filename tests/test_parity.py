@@ -127,16 +127,14 @@ def test_oracle(op):
 @pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "median", "mode", "var"])
 def test_dtypes(op, dtype):
     kind = np.dtype(dtype)
-    if op == "mode" and kind.kind not in "iub":
-        pytest.skip("the operator does not take the dtype")
     rng = np.random.default_rng(5)
     x = random_values(rng, (2, 3, 6, 8), dtype)
     if op == "mode":
-        x = x & x.dtype.type(1)
+        x = x & x.dtype.type(1) if kind.kind in "iub" else np.round(x)
     for options in ({"window": 2}, {"window": 3, "stride": 2, "padding": 1}):
         wanted = fp.pool(x, op, **options)
         assert_same(on_device(fp.pool, x, op, **options), wanted, tolerance_of(op, dtype))
-    if kind.kind not in "iub":
+    if kind.kind not in "iub" and op != "mode":
         wanted, pull = fp.vjp(fp.pool, x, op, 2)
         gy = random_values(rng, wanted.shape, dtype)
         _, moved = fp.vjp(fp.pool, to_device(x), op, 2)
@@ -310,6 +308,39 @@ def test_mode_ignores():
         wanted = fp.mode_pool(x, 3, stride=2, ignore=ignore)
         assert_same(on_device(fp.mode_pool, x, 3, stride=2, ignore=ignore), wanted)
     assert_same(on_device(fp.mode_pool, x * 0 + 2, 3, ignore=2), fp.mode_pool(x * 0 + 2, 3, ignore=2))
+
+
+@pytest.mark.parametrize("ties", ["smallest", "first", "largest"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64], ids=str)
+def test_modes_of_ties_zeros_and_nans(dtype, ties):
+    rng = np.random.default_rng(26)
+    x = rng.integers(-2, 3, (1, 2, 9, 9)).astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        x[rng.random(x.shape) < 0.3] *= -1
+        x[0, 1][rng.random((9, 9)) < 0.1] = np.nan
+    for options in ({}, {"ignore": 0}, {"ignore": 1, "where": rng.random(x.shape) < 0.8, "fill": 5}):
+        wanted = fp.mode_pool(x, 3, stride=2, ties=ties, **options)
+        found = on_device(fp.mode_pool, x, 3, stride=2, ties=ties, **options)
+        assert_same(found, wanted)
+        assert_same(np.signbit(found), np.signbit(wanted))
+    if np.dtype(dtype).kind == "f":
+        assert_same(*(call(fp.mode_pool, x, 3, ignore=np.nan, ties=ties) for call in (on_device, plain)))
+    wanted = fp.global_pool(x, "mode", axes=(0, 1, 2, 3), ties=ties, skipna=True)
+    found = on_device(fp.global_pool, x, "mode", axes=(0, 1, 2, 3), ties=ties, skipna=True)
+    assert_same(found, wanted)
+
+
+def test_several_quantiles():
+    x, q = np.random.default_rng(27).normal(size=(2, 3, 6, 8)), [0.9, 0.0, 0.25]
+    wanted, pull = fp.vjp(fp.quantile_pool, x, 2, q=q)
+    found, pull_found = fp.vjp(fp.quantile_pool, to_device(x), 2, q=q)
+    assert_same(to_host(found), wanted)
+    assert_same(to_host(pull_found(to_device(wanted))), pull(wanted), 1e-12)
+    gx = on_device(fp.pool_backward, wanted, x, "quantile", 2, q=q)
+    assert_same(gx, pull(wanted), 1e-12)
+    out = to_device(np.zeros(wanted.shape))
+    assert fp.quantile_pool(to_device(x), 2, q=q, out=out) is out
+    assert_same(to_host(out), wanted)
 
 
 def test_quantiles_of_ties_zeros_and_nans():

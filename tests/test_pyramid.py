@@ -194,7 +194,6 @@ def test_a_killed_process_leaves_no_finished_name(rng, tmp_path):
         (("x.npy", "--axes", "xx"), "axes must be different letters of tczyx"),
         (("x.npy", "--scale", "1,0"), "scale must have a number above 0 for each of 2 axes"),
         (("x.npy", "--scale", "a"), "expected numbers"),
-        (("x.npy", "--op", "mode"), "mode pooling takes int8"),
         (("absent.npy",), "No such file"),
         (("x.gif",), "IN must be a .npy, .tif or .tiff file or a Zarr folder"),
         (("empty.npy",), "IN must not be empty"),

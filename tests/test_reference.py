@@ -80,6 +80,12 @@ def test_new_operators_by_hand():
     assert line([3, 1, 1, 3, 0, 0, 0], "mode", 4, 3, 0, 0, 1, False)[0] == [1, 0]
     assert line([0, 0, 7], "mode", *whole, ignore=0)[0] == [7]
     assert line([0, 0, 0], "mode", *whole, ignore=0)[0] == [0]
+    assert line([3.0, 1, 1, 3], "mode", 4, 3, 0, 0, 1, False)[0] == [1]
+    assert line([3.0, 1, 1, 3], "mode", 4, 3, 0, 0, 1, False, ties="largest")[0] == [3]
+    assert line([2, 5, 1, 1, 5], "mode", 5, 1, 0, 0, 1, False, ties="first")[0] == [5]
+    assert line([0.0, -0.0, 2], "mode", *whole, ties="largest")[0] == [0]
+    assert np.isnan(line([2.0, 2, np.nan], "mode", *whole)[0])
+    assert line([2.0, np.nan, np.nan], "mode", *whole, ignore=np.nan)[0] == [2]
     assert line([1.0, 5, 3], "var", *whole)[0] == [8 / 3]
     assert line([1, 5, 3], "var", *whole, ddof=1)[0] == [4]
     assert line([1.0, 5, 3], "std", *whole, ddof=1)[0] == [2]

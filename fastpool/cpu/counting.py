@@ -18,11 +18,13 @@ import numpy as np
 from .. import jit
 from ..operators.fold import Fold, lift_choice, nothing
 from ..operators.ranks import (
+    FLOATS_FOLD,
     LOWER_FOLD,
     LOWER_STATE,
     MODE_FOLD,
     QUANTILE_FOLD,
     QUANTILE_STATE,
+    TIED_FOLD,
     between,
     ignored,
     no_weight,
@@ -40,6 +42,8 @@ def instead(operator: Fold, dtype: np.dtype[Any], elements: int) -> tuple[Fold, 
     `dtype` is that in which kernels hold elements.
     """
     bits = 8 * dtype.itemsize
+    if operator in (TIED_FOLD, FLOATS_FOLD):
+        return None
     if operator is MODE_FOLD:
         if bits > MOST or elements < max(LARGE, 1 << bits):
             return None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import jit, random, threads, ways
 from ..operators import EXPRESSIONS
 from ..operators.fold import GATHER, Expression, Fold
-from ..operators.ranks import RANKS, collect
+from ..operators.ranks import RANKS, collect_counted
 from ..windows import Geometry, Integers, PlaneWindows
 from . import counting as counts
 from . import half
@@ -174,7 +174,7 @@ def _ranked(
     dtype = _computed(source)
     counting = counts.instead(operator, dtype, largest)
     if counting is None:
-        return found._replace(window=(largest, dtype, largest if operator.combine is collect else 0))
+        return found._replace(window=(largest, dtype, 0 if operator.combine is collect_counted else largest))
     counted, counters = counting
     walk = _walk(f"{name}_counted_{dtype}", counted, None, FORWARD, storage(source), storage(target), takes)
     return found._replace(walk=walk, window=(counters, np.dtype(np.int64), 0))

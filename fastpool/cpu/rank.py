@@ -573,11 +573,14 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
     ----------
     name : {"median", "quantile", "mode"}
     params : ndarray of float64
-        The quantile; or for the mode 1 where a value is ignored, and the high and low 32 bits of that value.
+        The quantile; or for the mode 1 where a value is ignored, the high and low 32 bits of that value, and
+        which of ties, if not the smallest.
     target : dtype
         That of the results.
     """
     kind = _kind(name, x.dtype, target)
+    if kind == "mode" and params[3:].any():  # of ties the smallest comes out
+        return None
     if kind is None or min(table.fewest for table in geometry.tables) < 1:
         return None
     order = memory_order(x)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..operators import ranks
 from ..operators.fold import Fold, nothing, plus
+from ..operators.selection import FIRST, LARGEST
 from . import device, walk
 from .halves import READ
 from .walk import TAKEN, Layout, Steps
@@ -102,10 +103,11 @@ def lowest(a, b, params):
 
 
 def tally(a, b, params):
-    """Pairs of the lowest key and its number; none of it where that is 0."""
+    """The lowest key, its number, and where it is first; none of it where the number is 0."""
     take = (b[1] > 0) & ((a[1] == 0) | (b[0] < a[0]))
     both = (b[1] > 0) & (a[1] > 0) & (a[0] == b[0])
-    return b[0] if take else a[0], (a[1] + b[1]) if both else b[1] if take else a[1]
+    number = (a[1] + b[1]) if both else b[1] if take else a[1]
+    return b[0] if take else a[0], number, min(a[2], b[2]) if both else b[2] if take else a[2]
 
 
 def begin(value, place, here, params):
@@ -137,6 +139,7 @@ FINISH = {
     ranks.lower_value: lower,
     ranks.lower_position: lower_place,
     ranks.mode_value: lower,
+    ranks.tied_value: lower,
     ranks.upper_position: upper_place,
     ranks.upper_weight: weight,
     ranks.no_weight: ranks.no_weight,
@@ -146,9 +149,8 @@ FINISH = {
 
 def steps(fold: Fold, source: tuple[str, str], layout: Layout, team: int) -> Steps:
     """What a kernel does with a window to give what `fold` gives."""
-    through = (
-        _mode(source, layout, team) if fold.finish is ranks.mode_value else _quantile(source, layout, team)
-    )
+    modes = fold.finish in (ranks.mode_value, ranks.tied_value)
+    through = (_mode if modes else _quantile)(source, layout, team)
     finish, second, third = (FINISH[expression] for expression in (fold.finish, fold.second, fold.third))
     return Steps(begin, through, finish, second, third, plus)
 
@@ -161,10 +163,37 @@ def _passing(
     return walk.sharing(layout, device.function(advance), team, across)
 
 
+def _floats(source: tuple[str, str]) -> bool:
+    """Whether elements are floats."""
+    return source[0] != "native" or source[1].startswith("float")
+
+
+def _odd(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., Any]:
+    """The pass that finds the place of the first NaN."""
+    read = READ[source[0]]
+
+    def first_nan(acc, tap, position, context):
+        value = read(context[0][tap])
+        return min(acc, position) if value != value else acc
+
+    return _passing(layout, team, first_nan, earliest, 1)
+
+
+def _pick(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., Any]:
+    """The pass that finds the element at a place, the fifth part of the context."""
+    read = READ[source[0]]
+
+    def take(acc, tap, position, context):
+        here = position == context[4]
+        return 1 if here else acc[0], read(context[0][tap]) if here else acc[1]
+
+    return _passing(layout, team, take, found, 2)
+
+
 def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., Any]:
     read = READ[source[0]]
     key, word, bits = _key(source)
-    floating = source[0] != "native" or source[1].startswith("float")
+    floating = _floats(source)
     largest_key = word(2**bits - 1)
 
     def count_below(acc, tap, position, context):
@@ -174,14 +203,6 @@ def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..
         same = key(read(context[0][tap])) == context[3]
         return acc + (1 if same & (position < context[4]) else 0)
 
-    def first_nan(acc, tap, position, context):
-        value = read(context[0][tap])
-        return min(acc, position) if value != value else acc
-
-    def take(acc, tap, position, context):
-        here = position == context[4]
-        return 1 if here else acc[0], read(context[0][tap]) if here else acc[1]
-
     def next_one(acc, tap, position, context):
         own = key(read(context[0][tap]))
         behind = (own > context[3]) | ((own == context[3]) & (position > context[4]))
@@ -189,8 +210,7 @@ def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..
 
     below = _passing(layout, team, count_below, plus, 1)
     equal = _passing(layout, team, count_equal_before, plus, 1)
-    odd = _passing(layout, team, first_nan, earliest, 1)
-    pick = _passing(layout, team, take, found, 2)
+    odd, pick = _odd(source, layout, team), _pick(source, layout, team)
     after = _passing(layout, team, next_one, lowest, 2)
 
     def through(acc, window, context):
@@ -230,28 +250,45 @@ def _quantile(source: tuple[str, str], layout: Layout, team: int) -> Callable[..
 
 
 def _mode(source: tuple[str, str], layout: Layout, team: int) -> Callable[..., Any]:
+    read = READ[source[0]]
     key, word = _key(source)[:2]
-    kind = getattr(np, source[1])
-    offset = word(-int(np.iinfo(source[1]).min))
+    floating = _floats(source)
+    skipped = ranks.ignored_float if floating else ranks.ignored
+    kind = getattr(np, source[1]) if source[0] == "native" else np.float32
+    offset = word(0 if floating else -int(np.iinfo(source[1]).min))
 
     def next_value(acc, tap, position, context):
-        value = context[0][tap]
+        value = read(context[0][tap])
         own = key(value)
         old = (context[4] != 0) & (own <= context[3])
-        return acc if old | ranks.ignored(value, context[2]) else tally(acc, (own, 1), 0)
+        return acc if old | skipped(value, context[2]) else tally(acc, (own, 1, position), 0)
 
-    following = _passing(layout, team, next_value, tally, 2)
+    following = _passing(layout, team, next_value, tally, 3)
+    odd, pick = _odd(source, layout, team), _pick(source, layout, team)
 
     def through(acc, window, context):
         if window[TAKEN] == 0:
             return acc
         values, here, params = context[0], context[1], context[2]
-        best, most, last, number, started = word(0), 0, word(0), 1, 0
-        while number > 0:
-            last, number = following((word(0), 0), window, (values, here, params, last, started))
-            best, most = (last, number) if number > most else (best, most)
-            started = 1
-        value = kind(word(best - offset)) if most > 0 else acc[0]
+        counts_nans = floating and not (params[0] != 0 and params[1] != params[1])
+        place = odd(FAR, window, (values, here, params)) if counts_nans else FAR
+        ties = params[3]
+        if place == FAR:
+            most, best, last, number, at, started = 0, word(0), word(0), 1, FAR, 0
+            while number > 0:
+                last, number, at = following((word(0), 0, FAR), window, (values, here, params, last, started))
+                same = (number == most) & (number > 0)
+                takes = ((ties == FIRST) & (at < place)) | (ties == LARGEST)
+                wins = (number > most) | (same & takes)
+                most, best, place = (number, last, at) if wins else (most, best, place)
+                started = 1
+        value = acc[0]
+        if floating:  # of which no key gives the value back
+            if place != FAR:
+                value = pick((0, acc[0]), window, (values, here, params, word(0), place))[1]
+            value = value - value if value == 0 else value
+        elif place != FAR:
+            value = kind(word(best - offset))
         return value, value, acc[2], acc[3], acc[4]
 
     return device.function(through)

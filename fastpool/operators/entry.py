@@ -91,8 +91,8 @@ class Operator(NamedTuple):
     backward : {"spread", "chosen", "states", "none"}
         How a gradient returns: shared by every element, to the chosen element (whose index is the fold's
         second result), or by `pull` from the results of `state`; "none" for an operator without a gradient.
-    dtypes : {"all", "numbers", "floats", "discrete"}
-        Accepted input: "numbers" leaves out bool, "discrete" is integers and bool.
+    dtypes : {"all", "numbers", "floats"}
+        Accepted input: "numbers" leaves out bool.
     pull : callable or None
         What a window sends to one of its elements.
     state : callable
@@ -127,6 +127,8 @@ class Operator(NamedTuple):
         What gradients with weights need, of an operator with weights and states.
     testing : Operator or None
         The entry for ``training=False``; an operator that has one draws at random.
+    tied : Operator or None
+        The entry for other ``ties`` than "smallest".
     """
 
     name: str
@@ -151,3 +153,4 @@ class Operator(NamedTuple):
     weighed: FoldChoice | None = None
     weighing: Weighing | None = None
     testing: "Operator | None" = None
+    tied: "Operator | None" = None

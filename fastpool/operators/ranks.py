@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from .entry import FRACTION, Operator, Parameter, always
+from .entry import FRACTION, Operator, Parameter
 from .fold import DType, Fold, lift_choice, nothing, zero_integer
-from .selection import has_nan, largest_run, next_place, select
+from .selection import has_nan, largest_run, most_frequent, next_place, select
 
 
 def collect(count, element, params):
@@ -95,18 +95,45 @@ def ignored(value, params):
     return (params[0] != 0) & same
 
 
+def collect_tied(count, element, params):
+    """As `collect_counted`, with places."""
+    return collect(count, element, params) - (1 if ignored(element[0], params[0]) else 0)
+
+
+def collect_floats(count, element, params):
+    """As `collect_tied`; both zeros are the positive one."""
+    value = element[0]
+    zeroless = value - value if value == 0 else value
+    return collect(count, (zeroless, element[1]), params) - (1 if ignored_float(value, params[0]) else 0)
+
+
+def ignored_float(value, params):
+    """Whether the value is ``ignore``, or both are NaN."""
+    return (params[0] != 0) & ((value == params[1]) | ((value != value) & (params[1] != params[1])))
+
+
+def tied_value(count, divisor, params):
+    """As `mode_value`, of ties as asked for; a NaN that counts wins."""
+    odd = has_nan(params[1], count)
+    return params[1][odd if odd >= 0 else most_frequent(params[1], params[2], count, params[0][3])]
+
+
 def mode_value(count, divisor, params):
     """The most frequent; where all are ignored, the ignored value, which was stored first."""
     return params[1][largest_run(params[1], count)]
 
 
-RANKS = frozenset((collect, collect_counted))  # how folds combine that need the whole window
+RANKS = frozenset(
+    (collect, collect_counted, collect_tied, collect_floats)
+)  # how folds combine that need the whole window
 
 QUANTILE_FOLD = Fold(zero_integer, lift_choice, collect, quantile_value)
 LOWER_FOLD = QUANTILE_FOLD._replace(finish=lower_value)
 QUANTILE_STATE = QUANTILE_FOLD._replace(finish=lower_position, second=upper_position, third=upper_weight)
 LOWER_STATE = QUANTILE_STATE._replace(second=nothing, third=no_weight)
 MODE_FOLD = Fold(zero_integer, lift_choice, collect_counted, mode_value)
+TIED_FOLD = Fold(zero_integer, lift_choice, collect_tied, tied_value)
+FLOATS_FOLD = TIED_FOLD._replace(combine=collect_floats)
 
 
 def quantile_fold(source: DType, target: DType) -> Fold:
@@ -119,6 +146,16 @@ def quantile_state(source: DType) -> Fold:
     return LOWER_STATE if source.kind in "iub" else QUANTILE_STATE
 
 
+def tied_fold(source: DType, target: DType) -> Fold:
+    """With places, which tell the first of ties."""
+    return TIED_FOLD if source.kind in "iub" else FLOATS_FOLD
+
+
+def mode_fold(source: DType, target: DType) -> Fold:
+    """Of integers without places: of ties it is the smallest."""
+    return MODE_FOLD if source.kind in "iub" else FLOATS_FOLD
+
+
 QUANTILE = Operator(
     "quantile",
     quantile_fold,
@@ -129,4 +166,5 @@ QUANTILE = Operator(
     params=(Parameter("q", None, FRACTION),),
 )
 MEDIAN = QUANTILE._replace(name="median", dtypes="all", params=(), fixed=(0.5,))
-MODE = Operator("mode", always(MODE_FOLD), "none", "discrete")
+TIED = Operator("mode", tied_fold, "none", "all")
+MODE = TIED._replace(fold=mode_fold, tied=TIED)

@@ -47,17 +47,50 @@ def next_place(values, places, count, rank):
     return best
 
 
+def sort(insert, values, places, count):
+    """Put the elements in order; `insert` puts one of them among those at a distance. Shell's sort (1959)."""
+    gap = count // 2
+    while gap > 0:
+        for i in range(gap, count):
+            insert(values, places, i, gap)
+        gap = 1 if gap == 2 else gap * 5 // 11
+
+
+def insert_value(values, places, i, gap):
+    value, j = values[i], i
+    while j >= gap and values[j - gap] > value:
+        values[j] = values[j - gap]
+        j -= gap
+    values[j] = value
+
+
+def insert_element(values, places, i, gap):
+    value, place, j = values[i], places[i], i
+    while j >= gap and precedes(value, place, values[j - gap], places[j - gap]):
+        values[j], places[j] = values[j - gap], places[j - gap]
+        j -= gap
+    values[j], places[j] = value, place
+
+
+SMALLEST, FIRST, LARGEST = 0.0, 1.0, 2.0  # which of values that come equally often
+
+
+def most_frequent(values, places, count, ties):
+    """Where, among the elements once sorted, the most frequent value begins; 0 of none."""
+    sort(insert_element, values, places, count)
+    best, longest, start = 0, 0, 0
+    for i in range(count):
+        start = start if values[i] == values[start] else i
+        length = i - start + 1
+        earlier = (ties == FIRST) & (places[start] < places[best])
+        if (length > longest) | ((length == longest) & (earlier | (ties == LARGEST))):
+            best, longest = start, length
+    return best
+
+
 def largest_run(values, count):
     """Where, among the values once sorted, the most frequent one is, of equals the smallest; 0 of none."""
-    gap = count // 2
-    while gap > 0:  # Shell's sort (1959)
-        for i in range(gap, count):
-            value, j = values[i], i
-            while j >= gap and values[j - gap] > value:
-                values[j] = values[j - gap]
-                j -= gap
-            values[j] = value
-        gap = 1 if gap == 2 else gap * 5 // 11
+    sort(insert_value, values, values, count)
     best, longest, start = 0, 0, 0
     for i in range(count):
         start = start if values[i] == values[start] else i

@@ -528,6 +528,8 @@ def draw(rng, stratum, *, guard):
             options.pop("count_include_pad", None)
     if op == "mode" and rng.random() < 0.3:
         options["ignore"] = 1
+    if op == "mode" and rng.random() < 0.3:
+        options["ties"] = pick(rng, ["first", "largest"])
     if form == "fractional" and "rng" in options:
         options.pop("rng")
     missing: list[str] = []
