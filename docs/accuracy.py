@@ -34,6 +34,8 @@ OPERATORS = {
     "stochastic": {"training": False},
     "median": {},
     "quantile": {"q": 0.3},
+    "var": {},
+    "std": {},
 }
 WINDOWS = {  # (shape of x, window): small arrays take the general skeleton, large ones passes over lines
     "2x2, 64 windows": ((1, 1, 16, 16), (2, 2)),
@@ -97,6 +99,11 @@ def exact(op, cells, p=None, q=0.5, beta=1.0, **_):  # noqa: PLR0911 - one an op
         weights = np.maximum(cells, 0)
         total = weights.sum(-1)
         value = (weights * weights).sum(-1) / np.where(total > 0, total, 1)
+        return value, value
+    if op in ("var", "std"):
+        apart = cells - cells[..., :1]
+        variance = ((apart - apart.mean(-1, keepdims=True)) ** 2).mean(-1)
+        value = variance if op == "var" else np.sqrt(variance)
         return value, value
     ordered, place = np.sort(cells, -1), q * (cells.shape[-1] - 1)
     low, high = ordered[..., math.floor(place)], ordered[..., math.ceil(place)]
