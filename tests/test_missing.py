@@ -469,7 +469,7 @@ def test_bad_arguments(case):
 
 def test_weights_are_for_sums():
     with pytest.raises(
-        TypeError, match="weights are for the operators count, avg, sum, got weights with op='max'"
+        TypeError, match="weights are for the operators count, avg, sum, var, std, got weights with op='max'"
     ):
         fp.pool(X, "max", (2, 2), weights=X)
 
