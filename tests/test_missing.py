@@ -1,5 +1,6 @@
 """Missing data and weights: every operator, form and way of leaving elements out, against the oracle."""
 
+import itertools
 import os
 
 import cases
@@ -268,8 +269,13 @@ def test_sentinels_compare_in_their_own_dtype():
     assert fp.count_pool(np.array([255, 1], np.uint8), (2,), nodata=255.0) == 1
 
 
-@pytest.mark.parametrize("name", ["float32", "float64", "int16", "bool"])
-@pytest.mark.parametrize("op", ["avg", "sum", "count", "var", "std"])
+@pytest.mark.parametrize(
+    ("op", "name"),
+    [
+        *itertools.product(("avg", "sum", "count"), ("float32", "float64", "int16", "bool")),
+        *(("var", "float64"), ("var", "int16"), ("std", "float32")),  # whose kernels take long to compile
+    ],
+)
 @pytest.mark.parametrize("way", ["none", *WAYS])
 def test_weights(op, way, name):
     rng = np.random.default_rng([*map(ord, op + way + name)])
