@@ -95,7 +95,7 @@ def asked(
     if fill is not None and not _is_number(fill):
         raise TypeError(f"fill must be a number or None, got {fill!r} of type {type(fill).__name__}")
     part = None if where is None else checked_where(where, x)
-    ddof = next((checks.parameter(each, op_params) for each in row.params if each.name == "ddof"), 0.0)
+    ddof = _ddof(row, op_params) if row.params else 0.0
     weighed = None
     if weights is not None:
         if row.weighed is None:
@@ -104,7 +104,7 @@ def asked(
         if ddof:
             raise ValueError(f"ddof must be 0 with weights, which do not tell how many elements, got {ddof}")
         weighed = checked_weights(weights, x)
-    found = Missing(part, skips, sentinel, least, fill, weighed, ddof=ddof)
+    found = Missing(part, skips, sentinel, least, fill, weighed, None, ddof)
     if not (found.masks or weighed is not None or min_count != 1 or fill is not None or skipna):
         return None
     for name, default in DIVISORS.items():
@@ -114,6 +114,11 @@ def asked(
                 f"what takes part; got {op_params[name]!r}"
             )
     return found
+
+
+def _ddof(row: Operator, op_params: dict[str, Any]) -> float:
+    """The elements that a window needs more than, by the operator's parameters."""
+    return next((checks.parameter(each, op_params) for each in row.params if each.name == "ddof"), 0.0)
 
 
 def _is_number(value: Any) -> bool:
