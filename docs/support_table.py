@@ -36,8 +36,9 @@ def calls(op):
         "pyramid": (fp.pyramid_pool, op, (1, 2)),
         "regions": (fp.roi_pool, op, BOXES, 2),
         "mosaic": (fp.mosaic, 2, op),
+        "segments": (fp.segment_pool, np.array([1]), op),
     }
-    options = {"fractional": {"window": 2}}
+    options = {"fractional": {"window": 2}, "segments": {"fill": 1}}
     found = {
         form: functools.partial(_call, f, arguments, {**given, **options.get(form, {})})
         for form, (f, *arguments) in forms.items()

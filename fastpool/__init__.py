@@ -45,6 +45,7 @@ from .forms import (
 )
 from .gradients import adaptive_pool_backward, global_pool_backward, pool_backward, vjp
 from .indices import convert_indices
+from .segments import segment_pool, segment_pool_backward
 from .threads import get_num_threads, get_threading_layer, set_num_threads, set_threading_layer
 from .unpooling import unpool, unpool_backward
 
@@ -94,6 +95,8 @@ __all__ = [
     "roi_align_backward",
     "roi_pool",
     "roi_pool_backward",
+    "segment_pool",
+    "segment_pool_backward",
     "set_num_threads",
     "set_threading_layer",
     "soft_pool",

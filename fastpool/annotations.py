@@ -55,6 +55,7 @@ Words: TypeAlias = Literal["valid", "same", "same_lower"]
 Padding: TypeAlias = (
     Words | Lengths | Sequence[SupportsIndex | tuple[int, int]] | Mapping[Any, tuple[int, int]]
 )
+Offsets: TypeAlias = AnyArray | Sequence[SupportsIndex]
 Number: TypeAlias = float | np.number[Any] | np.bool_
 Mask: TypeAlias = AnyArray | bool
 Parameter: TypeAlias = float | AnyArray  # which may be a tensor with a gradient
@@ -147,6 +148,13 @@ class Cells(Absent, Params, total=False):
     """Keywords of `pyramid_pool` and `mosaic`."""
 
     axes: Axes | None
+
+
+class Segments(Absent, Params, total=False):
+    """Keywords of `segment_pool`."""
+
+    axis: SupportsIndex
+    offsets: Offsets | None
 
 
 class Boxes(Absent, Params, total=False):

@@ -200,6 +200,30 @@ def positions(flat: Array, lengths: Sequence[int]) -> list[Array]:
     return found
 
 
+def gathered(array: Array, numbers: NDArray[np.int64], axis: int) -> Array:
+    """The slices of an array along an axis that `numbers` lists, in that order; a C-contiguous copy."""
+    if isinstance(array, np.ndarray):
+        return np.ascontiguousarray(np.take(array, numbers, axis))
+    found: Array = backend(array).gathered(array, numbers, axis)
+    return found
+
+
+def looked_up(table: NDArray[np.int64], indices: Array) -> Array:
+    """The entries of a table that indices name, in their dtype; negative ones stay as they are."""
+    if isinstance(indices, np.ndarray):
+        return np.where(indices < 0, indices, table[indices].astype(indices.dtype))
+    found: Array = backend(indices).looked_up(table, indices)
+    return found
+
+
+def raise_to(array: Array, least: int) -> None:
+    """Replace what is less, in a C-contiguous array of int64."""
+    if isinstance(array, np.ndarray):
+        np.maximum(array, least, out=array)
+    else:
+        backend(array).raise_to(array, least)
+
+
 def bounds(array: Array) -> tuple[int, int]:
     """Smallest and largest element of an array of integers that is not empty."""
     if isinstance(array, np.ndarray):

@@ -95,7 +95,7 @@ def pooled_axes(name: str, window: Any, axes: Any, ndim: int) -> tuple[int, ...]
     """
     if axes is not None:
         given = entries("axes", axes, len(axes) if is_sequence(axes) else 1)
-        chosen = tuple(_axis(axis, ndim) for axis in given)
+        chosen = tuple(axis_of("axes", axis, ndim) for axis in given)
         if not chosen or len(set(chosen)) < len(chosen):
             raise ValueError(f"axes must be distinct, and at least one, got {axes!r}")
         return chosen
@@ -123,10 +123,11 @@ def _ways(name: str, window: Any, ndim: int) -> str:
     )
 
 
-def _axis(value: object, ndim: int) -> int:
-    axis = integer("axes", value, minimum=-ndim)
+def axis_of(name: str, value: object, ndim: int) -> int:
+    """One axis of an array, as a number from 0."""
+    axis = integer(name, value, minimum=-ndim)
     if axis >= ndim:
-        raise ValueError(f"axes must be in {-ndim}..{ndim - 1} for an array of {ndim} axes, got {axis}")
+        raise ValueError(f"{name} must be in {-ndim}..{ndim - 1} for an array of {ndim} axes, got {axis}")
     return axis % ndim
 
 

@@ -451,6 +451,10 @@ def backward(job: Job, gy: Array, x: Array, chosen: Chosen) -> Array:
         return gx
     if row.backward == "chosen" and chosen is None:
         chosen = Indices(forward_indices(job, x))
+    if chosen is not None and not geometry.covers:  # other ways want windows in the order of their elements
+        states = [chosen.array] * 3
+        arrays.backend(x).gather(row.name, row.pull, g, gx, states, geometry.inverse(), job.params, gx)
+        return gx
     kept = chosen.kind if chosen else "shares"
 
     def planned() -> Any:
@@ -533,21 +537,30 @@ def checked_indices(name: str, indices: object, shape: Sequence[int], limit: int
 
 
 def chosen_indices(job: Job, indices: object) -> Array:
-    """A caller's indices, each of them an element of its own window."""
+    """A caller's indices, each of them an element of its own window, or -1 where that is empty."""
     check_chooses("indices are", job.operator)
     geometry = job.geometry
     plane = geometry.plane
-    limit = math.prod(plane)
-    flat = checked_indices("indices", indices, job.shape, limit).reshape(geometry.output_shape)
+    limit, least = math.prod(plane), 0 if geometry.covers else -1
+    given = checked_indices("indices", indices, job.shape, limit, least=least)
+    flat = given.reshape(geometry.output_shape)
     if not isinstance(flat, np.ndarray):
         if not arrays.backend(flat).within_windows(flat, geometry):
             raise ValueError(OUTSIDE)
         return flat
-    positions = arrays.positions(flat, plane)
+    positions = arrays.positions(np.maximum(flat, 0), plane)
+    empty, outside = np.zeros(flat.shape, bool), np.zeros(flat.shape, bool)
     for axis, table, position in zip(geometry.axes, geometry.tables, positions, strict=True):
         along = tuple(-1 if axis == own else 1 for own in range(flat.ndim))
         offset = position - table.lo.reshape(along)
         last = ((table.count - 1) * table.step).reshape(along)
-        if ((offset < 0) | (offset > last) | (offset % table.step != 0)).any():
-            raise ValueError(OUTSIDE)
+        outside |= (offset < 0) | (offset > last) | (offset % table.step != 0)
+        empty |= last < 0
+    check_within(flat, empty, outside)
     return flat
+
+
+def check_within(indices: Array, empty: NDArray[np.bool_], outside: NDArray[np.bool_]) -> None:
+    """ValueError for indices `outside` their windows, or other ones than -1 of `empty` windows."""
+    if np.where(empty, indices != -1, outside | (indices < 0)).any():
+        raise ValueError(OUTSIDE)

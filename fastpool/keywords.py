@@ -8,21 +8,28 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-OURS = {  # what other libraries call our arguments
-    "axis": "axes",
-    "dilations": "dilation",
-    "dim": "axes",
-    "divisor": "divisor_override",
-    "kernel": "window",
-    "kernel_size": "window",
-    "keepdim": "keepdims",
-    "ksize": "window",
-    "mask": "where",
-    "pads": "padding",
-    "pool_size": "window",
-    "size": "window",
-    "strides": "stride",
-    "window_shape": "window",
+OURS = {  # what other libraries call our arguments: the first that a function has is meant
+    "axes": ("axis",),
+    "axis": ("axes",),
+    "dilations": ("dilation",),
+    "dim": ("axes", "axis"),
+    "dim_size": ("num_segments",),
+    "divisor": ("divisor_override",),
+    "index": ("ids",),
+    "indptr": ("offsets",),
+    "kernel": ("window",),
+    "kernel_size": ("window",),
+    "keepdim": ("keepdims",),
+    "ksize": ("window",),
+    "labels": ("ids",),
+    "mask": ("where",),
+    "pads": ("padding",),
+    "pool_size": ("window",),
+    "reduce": ("op",),
+    "segment_ids": ("ids",),
+    "size": ("window",),
+    "strides": ("stride",),
+    "window_shape": ("window",),
 }
 
 
@@ -30,8 +37,9 @@ def answer(function: Callable[..., Any], given: dict[str, Any]) -> None:
     """TypeError that names our keyword, where a call has another library's."""
     for name in OURS.keys() & given:
         known = signature(function).parameters
-        if name not in known and OURS[name] in known:
-            raise TypeError(f"{function.__name__} takes no argument {name!r}; say {OURS[name]}=") from None
+        meant = next((own for own in OURS[name] if own in known), None)
+        if meant and name not in known:
+            raise TypeError(f"{function.__name__} takes no argument {name!r}; say {meant}=") from None
 
 
 def ours(function: Callable[P, R]) -> Callable[P, R]:

@@ -29,7 +29,9 @@ MASKED = np.ma.MaskedArray
 COMPOSED = ("dask", "xarray")  # libraries whose arrays are made of others: `interop` takes the whole call
 
 # Names of arguments that are arrays.
-ARGUMENTS = frozenset(("x", "y", "gy", "gx", "indices", "boxes", "samples", "where", "weights", "out"))
+ARGUMENTS = frozenset(
+    ("x", "y", "gy", "gx", "indices", "ids", "offsets", "boxes", "samples", "where", "weights", "out")
+)
 
 
 class Kind(Protocol):

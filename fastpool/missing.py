@@ -20,7 +20,7 @@ class Whole(NamedTuple):
     Attributes
     ----------
     most : int
-        Elements of its largest window.
+        Elements of its largest window; 0 where `min_count` may be more than any window has.
     begins : tuple of int
         Where in its result the part begins.
     """

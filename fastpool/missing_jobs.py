@@ -210,6 +210,8 @@ class _Windows(NamedTuple):
             job.plan(name, fold, self.x, results[0].dtype, takes=takes).run(self.x, *results, present=present)  # type: ignore[union-attr]
         else:
             backend.reduce_present(name, fold, self.x, job.geometry, job.params, present, *results)
+            if not job.geometry.covers:  # an empty window is no region that lies outside, but one to fill
+                arrays.raise_to(self.counts, 0)
 
     def reduced(self, target: np.dtype[Any], *, indexed: bool) -> tuple[Array, Array | None]:
         """Each window's value, 0 where nothing takes part, and indices, there of the first element."""

@@ -175,6 +175,5 @@ def chosen_indices(job: PlaneJob, indices: object) -> Array:
         first, size = lo[windows.sets].reshape(shape), count[windows.sets].reshape(shape)
         empty |= size == 0
         outside |= (position < first) | (position >= first + size)
-    if (np.where(empty, flat != -1, outside | (flat < 0))).any():
-        raise ValueError(jobs.OUTSIDE)
+    jobs.check_within(flat, empty, outside)
     return given

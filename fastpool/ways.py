@@ -65,6 +65,11 @@ def turned(part: Way) -> Way:
     return of_parts("turned", "in the order of the input's memory; results are turned", [part])
 
 
+def gathered(part: Way) -> Way:
+    """The way of a plan for elements in another order than the input's."""
+    return of_parts("gathered", "the elements of segments lie apart, and are gathered first", [part])
+
+
 def size(arrays: object) -> int:
     """Bytes of all arrays in tuples of them, those once that are there several times."""
     found: dict[int, int] = {}

@@ -83,12 +83,25 @@ class Axis:
     @property
     def fewest(self) -> int:
         """Elements of the smallest window."""
-        return int(self.columns[1].min())
+        return int(self.columns[1].min(initial=self.size))
 
     @property
     def most(self) -> int:
         """Elements of the largest window."""
-        return int(self.columns[1].max())
+        return int(self.columns[1].max(initial=0))
+
+    @property
+    def bounds(self) -> tuple[Integers, Integers]:
+        """First and last element of each window, both ascending as windows do.
+
+        An empty window ends before it begins, behind the windows before it, wherever `lo` puts it.
+        """
+        lo, count, _ = self.at(0, len(self))
+        last = lo + (count - 1) * self.step
+        if count.all():
+            return lo, last
+        behind = np.maximum.accumulate(np.where(count > 0, last + 1, 0))
+        return np.where(count > 0, lo, np.maximum(lo, behind)), np.where(count > 0, last, behind - 1)
 
     @property
     def total(self) -> int:
@@ -152,6 +165,11 @@ class Geometry:
         """Shape of the result: every pooled axis replaced by its number of windows."""
         lengths = dict(zip(self.axes, map(len, self.tables), strict=True))
         return tuple(lengths.get(axis, n) for axis, n in enumerate(self.shape))
+
+    @cached_property
+    def covers(self) -> bool:
+        """Whether each window covers an element."""
+        return all(table.fewest > 0 for table in self.tables)
 
     @cached_property
     def _inverse(self) -> "Geometry":
@@ -302,6 +320,16 @@ def _adaptive(outputs: int, n: int) -> Axis:
     return table(n, lo, hi - lo, hi - lo, 1, None if rest else (whole, whole, 0))
 
 
+def segments(n: int, offsets: Integers) -> Axis:
+    """Windows side by side, of any lengths, that begin and end at `offsets`; some may be empty."""
+    count, regular = np.diff(offsets), None
+    if count.size and offsets[0] == 0 < count[0] and (count == count[0]).all():
+        length = int(count[0])
+        regular = (length, length, 0) if count.size == n // length else None  # as many as there may be
+    # Kernels read an element of each window, of those without one as well.
+    return table(n, np.minimum(offsets[:-1], n - 1), count, count, 1, regular)
+
+
 def inverse(axis: Axis) -> Axis:
     """For each input the outputs that cover it: the table that backward gathers over."""
     regular = None
@@ -344,8 +372,7 @@ def _repeated_inverse(axis: Axis) -> Axis | None:
 
 @_remember_small
 def _inverse(length: int, axis: Axis) -> Axis:
-    axis_lo, axis_count, _ = axis.columns
-    last = axis_lo + (axis_count - 1) * axis.step
+    axis_lo, last = axis.bounds
     residue = axis_lo % axis.step
     again = np.flatnonzero(residue == residue[0])
     period = int(again[1]) if again.size > 1 else len(axis)

@@ -35,6 +35,12 @@ def bins(n, o):
     return [(list(span), len(span)) for span in spans]
 
 
+def segments(ids, number):
+    """The elements of each id, in the form of `taps`; some may have none."""
+    places = [[i for i, own in enumerate(ids) if own == segment] for segment in range(number)]
+    return [(own, len(own)) for own in places]
+
+
 def first_extreme(block, sign):
     """Position along the last axis of the first NaN, else of the first largest of sign * block."""
     best = np.zeros(block.shape[:-1], np.int64)

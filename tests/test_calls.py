@@ -101,6 +101,7 @@ CHOOSING = {
     "fractional": (fp.fractional_pool, X, "max", {"output_size": 9, "window": 7, "rng": 0}),
     "pyramid": (fp.pyramid_pool, X, "max", {}),
     "regions": (fp.roi_pool, X, "max", {"boxes": BOXES, "output_size": 5}),
+    "segments": (fp.segment_pool, X, None, {"op": "max", "offsets": (0, 9, 64), "axis": 2}),
     "drawn": (fp.stochastic_pool, X, 2, {"rng": 0}),
 }
 

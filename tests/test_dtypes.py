@@ -208,6 +208,7 @@ OF_BITS = {
     "pseudo": lambda x, op: fp.fractional_pool(x, op, 3, scheme="pseudo", rng=0),
     "regions": lambda x, op: fp.roi_pool(x, op, np.array([[1, 0, 0, 5, 6]]), 2),
     "cells": lambda x, op: fp.mosaic(x, 3, op),
+    "segments": lambda x, op: fp.segment_pool(x, np.array([1, 0, 1]), op, axis=1),
 }
 
 

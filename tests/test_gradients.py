@@ -78,6 +78,12 @@ FORMS = {
         ((3, 4),),
         {},
     ),
+    "segments": (
+        lambda x, op, ids, **options: fp.segment_pool(x, ids, op, **options),
+        lambda gy, x, op, ids, **options: fp.segment_pool_backward(gy, x, ids, op, **options),
+        (np.array([3, 0, 1, 0, 3, 1, 0]),),
+        {"axis": 2, "num_segments": 4, "fill": 0},
+    ),
 }
 
 

@@ -46,6 +46,7 @@ def images(rng):
         "labels": rng.integers(0, 4, (23, 35), dtype=np.uint8),
         "square": np.ones((5, 5), np.uint8),
         "blocks": np.kron(np.arange(6).reshape(2, 3), np.ones((12, 12), int)),
+        "groups": rng.permutation(np.arange(24) % 5),
     }
 
 
@@ -114,6 +115,18 @@ def test_numpy_and_xarray(theirs, ours, images):
     x = images["x"]
     da = pytest.importorskip("xarray").DataArray(x, dims=("y", "x"))
     compare(theirs, ours, {"cells": x.reshape(12, 2, 12, 3), "da": da, **images})
+
+
+@pytest.mark.parametrize(("theirs", "ours"), rows("NumPy"))
+def test_numpy(theirs, ours, images):
+    compare(theirs, ours, images)
+
+
+@peer
+@pytest.mark.parametrize(("theirs", "ours"), rows("JAX"))
+def test_jax(theirs, ours, images):
+    names = {"np": np, "fp": fp, "jax": pytest.importorskip("jax"), **images}
+    np.testing.assert_allclose(eval(ours, names), eval(theirs, names), rtol=1e-5)
 
 
 def test_even_windows_have_their_surplus_where_the_guide_says(images):

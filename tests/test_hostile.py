@@ -77,6 +77,7 @@ GIVEN = {  # of each argument without a default, what is right
     "output_size": 2,
     "cell": 2,
     "boxes": BOXES,
+    "ids": np.zeros(1, int),
     "y": Y,
     "i": CHOSEN,
     "indices": CHOSEN,
@@ -91,6 +92,7 @@ GIVEN = {  # of each argument without a default, what is right
         "global_pool_backward": np.ones((1, 1), np.float32),
         "roi_pool_backward": np.ones((1, 1, 2, 2), np.float32),
         "roi_align_backward": np.ones((1, 1, 2, 2), np.float32),
+        "segment_pool_backward": X,
     },
     "gx": X,
 }

@@ -33,6 +33,8 @@ CALLS = {
     "mosaic": lambda m, x: m.mosaic(x, 2),
     "regions": lambda m, x: m.roi_pool(x, "max", BOXES, 2),
     "aligned": lambda m, x: m.roi_align(x, BOXES, (2, 3), samples=2),
+    "segments": lambda m, x: m.segment_pool(x, np.array([2, 0, 2, 0]), "avg", 4, axis=1, fill=0.5),
+    "offsets": lambda m, x: m.segment_pool(x, None, "max", axis=2, offsets=(0, 2, 5)),
 }
 
 

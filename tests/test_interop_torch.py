@@ -28,6 +28,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 DIFFERENTIABLE = [op for op in OPERATORS if op not in ("mode", "count")]
 OPTIONS = {"quantile": {"q": 0.3}, "stochastic": {"rng": 7}}
 BOXES = torch.tensor([[0, 0.6, 0.7, 4.2, 3.9], [1, 1.0, 0.0, 3.0, 4.0]], dtype=torch.float64)
+IDS = torch.tensor([2, 0, 2])
 LINEAR = {  # of avg and sum
     "sliding": lambda x, op: fp.pool(x, op, 3, stride=2, padding=1, ceil_mode=True),
     "other axes": lambda x, op: fp.pool(x, op, (2, 2), axes=(0, -1)),
@@ -37,6 +38,7 @@ LINEAR = {  # of avg and sum
     "pyramid": lambda x, op: fp.pyramid_pool(x, op, (1, 2)),
     "mosaic": lambda x, op: fp.mosaic(x, 2, op),
     "regions": lambda x, op: fp.roi_pool(x, op, BOXES, 2),
+    "segments": lambda x, op: fp.segment_pool(x, 2 * torch.arange(x.shape[1]), op, axis=1)[:, ::2],
 }
 MAX = {
     "sliding": lambda x: fp.max_pool(x, 3, stride=1, padding=1),
@@ -434,6 +436,8 @@ COMPILED = {
     "mosaic": lambda x: fp.mosaic(x, (3, 2), "gem"),
     "regions": lambda x: fp.roi_pool(x, "max", BOXES, 2),
     "aligned": lambda x: fp.roi_align(x, BOXES, (2, 3)),
+    "segments": lambda x: fp.segment_pool(x, IDS, "max", 4, axis=1, fill=0.0),
+    "offsets": lambda x: fp.segment_pool(x, None, "lse", axis=2, offsets=(0, 1, 5)),
     "all axes": lambda x: fp.global_pool(x, "lse", axes=(0, 1, 2, 3)),
     "infinite": lambda x: fp.lp_pool(x, (2, 2), p=float("inf")),
 }

@@ -99,6 +99,7 @@ def test_every_form_with_where(rng):
         lambda x, **more: fp.area_pool(x, 3, **more),
         lambda x, **more: fp.blur_pool(x, 3, **more),
         lambda x, **more: fp.fractional_pool(x, "avg", 3, window=2, rng=1, **more),
+        lambda x, **more: fp.segment_pool(x, np.arange(8) % 3, "max", 4, axis=2, **more),
     )
     for form in forms:
         y, pull = fp.vjp(form, x)

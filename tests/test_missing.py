@@ -544,6 +544,7 @@ FORMS = {
     "fractional": (fp.fractional_pool, {"output_size": (3, 2), "window": 2, "samples": SAMPLES}),
     "pyramid": (fp.pyramid_pool, {"levels": (1, 2)}),
     "mosaic": (fp.mosaic, {"cell": (2, 3)}),
+    "segments": (fp.segment_pool, {"ids": np.array([1, 0, 0, 3, 1]), "axis": 2}),
 }
 WITHOUT_INDICES = ("global", "mosaic")
 

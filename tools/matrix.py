@@ -45,6 +45,7 @@ assert fp.pyramid_pool(x, "max", (1, 2)).shape == (1, 10)
 boxes = np.array([[0, 1, 2, 9, 8]])
 assert fp.roi_pool(x, "max", boxes, 3).shape == fp.roi_align(x, boxes, 3).shape == (1, 2, 3, 3)
 assert fp.mosaic(x, 2).shape == x.shape
+assert fp.segment_pool(x, np.array([1, 0]), "avg", axis=1).shape == x.shape
 assert fp.area_pool(x, (5, 5)).shape == (1, 2, 5, 5)
 assert fp.blur_pool(x).shape == (1, 2, 6, 6)
 np.testing.assert_allclose(fp.avg_pool(x, 2), x.reshape(1, 2, 6, 2, 6, 2).mean((3, 5)), 1e-5, 1e-6)

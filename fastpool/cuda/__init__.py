@@ -2,7 +2,7 @@
 
 from .align import align_backward, align_forward
 from .array import DeviceArray
-from .copies import accumulate, assign
+from .copies import accumulate, assign, gathered, looked_up
 from .fold import Present, gather, plan_planes, reduce, reduce_present
 from .missing import (
     first_few,
@@ -10,6 +10,7 @@ from .missing import (
     mask_of,
     plan_present,
     product,
+    raise_to,
     replaced,
     settle,
     shared,
@@ -34,15 +35,18 @@ __all__ = [
     "cells_filled",
     "first_few",
     "gather",
+    "gathered",
     "has_taps",
     "inner",
     "keep",
+    "looked_up",
     "mask_of",
     "plan",
     "plan_backward",
     "plan_planes",
     "plan_present",
     "product",
+    "raise_to",
     "reduce",
     "reduce_present",
     "replaced",

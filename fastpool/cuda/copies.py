@@ -1,11 +1,13 @@
 """Copies between layouts and dtypes, and arithmetic between two arrays, element by element."""
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cuda, types
+from numpy.typing import NDArray
 
 from . import device
 from .device import SIMULATED, Kernel
@@ -61,6 +63,28 @@ def to_host(source: "DeviceArray", host: Any) -> None:
     stream = device.stream(source.where.stream)
     cuda.as_cuda_array(_Flat(source), sync=False).copy_to_host(raw, stream=stream)
     device.synchronize(source.where)
+
+
+def gathered(source: "DeviceArray", numbers: NDArray[np.int64], axis: int) -> "DeviceArray":
+    """The slices of an array along an axis that `numbers` lists, in that order; a C-contiguous copy."""
+    local, shape = source.compact(), source.shape
+    found = local.empty((*shape[:axis], numbers.size, *shape[axis + 1 :]), source.dtype)
+    if found.size:
+        held, inner = device.upload(numbers), math.prod(shape[axis + 1 :])
+        kernel, arguments = _gather(device.raw_name(source.dtype)), (shape[axis], numbers.size, inner)
+        arrays = found.flat(), local.flat(), device.address_of(held)
+        kernel.launch(*device.grid(found.size), source.where, *arrays, *arguments, found.size)
+    return found
+
+
+def looked_up(table: NDArray[np.int64], indices: "DeviceArray") -> "DeviceArray":
+    """The entries of a table that indices name, in their dtype; negative ones stay as they are."""
+    found = indices.astype(indices.dtype)
+    if found.size:
+        held, kernel = device.upload(table), _look_up(indices.dtype.name)
+        arrays = found.flat(), device.address_of(held)
+        kernel.launch(*device.grid(found.size), found.where, *arrays, found.size)
+    return found
 
 
 class _Flat:
@@ -127,6 +151,32 @@ def _copy(merge: Callable[..., Any], target: tuple[str, str], source: tuple[str,
     long = types.UniTuple(types.int64, ndim)
     name = f"copy_{merge.__name__}_{source[1]}_{target[1]}"
     return Kernel(copy, name, target[1], source[1], long, long, long, types.int64, types.int64, types.int64)
+
+
+@cache
+def _gather(stored: str) -> Kernel:
+    def gather(into, out_of, numbers, length, listed, inner, size):
+        element, step = cuda.grid(1), cuda.gridsize(1)
+        while element < size:
+            row, i = element // inner, element % inner
+            outer, place = row // listed, row % listed
+            into[element] = out_of[(outer * length + numbers[place]) * inner + i]
+            element += step
+
+    long = types.int64
+    return Kernel(gather, f"gather_{stored}", stored, stored, "int64", long, long, long, long)
+
+
+@cache
+def _look_up(indices: str) -> Kernel:
+    def look_up(into, table, size):
+        element, step = cuda.grid(1), cuda.gridsize(1)
+        while element < size:
+            index = into[element]
+            into[element] = index if index < 0 else table[index]
+            element += step
+
+    return Kernel(look_up, f"look_up_{indices}", indices, "int64", types.int64)
 
 
 @cache

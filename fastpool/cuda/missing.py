@@ -93,6 +93,11 @@ def replaced(indices: DeviceArray, own: DeviceArray, enough: DeviceArray) -> Dev
     return None if found.size and whole.bounds(found)[0] == REFUSED else found
 
 
+def raise_to(array: DeviceArray, least: int) -> None:
+    """Replace what is less, in a C-contiguous array of int64."""
+    _run(raised, array, ("uint8", "uint8", types.int64), NOWHERE, NOWHERE, least)
+
+
 def keep(gx: DeviceArray, mask: DeviceArray, weights: DeviceArray | None) -> None:
     """Set what is left out to 0, and multiply the rest by its weights."""
     step, kinds = _keeping(device.storage(gx.dtype), weights is not None), ("uint8", "float64")
@@ -174,6 +179,11 @@ def times_if(old, i, sent, _, __):
 def less_mean_if(old, i, mask, means, _):
     """As `sent_if`, less another number."""
     return old - means[i] if mask[i] != 0 else 0.0
+
+
+def raised(old, i, _, __, least):
+    """A number, and `least` where that is more."""
+    return max(old, least)
 
 
 def own_for_none(old, i, own, enough, _):

@@ -297,7 +297,7 @@ def sharing(
 
     def together(acc, window, context):
         elements, share, parts = window[4], window[5], window[6]
-        run = (elements + team * parts - 1) // (team * parts)
+        run = max((elements + team * parts - 1) // (team * parts), 1)
         first = min((share * team + lane_of()) * run, elements)
         acc = over(acc, window, first, min(first + run, elements), context)
         used = (elements - share * team * run + run - 1) // run
@@ -397,7 +397,7 @@ def nest(
     read_mine = read_own or unchanged
     counts_listed = layout.takes != ALL and not pulls
     count, element = counting(layout, team, listed=counts_listed), element_of(layout)
-    may_be_empty = (planes or counts_listed) and not pulls
+    may_be_empty = not pulls
 
     def walk(
         values, out, extra, more, local, state, state_2, state_3, partial, table, params, origin, total, parts

@@ -1,5 +1,6 @@
 """Reductions of whole arrays, and what else calls need beyond windows."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,13 +51,18 @@ def inner(a: DeviceArray, b: DeviceArray) -> DeviceArray:
 
 
 def within_windows(indices: DeviceArray, geometry: Geometry) -> bool:
-    """Whether every index is an element of its own window: a gradient of ones then arrives whole."""
+    """Whether every index is an element of its own window: a gradient of ones then arrives whole.
+
+    Those of windows without an element, which gathering does not read, are not looked at.
+    """
     if not indices.size:
         return True
+    covering = [np.count_nonzero(table.count) for table in geometry.tables]
+    planes = indices.size // math.prod(map(len, geometry.tables))
     ones, total = indices.empty(indices.shape, np.float64), indices.empty(geometry.shape, np.float64)
     copies.fill(ones, 1)
     fold.gather("chosen", to_chosen, ones, total, [indices] * 3, geometry.inverse(), NONE, total)
-    return float(_reduced(OPERATORS["sum"], total, FLOAT64).to_host()) == indices.size
+    return float(_reduced(OPERATORS["sum"], total, FLOAT64).to_host()) == planes * math.prod(covering)
 
 
 def cells_filled(y: DeviceArray, geometry: Geometry) -> DeviceArray:

@@ -35,7 +35,17 @@ FOLDED = (
     "blur_pool",
 )  # where a batch is one more axis in front
 REGIONS = ("roi_pool", "roi_align")
-ARRAYS = ("x", "y", "boxes", "indices", "samples", "where", "weights")  # arguments that stay arrays
+ARRAYS = (  # arguments that stay arrays
+    "x",
+    "y",
+    "boxes",
+    "ids",
+    "offsets",
+    "indices",
+    "samples",
+    "where",
+    "weights",
+)
 LEARNABLE = ("p", "r", "beta", "alpha", "weights")  # arguments that have gradients, beside the first
 MISSING = {"where": None, "weights": None, "skipna": False, "nodata": None, "min_count": 1, "fill": None}
 
@@ -109,6 +119,8 @@ def results(function: str, given: dict[str, Any], shapes: dict[str, Shape], dtyp
         probe = np.empty((shape[0], 0, *shape[2:]), dtype)
         found = getattr(fp, function)(probe, boxes=np.empty((0, 5)), **given, **scalars)
         return [((shapes["boxes"][0], shape[1], *part.shape[2:]), part.dtype) for part in _listed(found)]
+    if function == "segment_pool":
+        return _segments(given, scalars, shapes, dtype)
     pooled = pooled_axes(function, given, len(shape))
     if function == "pyramid_pool":
         return _pyramid(given, scalars, shape, pooled, dtype)
@@ -137,6 +149,25 @@ def _pyramid(
     kept = [n for axis, n in enumerate(shape) if axis not in pooled]
     bins = math.prod(kept[1:]) * _listed(found)[0].shape[1]
     return [((*kept[:1], bins), part.dtype) for part in _listed(found)]
+
+
+def _segments(
+    given: dict[str, Any], scalars: dict[str, Any], shapes: dict[str, Shape], dtype: Any
+) -> list[Result]:
+    """Of an array with no other axis that has elements; the number of segments tells the rest."""
+    shape, own = shapes["x"], {**given, **scalars}
+    axis, number = checks.axis_of("axis", own.pop("axis", 0), len(shape)), own.pop("num_segments", None)
+    offsets = own.pop("offsets", None)
+    if number is None and "offsets" in shapes:
+        number = shapes["offsets"][0] - 1
+    elif number is None and offsets is not None:
+        number = len(offsets) - 1
+    if number is None:
+        raise TypeError("num_segments must be given where the values of ids are not known, got None")
+    probe = np.empty((shape[axis], 0), dtype)
+    found = fp.segment_pool(probe, **{**own, "ids": None, "offsets": [0] * (number + 1)})
+    lengths = tuple(number if each == axis else n for each, n in enumerate(shape))
+    return [(lengths, part.dtype) for part in _listed(found)]
 
 
 def _unpooled(shape: Shape, given: dict[str, Any]) -> Shape:

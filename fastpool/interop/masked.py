@@ -84,7 +84,7 @@ def _same_draws(function: Callable[..., Any], words: dict[str, Any]) -> dict[str
 
 def _leaves_out(words: dict[str, Any]) -> bool:
     """Whether a window may have too few elements: else the call is that of a plain array."""
-    named = ("where", "nodata", "fill", "weights")
+    named = ("where", "nodata", "fill", "weights", "ids", "offsets")  # a segment may be empty
     return (
         any(words.get(name) is not None for name in named)
         or words.get("skipna", False) is not False

@@ -305,7 +305,8 @@ class _Pull(torch.autograd.Function):
 def _change(call: Call, change: Tensor, tensors: Sequence[Tensor], shape: Sequence[int], what: str) -> Tensor:
     """What the result of a call changes by, for a small change of its first tensor."""
     if _linear(call):
-        y: Tensor = _Pool.apply(call.again(), change, *tensors[1:])[0]
+        zero = {"fill": 0} if call.function == "segment_pool" else {}  # what is filled in does not change
+        y: Tensor = _Pool.apply(call.again(**zero), change, *tensors[1:])[0]
         return y
     if _chooses(call):
         return _chosen(call, change, tensors).reshape(shape)

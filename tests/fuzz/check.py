@@ -135,6 +135,9 @@ def _tables(case, x):
     if form == "mosaic":
         cells = [min(n, k) for n, k in zip(lengths, call["cell"], strict=True)]
         return [reference.taps(n, k, k, 0, 0, 1, True) for n, k in zip(lengths, cells, strict=True)], axes
+    if form == "segments":
+        table = reference.segments(call["ids"], call["num_segments"])
+        return [table] if all(count for _, count in table) else None, (call["axis"],)
     if form != "sliding":
         return None, axes
     found = []
@@ -183,6 +186,7 @@ FUNCTIONS = {
     "fractional": (fp.fractional_pool, fp.fractional_pool_backward),
     "roi_pool": (fp.roi_pool, fp.roi_pool_backward),
     "roi_align": (fp.roi_align, fp.roi_align_backward),
+    "segments": (fp.segment_pool, fp.segment_pool_backward),
 }
 
 
@@ -197,8 +201,9 @@ class Calls:
             k: tuple(map(tuple, v)) if k == "padding" else tuple(v) if isinstance(v, list) else v
             for k, v in case["call"].items()
         }
-        if "boxes" in call:
-            call["boxes"] = np.array(case["call"]["boxes"])
+        for name in ("boxes", "ids"):
+            if name in call:
+                call[name] = np.array(case["call"][name])
         self.duplicates = call.pop("duplicates", None)
         self.keywords = call | case["options"]
         drawn = self.row.testing and case["options"].get("training", True)

@@ -380,6 +380,20 @@ def roi_align(rng, template, budget, least):
     return "roi_align", shape, call | {"samples": int(rng.integers(0, 4)), "aligned": bool(rng.integers(2))}
 
 
+def segments(rng, template, budget, least):
+    """Ids in any order, sorted, or almost; some segments may have no element."""
+    shape, axes = _plain_shape(rng, min(budget, 20_000), min(least, 20_000))
+    axis = int(pick(rng, axes))
+    count = number(rng, 1, shape[axis])
+    ids = np.sort(np.arange(shape[axis]) % count)
+    if rng.random() < 0.6:
+        ids = rng.permutation(ids)
+    if rng.random() < 0.3:  # one long segment, and others without an element
+        ids = np.where(rng.random(ids.size) < 0.5, ids, ids[0])
+    call = {"ids": ids.tolist(), "axis": axis, "num_segments": count + int(rng.random() < 0.2)}
+    return "segments", shape, call
+
+
 def unpool(rng, template, budget, least):
     _, shape, call = sliding(rng, "cells", min(budget, 5_000), min(least, 3_000))
     return "unpool", shape, call | {"duplicates": str(pick(rng, ["last", "sum"]))}
@@ -393,6 +407,7 @@ FORMS = {
     "fractional": fractional,
     "roi_pool": roi_pool,
     "roi_align": roi_align,
+    "segments": segments,
     "unpool": unpool,
 }
 TEMPLATES = (*AXES, *SHAPED, *FORMS)
@@ -526,6 +541,9 @@ def draw(rng, stratum, *, guard):
         options.pop("divisor_override", None)
         if form in ("roi_pool", "roi_align", "fractional", "unpool"):
             options.pop("count_include_pad", None)
+    if form == "segments" and dtype not in GROUPS["floats"]:  # whose empty segments would be an error
+        options.pop("count_include_pad", None)
+        call["fill"] = 1
     if op == "mode" and rng.random() < 0.3:
         options["ignore"] = 1
     if op == "mode" and rng.random() < 0.3:

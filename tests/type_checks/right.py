@@ -36,6 +36,8 @@ def calls(x: NDArray[np.float32], t: Tensor, labels: NDArray[np.uint8], indexed:
     assert_type(fp.global_avg_pool(t, keepdims=True), Tensor)
     assert_type(fp.fractional_pool(x, "max", ratio=0.7, window=2, rng=np.random.default_rng(0)), NDArray[Any])
     assert_type(fp.roi_align(t, t, (7, 7), scale=1 / 16, samples=2), Tensor)
+    assert_type(fp.segment_pool(x, labels, "max", 4, axis=1), NDArray[Any])
+    assert_type(fp.segment_pool(t, None, "sum", offsets=[0, 2], return_indices=True), tuple[Tensor, Tensor])
     assert_type(fp.area_pool(x, ratio=(1.5, 1.5), op="sum"), NDArray[Any])
     y, i = fp.max_pool(x, 2, return_indices=True)
     assert_type(fp.unpool(y, i, x.shape), NDArray[Any])
