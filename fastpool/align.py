@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 from . import annotations as types
 from . import arrays, checks, jobs, missing_regions
-from .annotations import AnyArray, ArrayT, Lengths, Mask, Number, NumpyArray, Result
+from .annotations import AnyArray, ArrayT, Lengths, Mask, Number, NumpyArray, Result, Rois
 from .arrays import Array
 from .kinds import any_kind
 from .missing import Missing, asked
@@ -18,16 +18,14 @@ from .regions import Align, align_call
 
 @overload
 def roi_align(
-    x: NumpyArray, boxes: AnyArray, output_size: Lengths, **keywords: Unpack[types.Align]
+    x: NumpyArray, boxes: Rois, output_size: Lengths, **keywords: Unpack[types.Align]
 ) -> NumpyArray: ...
 @overload
-def roi_align(
-    x: ArrayT, boxes: AnyArray, output_size: Lengths, **keywords: Unpack[types.Align]
-) -> ArrayT: ...
+def roi_align(x: ArrayT, boxes: Rois, output_size: Lengths, **keywords: Unpack[types.Align]) -> ArrayT: ...
 @any_kind
 def roi_align(
     x: AnyArray,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     scale: float = 1.0,
@@ -44,7 +42,7 @@ def roi_align(
     """Reduce the bins of boxes at fractional places to means or maxima of samples.
 
     Each box is cut into `output_size` bins, and each bin has a grid of samples, each interpolated linearly
-    between its four neighbours::
+    between its neighbours, two along each pooled axis::
 
         start = x1 scale - offset      offset = 0.5 if aligned else 0
         size = (x2 - x1) scale         at least 1 if not aligned
@@ -57,15 +55,17 @@ def roi_align(
 
     Parameters
     ----------
-    x : ndarray, shape (N, C, H, W)
+    x : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         Of floats; a NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never
         written.
-    boxes : ndarray, shape (K, 5)
-        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
-        They must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0``
-        a bin of it that has no sample gives 0.
-    output_size : int or (int, int)
-        Bins along H and W.
+    boxes : ndarray, shape (K, 5), or list of ndarray, shape (k, 4)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box,
+        with x along the last axis. Or a list with an array for each image, of rows ``(x1, y1, x2, y2)``. With
+        one pooled axis rows are ``(image, x1, x2)``, with three ``(image, x1, y1, z1, x2, y2, z2)``. They
+        must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0`` a
+        bin of it that has no sample gives 0.
+    output_size : int or sequence of int
+        Bins along each pooled axis.
     scale : float
         Factor from the coordinates of the boxes to elements of `x`; above 0.
     samples : int
@@ -74,7 +74,7 @@ def roi_align(
         Whether element 0 reaches from 0 to 1 in the coordinates of the boxes, with its centre at 0.5.
         Otherwise its centre is at 0.
     op : {"avg", "max", "max_neighbour"}
-        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the four
+        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the
         neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
@@ -94,7 +94,7 @@ def roi_align(
 
     Returns
     -------
-    ndarray, shape (K, C, PH, PW)
+    ndarray, shape (K, C, PH, PW), or as many bins as axes are pooled
         Of the kind and dtype of `x`.
 
     Raises
@@ -103,8 +103,8 @@ def roi_align(
         If an argument has a wrong type, or if `x` is not of floats.
     ValueError
         If an array has a wrong shape, boxes are not finite or name an image that does not exist, or if a box
-        has more samples than 2**24 along an axis or, where the caller chose their number, 2**31 in all; 2**24
-        in all for maxima with missing data.
+        has more samples than 2**24 along an axis (along all but the last together) or, where the caller chose
+        their number, 2**31 in all; 2**24 in all for maxima with missing data.
 
     See Also
     --------
@@ -153,7 +153,7 @@ def roi_align(
 def roi_align_backward(
     gy: ArrayT,
     x: ArrayT,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     scale: float = 1.0,
@@ -170,22 +170,24 @@ def roi_align_backward(
     """Compute the gradient of `roi_align` for `x`.
 
     ``gx[i] = sum over o of gy[o] dy[o]/dx[i]``, where y is ``roi_align(x, boxes, output_size, ...)`` with the
-    same arguments. A mean sends the share of each sample to its four neighbours, by their weights; a maximum
+    same arguments. A mean sends the share of each sample to its neighbours, by their weights; a maximum
     sends all to those of the winning sample.
 
     Parameters
     ----------
-    gy : ndarray, shape (K, C, PH, PW)
+    gy : ndarray, shape of the result
         Gradient for the result.
-    x : ndarray, shape (N, C, H, W)
+    x : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         Of floats; a NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never
         written.
-    boxes : ndarray, shape (K, 5)
-        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
-        They must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0``
-        a bin of it that has no sample gives 0.
-    output_size : int or (int, int)
-        Bins along H and W.
+    boxes : ndarray, shape (K, 5), or list of ndarray, shape (k, 4)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box,
+        with x along the last axis. Or a list with an array for each image, of rows ``(x1, y1, x2, y2)``. With
+        one pooled axis rows are ``(image, x1, x2)``, with three ``(image, x1, y1, z1, x2, y2, z2)``. They
+        must be finite. A box may be empty, lie outside or have its corners exchanged; with ``samples=0`` a
+        bin of it that has no sample gives 0.
+    output_size : int or sequence of int
+        Bins along each pooled axis.
     scale : float
         Factor from the coordinates of the boxes to elements of `x`; above 0.
     samples : int
@@ -194,7 +196,7 @@ def roi_align_backward(
         Whether element 0 reaches from 0 to 1 in the coordinates of the boxes, with its centre at 0.5.
         Otherwise its centre is at 0.
     op : {"avg", "max", "max_neighbour"}
-        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the four
+        Mean or maximum of the samples of a bin. ``"max_neighbour"`` is the maximum of what the
         neighbours of each sample weigh, not of their sum, as in ONNX's example of the mode "max".
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
@@ -214,7 +216,7 @@ def roi_align_backward(
 
     Returns
     -------
-    ndarray, shape (N, C, H, W)
+    ndarray, shape of `x`
         Of the kind and dtype of `x`.
 
     Raises

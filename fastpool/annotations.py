@@ -55,6 +55,7 @@ Words: TypeAlias = Literal["valid", "same", "same_lower"]
 Padding: TypeAlias = (
     Words | Lengths | Sequence[SupportsIndex | tuple[int, int]] | Mapping[Any, tuple[int, int]]
 )
+Rois: TypeAlias = AnyArray | Sequence[AnyArray]
 Offsets: TypeAlias = AnyArray | Sequence[SupportsIndex]
 Number: TypeAlias = float | np.number[Any] | np.bool_
 Mask: TypeAlias = AnyArray | bool

@@ -291,7 +291,7 @@ def result_dtype(
 def check_apart(out: Any, **inputs: Any) -> None:
     """ValueError where `out` shares memory with a user's own arrays, as they were before any conversion."""
     for argument, given in inputs.items():
-        if _overlap(out, given):
+        if any(_overlap(out, each) for each in (given if isinstance(given, list | tuple) else (given,))):
             raise ValueError(f"out must share no memory with {argument}")
 
 

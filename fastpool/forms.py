@@ -25,6 +25,7 @@ from .annotations import (
     Ratios,
     Result,
     Rng,
+    Rois,
     Scheme,
     Sizes,
 )
@@ -866,7 +867,7 @@ def _levels(joined: Array, shapes: list[tuple[int, ...]], pooled: tuple[int, ...
 def roi_pool(
     x: NumpyArray,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     return_indices: Literal[False] = ...,
@@ -876,7 +877,7 @@ def roi_pool(
 def roi_pool(
     x: ArrayT,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     return_indices: Literal[False] = ...,
@@ -886,7 +887,7 @@ def roi_pool(
 def roi_pool(
     x: NumpyArray,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     return_indices: Literal[True],
@@ -896,7 +897,7 @@ def roi_pool(
 def roi_pool(
     x: ArrayT,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     return_indices: Literal[True],
@@ -906,7 +907,7 @@ def roi_pool(
 def roi_pool(
     x: ArrayT,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     return_indices: bool,
@@ -916,7 +917,7 @@ def roi_pool(
 def roi_pool(
     x: AnyArray,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     scale: float = 1.0,
@@ -938,17 +939,19 @@ def roi_pool(
 
     Parameters
     ----------
-    x : ndarray, shape (N, C, H, W)
+    x : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
         The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
         ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
         `max_pool`, whose page gives its formula and parameters.
-    boxes : ndarray, shape (K, 5)
-        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
-        They must be finite.
-    output_size : int or (int, int)
-        Bins along H and W.
+    boxes : ndarray, shape (K, 5), or list of ndarray, shape (k, 4)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box,
+        with x along the last axis. Or a list with an array for each image, of rows ``(x1, y1, x2, y2)``. With
+        one pooled axis rows are ``(image, x1, x2)``, with three ``(image, x1, y1, z1, x2, y2, z2)``. They
+        must be finite.
+    output_size : int or sequence of int
+        Bins along each pooled axis.
     scale : float
         Factor from the coordinates of the boxes to elements of `x`; above 0.
     where : ndarray of bool, optional
@@ -975,7 +978,7 @@ def roi_pool(
 
     Returns
     -------
-    y : ndarray, shape (K, C, PH, PW)
+    y : ndarray, shape (K, C, PH, PW), or as many bins as axes are pooled
         Of the kind of `x`. A bin without an element gives 0, index -1 and no gradient.
     indices : ndarray of int32 or int64
         Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
@@ -1027,7 +1030,7 @@ def roi_pool_backward(
     gy: ArrayT,
     x: ArrayT,
     op: Op,
-    boxes: AnyArray,
+    boxes: Rois,
     output_size: Lengths,
     *,
     scale: float = 1.0,
@@ -1046,19 +1049,21 @@ def roi_pool_backward(
 
     Parameters
     ----------
-    gy : ndarray, shape (K, C, PH, PW)
+    gy : ndarray, shape of the result
         Gradient for the result.
-    x : ndarray, shape (N, C, H, W)
+    x : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
         The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
         ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
         `max_pool`, whose page gives its formula and parameters.
-    boxes : ndarray, shape (K, 5)
-        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box.
-        They must be finite.
-    output_size : int or (int, int)
-        Bins along H and W.
+    boxes : ndarray, shape (K, 5), or list of ndarray, shape (k, 4)
+        Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box,
+        with x along the last axis. Or a list with an array for each image, of rows ``(x1, y1, x2, y2)``. With
+        one pooled axis rows are ``(image, x1, x2)``, with three ``(image, x1, y1, z1, x2, y2, z2)``. They
+        must be finite.
+    output_size : int or sequence of int
+        Bins along each pooled axis.
     scale : float
         Factor from the coordinates of the boxes to elements of `x`; above 0.
     where : ndarray of bool, optional
@@ -1132,15 +1137,12 @@ def _roi(
     x: object, op: object, boxes: Any, output_size: Any, scale: Any, op_params: dict[str, Any]
 ) -> tuple[Array, PlaneJob]:
     row, array = jobs.operands(op, x)
-    if array.ndim != 4:
-        raise ValueError(f"x must have the axes (N, C, H, W), got {array.ndim} axes")
     tables = regions.pool_tables(boxes, output_size, scale, array.shape)
     boxes_kept, channels = tables.images.size, array.shape[1]
     sources = (tables.images[:, None] * channels + np.arange(channels)).reshape(-1)
     sets = np.repeat(np.arange(boxes_kept), channels)
-    lo, count = (tables.row_lo, tables.column_lo), (tables.row_count, tables.column_count)
-    windows = PlaneWindows(array.shape[2:], sources, sets, lo, count)
-    return array, planes.job(row, array, windows, range(4), (boxes_kept, channels), op_params)
+    windows = PlaneWindows(array.shape[2:], sources, sets, tables.lo, tables.counts)
+    return array, planes.job(row, array, windows, range(array.ndim), (boxes_kept, channels), op_params)
 
 
 # Mosaic --------------------------------------------------------------------------------------------------

@@ -239,6 +239,8 @@ def given_back(kind: Kind, result: Any) -> Any:
 
 
 def _taken(kind: Kind, name: str, value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, list | tuple):  # arrays, or numbers as they are
+        return [_taken(kind, f"{name}[{n}]", each, arrays) for n, each in enumerate(value)]
     own = of(value)
     if own is kind:
         return kind.take(value)

@@ -169,7 +169,8 @@ def _sampled(call: Align, source: _Source) -> Iterator[_Samples]:
     for numbers, part in call.by_samples():
         one = arrays.full(part.shape, np.int64, 1, call.x)
         means = _Means.of(part, source, one, 1)
-        cells, job = sliding(means.result(), "max", part.cell, None, 0, 1, False, (2, 3), {})
+        pooled = tuple(range(2, call.x.ndim))
+        cells, job = sliding(means.result(), "max", part.cell, None, 0, 1, False, pooled, {})
         where = arrays.cast(means.enough, np.bool_)
         yield _Samples(numbers, means, cells, job, Missing(where, False, None, 1, 0, None))
 

@@ -6,7 +6,7 @@ The one form in which a window may be empty: a box or bin without an element giv
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -22,6 +22,11 @@ from .windows import Integers
 Floats = NDArray[np.float64]
 
 OPS = ("avg", "max", "max_neighbour")
+CORNERS = {  # the columns of boxes of so many pooled axes, of which x is the last
+    1: ("x1", "x2"),
+    2: ("x1", "y1", "x2", "y2"),
+    3: ("x1", "y1", "z1", "x2", "y2", "z2"),
+}
 FAR = 2.0**40  # coordinates beyond it, which leave float64 no fraction to speak of, are moved there
 MOST_SAMPLES = 2**24  # of one box along one axis
 MOST_OF_A_BOX = 2**31  # of one box in all, where the caller chose their number
@@ -30,7 +35,7 @@ PART = 2**20  # samples along an axis whose tables are made at a time
 
 @dataclass(frozen=True)
 class Align:
-    """A checked call of `roi_align`: of each box the image, and per axis (rows, columns) start and size.
+    """A checked call of `roi_align`: of each box the image, and of each pooled axis start and size.
 
     With a `cell` each bin has so many samples, and each of these is a bin of its own.
     """
@@ -38,17 +43,17 @@ class Align:
     x: Array
     op: str
     images: Integers
-    starts: tuple[Floats, Floats]
-    sizes: tuple[Floats, Floats]
-    output_size: tuple[int, int]
+    starts: tuple[Floats, ...]
+    sizes: tuple[Floats, ...]
+    output_size: tuple[int, ...]
     samples: int
-    cell: tuple[int, int] = (0, 0)
+    cell: tuple[int, ...] = ()
 
     @property
-    def bins(self) -> tuple[int, int]:
+    def bins(self) -> tuple[int, ...]:
         """How many along each axis."""
-        (rows, columns), (high, wide) = self.output_size, self.cell
-        return rows * (high or 1), columns * (wide or 1)
+        cell = self.cell or (1,) * len(self.output_size)
+        return tuple(n * k for n, k in zip(self.output_size, cell, strict=True))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,24 +68,26 @@ class Align:
             words = "samples between elements, in boxes"
             ways.note(self.op, words, self.x, y, winners, self.way)
         elif y.size:
-            x, backend = arrays.contiguous(self.x), arrays.backend(self.x)
+            x, backend = _planes(arrays.contiguous(self.x)), arrays.backend(self.x)
+            results = _planes(y), None if winners is None else _planes(winners)
             for part in self._parts():
-                backend.align_forward("avg" if self.op == "avg" else "max", x, part, y, winners)
+                backend.align_forward("avg" if self.op == "avg" else "max", x, part, *results)
         return y, winners
 
     def way(self) -> ways.Way:
         """How the result is made."""
-        backend, columns = arrays.backend(self.x), self.bins[1]
-        parts = [backend.align_way(self.x, part, columns) for part in self._parts()]
+        backend, columns, x = arrays.backend(self.x), self.bins[-1], _planes(self.x)
+        parts = [backend.align_way(x, part, columns) for part in self._parts()]
         return parts[0] if len(parts) == 1 else ways.of_parts("in parts", "some boxes at a time", parts)
 
     def backward(self, gy: Array, winners: Array | None) -> Array:
         """The gradient for `x`."""
         total = arrays.zeros(self.x.shape, computed(self.x.dtype), self.x)
         if gy.size:
-            gradient, backend = arrays.contiguous(gy, self.x.dtype), arrays.backend(self.x)
+            gradient, backend = _planes(arrays.contiguous(gy, self.x.dtype)), arrays.backend(self.x)
+            places, sums = None if winners is None else _planes(winners), _planes(total)
             for part in self._parts():
-                backend.align_backward(gradient, part, winners, total)
+                backend.align_backward(gradient, part, places, sums)
         return arrays.cast(total, self.x.dtype)
 
     def elements(self) -> Array:
@@ -88,7 +95,7 @@ class Align:
         y = arrays.zeros(self.shape, np.float64, self.x)
         for part in self._joined_parts() if y.size else ():
             each = part._replace(rows=_counting(part.rows), columns=_counting(part.columns))
-            arrays.backend(self.x).align_forward("avg", self.x, each, y, None)
+            arrays.backend(self.x).align_forward("avg", _planes(self.x), each, _planes(y), None)
         return arrays.cast(y, np.int64)
 
     def bin_sizes(self) -> tuple[int, int]:
@@ -111,7 +118,7 @@ class Align:
             np.full(size.shape, self.samples) if self.samples else np.ceil(np.maximum(size, 0) / n)
             for size, n in zip(self.sizes, self.output_size, strict=True)
         ]
-        of_box = float((along[0] * along[1]).max(initial=0)) * math.prod(self.output_size)
+        of_box = float(np.prod(along, axis=0).max(initial=0)) * math.prod(self.output_size)
         if of_box > MOST_SAMPLES:
             raise ValueError(
                 f"boxes must have at most {MOST_SAMPLES} samples each for maxima where data is missing, "
@@ -123,14 +130,13 @@ class Align:
             step = max(1, PART // max(1, math.prod((*self.output_size, *grid)) * self.x.shape[1]))
             for begin in range(0, found.size, step):
                 own = found[begin : begin + step]
-                (top, left), (high, wide) = self.starts, self.sizes
                 part = replace(
                     self,
                     op="avg",
                     images=self.images[own],
-                    starts=(top[own], left[own]),
-                    sizes=(high[own], wide[own]),
-                    cell=(grid[0], grid[1]),
+                    starts=tuple(start[own] for start in self.starts),
+                    sizes=tuple(size[own] for size in self.sizes),
+                    cell=tuple(grid),
                 )
                 yield own.tolist(), part
 
@@ -139,29 +145,44 @@ class Align:
 
     def _parts(self) -> Iterator[Part]:
         """The boxes in their order, as many at a time as keep the tables small."""
-        most = max(
+        *rows, columns = (
             max(n * (self.samples or 1) + (0 if self.samples else 2 * size + 4), bins)
             for n, size, bins in zip(self.output_size, self.x.shape[2:], self.bins, strict=True)
         )
-        step = max(PART // most, 1)
+        step = max(PART // max(math.prod(rows), columns), 1)
         for begin in range(0, self.images.size, step):
             own = self.images[begin : begin + step]
             order = np.argsort(own, kind="stable")
             numbers = begin + order
             bounds = np.searchsorted(own[order], np.arange(self.x.shape[0] + 1))
-            rows, columns = (self._taps(axis, numbers) for axis in (0, 1))
-            yield Part(numbers, own[order], bounds, rows, columns)
+            yield Part(numbers, own[order], bounds, *self._tables(numbers))
+
+    def _tables(self, numbers: Integers) -> tuple[Taps, Taps]:
+        """What the boxes read along rows, which all axes but the last make together, and along the last."""
+        *others, last = (self._taps(axis, numbers) for axis in range(len(self.output_size)))
+        if not others:
+            return _alone(numbers.size, computed(self.x.dtype)), last
+        rows = others[0]
+        for taps, n in zip(others[1:], self.x.shape[3:], strict=False):
+            rows = _crossed(rows, taps, numbers.size, n)
+        return rows, last
 
     def _taps(self, axis: int, numbers: Integers) -> Taps:
         start, size = self.starts[axis][numbers], self.sizes[axis][numbers]
         n, outputs = self.x.shape[2 + axis], self.output_size[axis]
         placed = _placed(start, size, n, outputs, self.samples)
         dtype = computed(self.x.dtype)
-        if self.cell[axis]:
+        if self.cell:
             placed, outputs = placed.apart(self.cell[axis]), self.bins[axis]
         if self.op == "avg":
             return _joined(placed, outputs, dtype)
         return _single(placed, n, outputs, dtype, neighbours=self.op == "max_neighbour")
+
+
+def _planes(array: Array) -> Array:
+    """A C-contiguous array of any pooled axes as images of rows and columns; all but the last make rows."""
+    first, channels, *rows, columns = array.shape
+    return array.reshape((first, channels, math.prod(rows), columns))
 
 
 class _Placed(NamedTuple):
@@ -270,6 +291,51 @@ def _reach(positions: Integers, owners: Integers, bins: int, outputs: int) -> In
     return np.stack([np.minimum(least, behind), behind], 1)
 
 
+def _alone(boxes: int, dtype: np.dtype[Any]) -> Taps:
+    """Those of an axis of one element, which each box has as its one bin."""
+    whole = np.arange(boxes + 1)
+    weights, reach = np.ones(boxes, dtype), np.tile([0, 1], (boxes, 1))
+    return Taps(whole, whole, np.zeros(boxes, np.int64), weights, np.zeros(boxes, np.bool_), reach)
+
+
+def _crossed(first: Taps, second: Taps, boxes: int, length: int) -> Taps:
+    """Those of two axes as of one, on which positions of the second, of so many elements, follow each other.
+
+    A sample is one of each, its weights are the products, and all of them are in row-major order.
+    """
+    bins = np.arange(first.bins.size - 1).reshape(boxes, -1)
+    others = np.arange(second.bins.size - 1).reshape(boxes, -1)
+    across = np.broadcast_to(bins[:, :, None], (*bins.shape, others.shape[1])).reshape(-1)
+    along = np.broadcast_to(others[:, None], (*bins.shape, others.shape[1])).reshape(-1)
+    bounds, rows, columns = _pairs(first.bins, second.bins, across, along)
+    samples, tops, lefts = _pairs(first.samples, second.samples, rows, columns)
+    (top, bottom), (left, right) = first.reach.T, second.reach.T
+    reach = np.stack([top * length + left, (bottom - 1) * length + right], 1)
+    empty = (top == bottom) | (left == right)
+    return Taps(
+        bounds,
+        samples,
+        first.positions[tops] * length + second.positions[lefts],
+        first.weights[tops] * second.weights[lefts],
+        first.missing[across] | second.missing[along],
+        np.where(empty[:, None], 0, reach),
+    )
+
+
+def _pairs(
+    first: Integers, second: Integers, across: Integers, along: Integers
+) -> tuple[Integers, Integers, Integers]:
+    """Each of a group of the one with each of a group of the other, for pairs of groups.
+
+    `first` and `second` say where groups begin. Where the pairs of each two groups begin, and both members.
+    """
+    counts, widths = np.diff(first)[across], np.diff(second)[along]
+    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts * widths)])
+    owner = np.repeat(np.arange(across.size), counts * widths)
+    row, column = np.divmod(np.arange(owner.size) - bounds[owner], np.maximum(widths, 1)[owner])
+    return bounds, first[across][owner] + row, second[along][owner] + column
+
+
 def align_call(
     x: object, boxes: object, output_size: Any, scale: object, samples: object, aligned: object, op: object
 ) -> Align:
@@ -277,14 +343,16 @@ def align_call(
     array = arrays.take("x", x)
     if not arrays.is_float(array.dtype):
         raise TypeError(f"roi_align takes x of {', '.join(arrays.FLOATS)}, got {array.dtype}")
-    outputs, factor = _sizes(output_size), _scale(scale)
+    rank = _rank(array.shape)
+    outputs, factor = _sizes(output_size, rank), _scale(scale)
     each = checks.integer("samples", samples, minimum=0)
-    if max(outputs) * max(each, 1) > MOST_SAMPLES:
+    rows = math.prod(outputs[:-1]) * max(each, 1) ** (rank - 1)
+    if max(rows, outputs[-1] * max(each, 1)) > MOST_SAMPLES:
         raise ValueError(
-            f"output_size times samples must be at most {MOST_SAMPLES} on an axis, "
-            f"got output_size {outputs} and samples {each}"
+            f"output_size times samples must be at most {MOST_SAMPLES} on an axis, and on all but the last "
+            f"together, got output_size {outputs} and samples {each}"
         )
-    if math.prod(outputs) * max(each, 1) ** 2 > MOST_OF_A_BOX:
+    if math.prod(outputs) * max(each, 1) ** rank > MOST_OF_A_BOX:
         raise ValueError(
             f"output_size times samples must make at most {MOST_OF_A_BOX} samples of a box, "
             f"got output_size {outputs} and samples {each}"
@@ -299,8 +367,7 @@ def align_call(
     low, high = _scaled(corners, factor)
     size = high - low if centred else np.maximum(high - low, 1.0)
     low = low - 0.5 if centred else low
-    starts, sizes = (low[:, 1], low[:, 0]), (size[:, 1], size[:, 0])
-    return Align(array, op, images, starts, sizes, outputs, each)
+    return Align(array, op, images, tuple(low.T), tuple(size.T), outputs, each)
 
 
 # Boxes that are rounded to elements ----------------------------------------------------------------------
@@ -313,16 +380,13 @@ class PoolTables(NamedTuple):
     ----------
     images : ndarray of int64, shape (K,)
         The image of each box.
-    row_lo, row_count : ndarray of int64, shape (K, PH)
-        First row and number of rows of each bin; 0 where it covers none.
-    column_lo, column_count : ndarray of int64, shape (K, PW)
+    lo, counts : tuple of ndarray of int64, one a pooled axis, shape (K, bins)
+        First element and number of elements of each bin; 0 where it covers none.
     """
 
     images: Integers
-    row_lo: Integers
-    row_count: Integers
-    column_lo: Integers
-    column_count: Integers
+    lo: tuple[Integers, ...]
+    counts: tuple[Integers, ...]
 
 
 def pool_tables(boxes: object, output_size: Any, scale: object, shape: tuple[int, ...]) -> PoolTables:
@@ -337,26 +401,25 @@ def pool_tables(boxes: object, output_size: Any, scale: object, shape: tuple[int
     boxes, output_size, scale
         As in `roi_align`.
     shape : tuple of int
-        (N, C, H, W).
+        (N, C, H, W), or with one or three pooled axes.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastpool.regions import pool_tables
     >>> tables = pool_tables(np.array([[0, 0, 1, 4, 9]]), 2, 1.0, (1, 3, 6, 6))
-    >>> tables.row_lo, tables.row_count, tables.column_lo, tables.column_count
-    (array([[1, 5]]), array([[5, 1]]), array([[0, 2]]), array([[3, 3]]))
+    >>> tables.lo, tables.counts
+    ((array([[1, 5]]), array([[0, 2]])), (array([[5, 1]]), array([[3, 3]])))
     """
-    outputs, factor = _sizes(output_size), _scale(scale)
+    outputs, factor = _sizes(output_size, _rank(shape)), _scale(scale)
     if max(outputs) > MOST_SAMPLES:
         raise ValueError(f"output_size must be at most {MOST_SAMPLES}, got {outputs}")
     images, corners = _checked_boxes(boxes, shape)
     np.empty((images.size, shape[1], *outputs), np.uint8)  # a MemoryError before the tables are made
     low, high = (_rounded(corner) for corner in _scaled(corners, factor))
     size = np.maximum(high - low + 1, 1.0)
-    rows = _bins(low[:, 1], size[:, 1], outputs[0], shape[2])
-    columns = _bins(low[:, 0], size[:, 0], outputs[1], shape[3])
-    return PoolTables(images, *rows, *columns)
+    bins = [_bins(*each) for each in zip(low.T, size.T, outputs, shape[2:], strict=True)]
+    return PoolTables(images, *zip(*bins, strict=True))
 
 
 def _rounded(number: Floats) -> Floats:
@@ -379,32 +442,33 @@ def _bins(start: Floats, size: Floats, outputs: int, n: int) -> tuple[Integers, 
 # Checks --------------------------------------------------------------------------------------------------
 
 
-def _sizes(output_size: Any) -> tuple[int, int]:
-    rows, columns = checks.entries("output_size", output_size, 2)
-    return checks.integer("output_size", rows, minimum=1), checks.integer("output_size", columns, minimum=1)
+def _rank(shape: tuple[int, ...]) -> int:
+    """How many axes are pooled."""
+    if len(shape) - 2 not in CORNERS:
+        raise ValueError(
+            f"x must have the axes (N, C, L), (N, C, H, W) or (N, C, D, H, W), got {len(shape)} axes"
+        )
+    return len(shape) - 2
+
+
+def _sizes(output_size: Any, rank: int) -> tuple[int, ...]:
+    each = checks.entries("output_size", output_size, rank)
+    return tuple(checks.integer("output_size", n, minimum=1) for n in each)
 
 
 def _scale(scale: object) -> float:
     return checks.number("scale", scale, FINITE_ABOVE_ZERO)
 
 
-def _checked_boxes(boxes: object, shape: tuple[int, ...]) -> tuple[Integers, Floats]:
-    """Each box's image and its corners (x1, y1, x2, y2)."""
-    if len(shape) != 4:
-        raise ValueError(f"x must have the four axes (N, C, H, W), got shape {shape}")
-    for axis in (2, 3):
-        if shape[axis] < 1:
+def _checked_boxes(boxes: Any, shape: tuple[int, ...]) -> tuple[Integers, Floats]:
+    """Each box's image and its two corners, whose coordinates are in the order of `CORNERS`."""
+    for axis, n in enumerate(shape[2:], 2):
+        if n < 1:
             raise ValueError(f"axis {axis} of x: an axis of length 0 cannot be pooled, got shape {shape}")
-    table = arrays.take("boxes", boxes)
-    if table.dtype == np.bool_:
-        raise TypeError("boxes must be real numbers, got bool")
-    if table.ndim != 2 or table.shape[1] != 5:
-        raise ValueError(f"boxes must have the shape (K, 5), (batch, x1, y1, x2, y2), got {table.shape}")
-    numbers = arrays.to_host(table).astype(np.float64)
-    finite = np.isfinite(numbers).all(1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise ValueError(f"boxes must be finite, got {numbers[row].tolist()} in row {row}")
+    corners = CORNERS[len(shape) - 2]
+    if isinstance(boxes, list | tuple):
+        return _listed_boxes(boxes, shape[0], corners)
+    numbers = _finite(boxes, "boxes", "K", ("batch", *corners))
     images = numbers[:, 0]
     known = (images == np.floor(images)) & (images >= 0) & (images < shape[0])
     if not known.all():
@@ -416,8 +480,37 @@ def _checked_boxes(boxes: object, shape: tuple[int, ...]) -> tuple[Integers, Flo
     return images.astype(np.int64), numbers[:, 1:]
 
 
+def _listed_boxes(boxes: Sequence[Any], images: int, corners: tuple[str, ...]) -> tuple[Integers, Floats]:
+    """Those of a list with an array for each image."""
+    tables = [_finite(each, f"boxes[{number}]", "k", corners) for number, each in enumerate(boxes)]
+    if len(tables) != images:
+        raise ValueError(
+            f"boxes must list an array for each of the {images} images of x, got {len(tables)} arrays"
+        )
+    owners = np.repeat(np.arange(images), [len(table) for table in tables])
+    return owners, np.concatenate([np.zeros((0, len(corners))), *tables])
+
+
+def _finite(boxes: object, argument: str, rows: str, columns: tuple[str, ...]) -> Floats:
+    """A table of finite numbers on the host, with these columns."""
+    table = arrays.take(argument, boxes)
+    if table.dtype == np.bool_:
+        raise TypeError(f"{argument} must be real numbers, got bool")
+    if table.ndim != 2 or table.shape[1] != len(columns):
+        raise ValueError(
+            f"{argument} must have the shape ({rows}, {len(columns)}), ({', '.join(columns)}), "
+            f"got {table.shape}"
+        )
+    numbers: Floats = arrays.to_host(table).astype(np.float64)
+    finite = np.isfinite(numbers).all(1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(f"{argument} must be finite, got {numbers[row].tolist()} in row {row}")
+    return numbers
+
+
 def _scaled(corners: Floats, scale: float) -> tuple[Floats, Floats]:
-    """Both corners (x, y) in the coordinates of the input."""
-    limit = FAR / scale
+    """Both corners in the coordinates of the input, in the order of its axes."""
+    limit, rank = FAR / scale, corners.shape[1] // 2
     scaled = np.clip(corners, -limit, limit) * scale
-    return scaled[:, :2], scaled[:, 2:]
+    return scaled[:, rank - 1 :: -1], scaled[:, : rank - 1 : -1]

@@ -526,10 +526,12 @@ def roi_bins(lo, hi, scale, count, n):
 
 
 def roi(shape, boxes, sizes, scale=1.0):
-    """Parts of x (N, C, H, W) without the empty bins, and the shape of y."""
-    parts = []
-    for number, (image, x1, y1, x2, y2) in enumerate(np.asarray(boxes).tolist()):
-        tables = [roi_bins(y1, y2, scale, sizes[0], shape[2]), roi_bins(x1, x2, scale, sizes[1], shape[3])]
+    """Parts of x (N, C, H, W), or of other axes behind C, without the empty bins, and the shape of y."""
+    parts, rank = [], len(shape) - 2
+    for number, (image, *corners) in enumerate(np.asarray(boxes).tolist()):
+        low, high = corners[:rank][::-1], corners[rank:][::-1]  # x is the last axis
+        each = zip(low, high, sizes, shape[2:], strict=True)
+        tables = [roi_bins(lo, hi, scale, count, n) for lo, hi, count, n in each]
         kept = [[i for i, (elements, _) in enumerate(table) if elements] for table in tables]
         if all(kept):
             full = [[table[i] for i in keep] for table, keep in zip(tables, kept, strict=True)]

@@ -213,8 +213,10 @@ BOXES = {
     "roi_pool scale inf": boxes(BOX, "scale", scale=INF),
     "roi_pool scale '1'": boxes(BOX, "scale", TypeError, scale="1"),
     "roi_pool scale True": boxes(BOX, "scale", TypeError, scale=True),
-    "roi_pool 21 three axes": boxes(BOX, "x", x=X[0]),
-    "roi_pool 21 five axes": boxes(BOX, "x", x=X[None]),
+    "roi_pool 21 three axes": boxes(BOX, "boxes", x=X[0]),
+    "roi_pool 21 five axes": boxes(BOX, "boxes", x=X[None]),
+    "roi_pool 21 two axes": boxes(BOX, "x", x=X[0, 0]),
+    "roi_pool 21 six axes": boxes(BOX, "x", x=X[None, None]),
     "roi_pool 22 list": boxes(BOX, "x", TypeError, x=[[1.0]]),
     "roi_pool 25 length 0": boxes(BOX, "x", x=np.ones((1, 2, 0, 4))),
     "roi_pool no indices of avg": rejects(
@@ -248,7 +250,8 @@ BOXES = {
     "roi_align scale 0": aligned(BOX, "scale", scale=0),
     "roi_align output 0": aligned(BOX, "output_size", size=0),
     "roi_align integers": aligned(BOX, "x", TypeError, x=X.astype(int)),
-    "roi_align three axes": aligned(BOX, "x", x=X[0]),
+    "roi_align three axes": aligned(BOX, "boxes", x=X[0], size=(2,)),
+    "roi_align two axes": aligned(BOX, "x", x=X[0, 0]),
     "roi_align gradient": rejects(lambda: fp.roi_align_backward(np.ones((1, 2, 2, 3)), X, BOX, 2), "gy"),
 }
 OTHERS = {

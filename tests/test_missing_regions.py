@@ -34,43 +34,47 @@ def samples_of(start, size, outputs, bin_, samples, n):
 
 
 def bins(x, boxes, sizes, samples, scale=1.0):
-    """Of each bin its place in the result, its image and its samples: lists of (row, column, weight)."""
+    """Of each bin its place in the result, its image and its samples: lists of (element, weight)."""
+    rank = len(sizes)
     for k, box in enumerate(boxes):
-        x1, y1, x2, y2 = (float(v) * scale for v in box[1:])
-        for p, q in product(range(sizes[0]), range(sizes[1])):
-            rows = samples_of(y1 - 0.5, y2 - y1, sizes[0], p, samples, x.shape[2])
-            columns = samples_of(x1 - 0.5, x2 - x1, sizes[1], q, samples, x.shape[3])
-            found = [[(r, c, v * w) for r, v in row for c, w in column] for row in rows for column in columns]
-            yield (k, p, q), int(box[0]), found
+        corners = [float(v) * scale for v in box[1:]]
+        low, high = corners[:rank][::-1], corners[rank:][::-1]
+        for bin_ in product(*map(range, sizes)):
+            each = zip(low, high, sizes, bin_, x.shape[2:], strict=True)
+            along = [samples_of(lo - 0.5, hi - lo, count, p, samples, n) for lo, hi, count, p, n in each]
+            found = [[joined(taps) for taps in product(*sample)] for sample in product(*along)]
+            yield (k, *bin_), int(box[0]), found
+
+
+def joined(taps):
+    """The element of a neighbour along each axis, and its weight."""
+    element, weights = zip(*taps, strict=True)
+    return element, math.prod(weights)
 
 
 def oracle(x, boxes, sizes, op, mask, weights, least, fill, samples):
     """The result; and of each window the elements with their shares of its gradient."""
     y, shares = np.full((len(boxes), x.shape[1], *sizes), np.nan), {}
-    for (k, p, q), image, found in bins(x, boxes, sizes, samples):
+    for (k, *bin_), image, found in bins(x, boxes, sizes, samples):
         for c in range(x.shape[1]):
-            here = k, c, p, q
+            here = k, c, *bin_
             shares[here] = []
             if not any(found):
                 y[here] = 0
                 continue
-            own = [
-                [(r, s, v * weights[image, c, r, s]) for r, s, v in one if mask[image, c, r, s]]
-                for one in found
-            ]
-            taking = {(r, s) for one in own for r, s, _ in one}
+            own = [[(e, v * weights[image, c, *e]) for e, v in one if mask[image, c, *e]] for one in found]
+            taking = {e for one in own for e, _ in one}
             groups = [list(chain.from_iterable(own))] if op == "avg" else [one for one in own if one]
-            totals = [sum(v for *_, v in group) for group in groups]
+            totals = [sum(v for _, v in group) for group in groups]
             if len(taking) < least or not groups or not any(totals):
                 y[here] = fill
                 continue
             means = [
-                sum(v * float(x[image, c, r, s]) for r, s, v in g) / t
-                for g, t in zip(groups, totals, strict=True)
+                sum(v * float(x[image, c, *e]) for e, v in g) / t for g, t in zip(groups, totals, strict=True)
             ]
             best = next((i for i, m in enumerate(means) if m != m), int(np.argmax(means)))
             y[here] = means[best]
-            shares[here] = [((image, c, r, s), v / totals[best]) for r, s, v in groups[best]]
+            shares[here] = [((image, c, *e), v / totals[best]) for e, v in groups[best]]
     return y, shares
 
 

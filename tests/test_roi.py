@@ -1,5 +1,6 @@
 """Regions of interest: against the formulas stated plainly, examples of ONNX, and differences."""
 
+import itertools
 import math
 
 import numpy as np
@@ -26,36 +27,38 @@ def places(start, end, outputs, samples, aligned):
     return [[start + p * length + (i + 0.5) * length / grid for i in range(grid)] for p in range(outputs)]
 
 
-def interpolate(plane, y, x):
-    (height, width) = plane.shape
-    if y < -1 or y > height or x < -1 or x > width:
+def interpolate(plane, *sample):
+    if any(at < -1 or at > n for at, n in zip(sample, plane.shape, strict=True)):
         return 0.0
-    y, x = max(y, 0.0), max(x, 0.0)
-    row, column = int(y), int(x)
-    if row >= height - 1:
-        row = y = height - 1
-    if column >= width - 1:
-        column = x = width - 1
-    below, right = min(row + 1, height - 1), min(column + 1, width - 1)
-    dy, dx = y - row, x - column
-    top = (1 - dx) * plane[row, column] + dx * plane[row, right]
-    bottom = (1 - dx) * plane[below, column] + dx * plane[below, right]
-    return (1 - dy) * top + dy * bottom
+    neighbours = []
+    for place, n in zip(sample, plane.shape, strict=True):
+        at = min(max(place, 0.0), n - 1)
+        low = int(at)
+        pair = ((low, 1 - (at - low)), (low + 1, at - low))
+        neighbours.append([(element, weight) for element, weight in pair if weight > 0])
+    total = 0.0
+    for found in itertools.product(*neighbours):
+        elements, weights = zip(*found, strict=True)
+        total += math.prod(weights) * plane[elements]
+    return total
 
 
 def plain_align(x, boxes, output_size, scale=1.0, samples=0, aligned=True, op="avg"):
     y = np.zeros((len(boxes), x.shape[1], *output_size))
+    rank = x.ndim - 2
     for k, (image, *box) in enumerate(boxes.astype(np.float64).tolist()):
-        x1, y1, x2, y2 = (coordinate * scale - 0.5 * aligned for coordinate in box)
-        rows = places(y1, y2, output_size[0], samples, aligned)
-        columns = places(x1, x2, output_size[1], samples, aligned)
-        for channel, row, column in np.ndindex(y.shape[1:]):
+        corners = [coordinate * scale - 0.5 * aligned for coordinate in box]
+        low, high = corners[:rank][::-1], corners[rank:][::-1]
+        each = zip(low, high, output_size, strict=True)
+        along = [places(lo, hi, count, samples, aligned) for lo, hi, count in each]
+        for channel, *bins in np.ndindex(y.shape[1:]):
             plane = x[int(image), channel].astype(np.float64)
-            values = [interpolate(plane, v, u) for v in rows[row] for u in columns[column]]
+            own = [found[bin_] for found, bin_ in zip(along, bins, strict=True)]
+            values = [interpolate(plane, *sample) for sample in itertools.product(*own)]
             if op == "avg":
-                y[k, channel, row, column] = sum(values) / max(len(values), 1)
+                y[k, channel, *bins] = sum(values) / max(len(values), 1)
             elif values:
-                y[k, channel, row, column] = math.nan if any(map(math.isnan, values)) else max(values)
+                y[k, channel, *bins] = math.nan if any(map(math.isnan, values)) else max(values)
     return y
 
 
@@ -69,10 +72,11 @@ def plain_bins(start, end, scale, outputs, n):
     return [range(*(int(min(max(edge, 0), n)) for edge in span)) for span in spans]
 
 
-def random_boxes(rng, count, images, height, width):
+def random_boxes(rng, count, images, *plane):
     """Inside, outside, empty, with exchanged corners, on whole and half places."""
-    first = rng.uniform(-6, 6 + max(height, width), (count, 2))
-    size = rng.choice([-3.0, 0.0, 0.5, 3.0, 12.0], (count, 1)) * rng.random((count, 2))
+    rank = len(plane)
+    first = rng.uniform(-6, 6 + max(plane), (count, rank))
+    size = rng.choice([-3.0, 0.0, 0.5, 3.0, 12.0], (count, 1)) * rng.random((count, rank))
     corners = np.concatenate([first, first + size], 1)
     corners = np.where(rng.random((count, 1)) < 0.3, np.round(corners * 2) / 2, corners)
     return np.concatenate([rng.integers(0, images, (count, 1)), corners], 1)
@@ -351,12 +355,12 @@ def test_pool_bins_follow_the_rule(rng):
         outputs, scale = tuple(int(n) for n in rng.integers(1, 5, 2)), float(rng.choice([1.0, 0.5, 0.25]))
         boxes = random_boxes(rng, 4, 3, *shape[2:])
         tables = pool_tables(boxes, outputs, scale, shape)
-        assert all(column.dtype == np.int64 for column in tables)
+        assert all(column.dtype == np.int64 for column in (tables.images, *tables.lo, *tables.counts))
         np.testing.assert_array_equal(tables.images, boxes[:, 0])
         for k, (_, x1, y1, x2, y2) in enumerate(boxes):
             for start, end, count, n, lo, covered in (
-                (y1, y2, outputs[0], shape[2], tables.row_lo[k], tables.row_count[k]),
-                (x1, x2, outputs[1], shape[3], tables.column_lo[k], tables.column_count[k]),
+                (y1, y2, outputs[0], shape[2], tables.lo[0][k], tables.counts[0][k]),
+                (x1, x2, outputs[1], shape[3], tables.lo[1][k], tables.counts[1][k]),
             ):
                 expected = plain_bins(start, end, scale, count, n)
                 assert covered.tolist() == [len(span) for span in expected]
@@ -367,18 +371,18 @@ def test_pool_bins_round_halves_away_from_zero():
     halves = [0.5, 1.5, 2.5, 0.49999999999999994, -0.5, -0.49]
     boxes = np.array([[0.0, 0, half, 0, half] for half in halves])
     tables = pool_tables(boxes, 1, 1.0, (1, 1, 6, 6))
-    assert tables.row_lo[:, 0].tolist() == [1, 2, 3, 0, 0, 0]
-    assert tables.row_count[:, 0].tolist() == [1, 1, 1, 1, 0, 1]
-    assert tables.column_count.tolist() == [[1]] * 6
+    assert tables.lo[0][:, 0].tolist() == [1, 2, 3, 0, 0, 0]
+    assert tables.counts[0][:, 0].tolist() == [1, 1, 1, 1, 0, 1]
+    assert tables.counts[1].tolist() == [[1]] * 6
 
 
 def test_pool_bins_of_huge_boxes():
     boxes = np.array([[0, -1e30, 1e30, 1e30, 2e30], [0, -1e308, -1e308, 1e308, -1e300]])
     tables = pool_tables(boxes, (2, 3), 1e3, (1, 1, 6, 8))
-    assert tables.row_count.tolist() == [[0, 0], [0, 0]]
-    assert tables.row_lo.max() <= 5
-    assert tables.column_count.tolist() == [[0, 8, 0], [0, 8, 0]]
-    assert pool_tables(np.zeros((0, 5)), 2, 1.0, (1, 1, 4, 4)).row_lo.shape == (0, 2)
+    assert tables.counts[0].tolist() == [[0, 0], [0, 0]]
+    assert tables.lo[0].max() <= 5
+    assert tables.counts[1].tolist() == [[0, 8, 0], [0, 8, 0]]
+    assert pool_tables(np.zeros((0, 5)), 2, 1.0, (1, 1, 4, 4)).lo[0].shape == (0, 2)
 
 
 # Bad input -----------------------------------------------------------------------------------------------
@@ -400,7 +404,15 @@ BOXES = {
     "image 1e30": (changed(0, 1e30), ValueError, "boxes must begin"),
     "four columns": (np.zeros((3, 4)), ValueError, r"boxes must have the shape \(K, 5\), .* got \(3, 4\)"),
     "one axis": (np.zeros(5), ValueError, r"boxes must have the shape \(K, 5\)"),
-    "list": ([[0, 0, 0, 1, 1]], TypeError, "boxes must be an array"),
+    "list": ([[0, 0, 0, 1, 1]], TypeError, r"boxes\[0\] must be an array"),
+    "two arrays": (
+        [np.zeros((1, 4))] * 2,
+        ValueError,
+        "an array for each of the 1 images of x, got 2 arrays",
+    ),
+    "no arrays": ([], ValueError, "an array for each of the 1 images of x, got 0 arrays"),
+    "array of five": ([np.zeros((1, 5))], ValueError, r"boxes\[0\] must have the shape \(k, 4\).* \(1, 5\)"),
+    "NaN in a list": ([np.full((1, 4), np.nan)], ValueError, r"boxes\[0\] must be finite, got .* in row 0"),
     "bool": (np.zeros((1, 5), np.bool_), TypeError, "boxes must be real numbers, got bool"),
     "complex": (np.zeros((1, 5), np.complex64), TypeError, "boxes must have one of the dtypes"),
 }
@@ -432,7 +444,13 @@ ALIGN = {
     "x of integers": ({"x": WORKED.astype(int)}, TypeError, "roi_align takes x of float16.* got int64"),
     "x of bool": ({"x": WORKED > 3}, TypeError, "roi_align takes x of float16.* got bool"),
     "x a list": ({"x": [[[[1.0]]]]}, TypeError, "x must be an array"),
-    "x of three axes": ({"x": WORKED[0]}, ValueError, r"x must have the four axes .* got shape \(1, 6, 6\)"),
+    "x of three axes": (
+        {"x": WORKED[0]},
+        ValueError,
+        r"boxes must have the shape \(K, 3\), \(batch, x1, x2\)",
+    ),
+    "x of two axes": ({"x": WORKED[0, 0]}, ValueError, r"x must have the axes \(N, C, L\), .* got 2 axes"),
+    "x of six axes": ({"x": WORKED[None, None]}, ValueError, r"x must have the axes .* got 6 axes"),
     "x without rows": ({"x": WORKED[:, :, :0]}, ValueError, "axis 2 of x: an axis of length 0"),
 }
 

@@ -83,6 +83,22 @@ def pooled_axes(function: str, given: dict[str, Any], ndim: int) -> Shape:
     return checks.pooled_axes(name, given.get(name), given.get("axes"), ndim)
 
 
+def with_joined_boxes(given: dict[str, Any], library: Any) -> dict[str, Any]:
+    """The arguments with boxes that were a list, an array for each image, in one array of the library.
+
+    Lists that a function refuses stay as they are.
+    """
+    boxes: Any = given.get("boxes")
+    listed = isinstance(boxes, list | tuple) and 0 < len(boxes) == given["x"].shape[0]
+    if not listed or any(getattr(each, "ndim", 0) != 2 for each in boxes):
+        return given
+    numbers = [each + 0.0 for each in boxes]  # of floats: so is the number of an image
+    rows = [
+        library.concatenate([library.full_like(each[:, :1], n), each], 1) for n, each in enumerate(numbers)
+    ]
+    return {**given, "boxes": library.concatenate(rows)}
+
+
 def results(function: str, given: dict[str, Any], shapes: dict[str, Shape], dtype: Any) -> list[Result]:
     """Shape and dtype of each array that a call gives.
 
@@ -117,7 +133,7 @@ def results(function: str, given: dict[str, Any], shapes: dict[str, Shape], dtyp
         scalars["weights"] = np.ones(())
     if function in REGIONS:
         probe = np.empty((shape[0], 0, *shape[2:]), dtype)
-        found = getattr(fp, function)(probe, boxes=np.empty((0, 5)), **given, **scalars)
+        found = getattr(fp, function)(probe, boxes=np.empty((0, 2 * len(shape) - 3)), **given, **scalars)
         return [((shapes["boxes"][0], shape[1], *part.shape[2:]), part.dtype) for part in _listed(found)]
     if function == "segment_pool":
         return _segments(given, scalars, shapes, dtype)
