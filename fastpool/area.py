@@ -150,7 +150,7 @@ def area_pool(
     """
     about = _About(where, skipna, nodata, min_count, fill, weights)
     call = _area(x, output_size, ratio, op, axes, about, dtype)
-    return _forward(call, None, x, out)
+    return _forward(call, None, x, about, out)
 
 
 @any_kind
@@ -355,7 +355,7 @@ def blur_pool(
     """
     about = _About(where, skipna, nodata, min_count, fill, weights)
     call, peaks = _blur(x, window, stride, op, axes, about, dtype, recorded=jobs.TAPE.get() is not None)
-    return _forward(call, peaks, x, out)
+    return _forward(call, peaks, x, about, out)
 
 
 @any_kind
@@ -468,7 +468,7 @@ class _About(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """A checked call: of each pooled axis a table, and what is known of missing data.
 
     Attributes
@@ -486,7 +486,6 @@ class _Call:
     target: np.dtype[Any]
     missing: Missing | None
     weights_like: tuple[tuple[int, ...], np.dtype[Any]] | None
-    about: _About
 
     @property
     def mean(self) -> bool:
@@ -502,6 +501,13 @@ class _Call:
         scale = _scale(known.weights)
         return Parts(known.where, known.weights, known.skipna, known.nodata, known.least, blank, scale)
 
+    def result(self) -> Array:
+        """The result."""
+        y: Array = arrays.result(None, self.shape, self.target, self.x)
+        if y.size:
+            self.write(y, None)
+        return y
+
     def write(self, y: Any, out: object) -> None:
         """The result into `y`; nothing where a cell has no value."""
         parts = self.parts()
@@ -513,7 +519,8 @@ class _Call:
         if counts is not None and parts is not None:
             few = np.argwhere(arrays.to_host(counts) < parts.least)[0].tolist()
             count = int(arrays.to_host(counts)[tuple(few)])
-            raise missing.too_few(few, self.row, self.target, count, parts.least)
+            place = few if self.missing is None else self.missing.in_whole(few)
+            raise missing.too_few(place, self.row, self.target, count, parts.least)
         if direct is not y and out is not None:
             arrays.assign(y, direct)
 
@@ -535,27 +542,31 @@ def _scale(weights: Array | None) -> float:
     return 2.0 ** -max(math.frexp(missing.extremes(own)[1])[1], 0)
 
 
-def _call(x: Array, row: Operator, tables: dict[int, Table], about: _About, dtype: Any) -> _Call:
+def _call(x: Array, row: Operator, tables: dict[int, Table], about: _About, dtype: Any) -> Call:
     absent = about.where, about.skipna, about.nodata, about.min_count, about.fill
-    known = missing.asked(row, x, absent, about.weights, {})
-    target = _result_dtype(row, x.dtype, dtype, weighed=about.weights is not None)
+    return checked(x, row, tables, missing.asked(row, x, absent, about.weights, {}), dtype)
+
+
+def checked(x: Array, row: Operator, tables: dict[int, Table], known: Missing | None, dtype: Any) -> Call:
+    """The call, after the checks of what takes its tables together with what is known of missing data."""
+    weights = None if known is None else known.weights
+    target, like = result_dtype(row, x.dtype, dtype, weighed=weights is not None), None
     if known is not None:
         most = math.prod(int(table.count.max()) for table in tables.values())
         missing.check_least(known, most)
         missing.fill_value(known, row, target)
-    like = None
-    if known is not None and known.weights is not None:
-        given = arrays.take("weights", about.weights)
-        like = tuple(given.shape), given.dtype
-        known = known._replace(weights=arrays.spread_to(known.weights, x.shape, "weights"))
-    return _Call(x, row, tables, _shape(x, tables), target, known, like, about)
+    if known is not None and weights is not None:
+        like = tuple(weights.shape), weights.dtype
+        known = known._replace(weights=arrays.spread_to(weights, x.shape, "weights"))
+    return Call(x, row, tables, _shape(x, tables), target, known, like)
 
 
 def _shape(x: Array, tables: dict[int, Table]) -> tuple[int, ...]:
     return tuple(tables[axis].outputs if axis in tables else n for axis, n in enumerate(x.shape))
 
 
-def _result_dtype(row: Operator, source: np.dtype[Any], wanted: Any, *, weighed: bool) -> np.dtype[Any]:
+def result_dtype(row: Operator, source: np.dtype[Any], wanted: Any, *, weighed: bool) -> np.dtype[Any]:
+    """As `arrays.result_dtype`: sums of parts of integers are of float64."""
     if arrays.is_float(source) or (row.averages and not (weighed and wanted is None)):
         return arrays.result_dtype(row, source, wanted)
     if row.averages or wanted is None:
@@ -571,8 +582,18 @@ def _result_dtype(row: Operator, source: np.dtype[Any], wanted: Any, *, weighed:
     return dtype
 
 
-def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about: _About, dtype: Any) -> _Call:
+def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about: _About, dtype: Any) -> Call:
     array = arrays.take("x", x)
+    row, sizes = area_sizes(array, output_size, ratio, op, axes)
+    # An error before tables are made, for results that no memory holds.
+    np.empty([sizes.get(axis, n) for axis, n in enumerate(array.shape)], np.uint8)
+    return _call(array, row, area_tables(array, row, sizes), about, dtype)
+
+
+def area_sizes(
+    x: Array, output_size: Any, ratio: Any, op: object, axes: Any
+) -> tuple[Operator, dict[int, int]]:
+    """The operator, and the number of cells along each pooled axis, without axes that stay as they are."""
     row = OPERATORS[checks.choice("op", checks.usual(op), AREA_OPS)]
     if (output_size is None) == (ratio is None):
         raise ValueError(
@@ -580,32 +601,30 @@ def _area(x: object, output_size: Any, ratio: Any, op: object, axes: Any, about:
             f"and ratio={ratio!r}"
         )
     name, given = ("output_size", output_size) if ratio is None else ("ratio", ratio)
-    pooled = checks.pooled_axes(name, given, axes, array.ndim)
+    pooled = checks.pooled_axes(name, given, axes, x.ndim)
     sizes = {}
     for axis, entry in zip(pooled, checks.entries(name, given, len(pooled)), strict=True):
-        n = array.shape[axis]
+        n = x.shape[axis]
         sizes[axis] = _by_ratio(n, entry) if ratio is not None else n
         if ratio is None and entry is not None:
             sizes[axis] = checks.integer("output_size", entry, minimum=1)
     if max(sizes.values()) > weighted.FARTHEST:
         raise ValueError(f"{name} must give at most {weighted.FARTHEST} outputs an axis, got {given!r}")
-    _check_memory(name, given, [sizes.get(axis, n) for axis, n in enumerate(array.shape)])
-    changed = [axis for axis in pooled if sizes[axis] != array.shape[axis]] or [pooled[-1]]
-    for axis in pooled:
-        if axis not in changed and array.shape[axis] < 1:
-            changed.append(axis)  # whose table is an error
-    tables = {
-        axis: jobs.on_axis(axis, _table, "area", array.shape[axis], sizes[axis], row.averages)
-        for axis in changed
-    }
-    return _call(array, row, tables, about, dtype)
-
-
-def _check_memory(name: str, given: Any, shape: list[int]) -> None:
-    """An error before tables are made, for results that no memory holds."""
-    if math.prod(shape) > jobs.LARGEST:
+    if math.prod(sizes.get(axis, n) for axis, n in enumerate(x.shape)) > jobs.LARGEST:
         raise ValueError(f"{name} must give at most 2**62 outputs in all, got {given!r}")
-    np.empty(shape, np.uint8)
+    changed = [axis for axis in pooled if sizes[axis] != x.shape[axis]] or [pooled[-1]]
+    for axis in pooled:
+        if axis not in changed and x.shape[axis] < 1:
+            changed.append(axis)  # whose table is an error
+    return row, {axis: sizes[axis] for axis in changed}
+
+
+def area_tables(x: Array, row: Operator, sizes: dict[int, int]) -> dict[int, Table]:
+    """Of each pooled axis the table of its cells."""
+    return {
+        axis: jobs.on_axis(axis, _table, "area", x.shape[axis], size, row.averages)
+        for axis, size in sizes.items()
+    }
 
 
 def _by_ratio(n: int, ratio: Any) -> int:
@@ -647,31 +666,54 @@ def _blur(
     dtype: Any,
     *,
     recorded: bool,
-) -> tuple[_Call, _Peaks | None]:
-    array, row = arrays.take("x", x), OPERATORS["avg"]
-    peaks = op is not None and bool(checks.choice("op", op, ("max",)))
-    pooled = checks.pooled_axes("window", window, axes, array.ndim)
-    tables = {}
+) -> tuple[Call, _Peaks | None]:
+    array = arrays.take("x", x)
+    peaks = is_of_maxima(op)
+    tables = blur_tables(array, blur_steps(array, window, stride, axes))
+    check_weights_of_maxima(about.weights, peaks=peaks)
+    call = _call(array, OPERATORS["avg"], tables, about, dtype)
+    return _of_peaks(call, tuple(tables), recorded=recorded) if peaks else (call, None)
+
+
+def is_of_maxima(op: object) -> bool:
+    """Whether a blur is of maxima: what its `op` says."""
+    return op is not None and bool(checks.choice("op", op, ("max",)))
+
+
+def check_weights_of_maxima(weights: Any, *, peaks: bool) -> None:
+    """ValueError for weights of maxima."""
+    if peaks and weights is not None:
+        raise ValueError("weights must be None with op='max', whose maxima have none")
+
+
+def blur_steps(x: Array, window: Any, stride: Any, axes: Any) -> dict[int, tuple[int, int]]:
+    """The window and the stride of each pooled axis."""
+    pooled = checks.pooled_axes("window", window, axes, x.ndim)
     lengths, strides = (
         checks.entries(name, given, len(pooled)) for name, given in (("window", window), ("stride", stride))
     )
-    for axis, k, s in zip(pooled, lengths, strides, strict=True):
-        own, step = checks.integer("window", k, minimum=1), checks.integer("stride", s, minimum=1)
-        tables[axis] = jobs.on_axis(axis, _table, "binomial", array.shape[axis], own, step)
-    if peaks and about.weights is not None:
-        raise ValueError("weights must be None with op='max', whose maxima have none")
-    call = _call(array, row, tables, about, dtype)
-    return _of_peaks(call, pooled, recorded=recorded) if peaks else (call, None)
+    return {
+        axis: (checks.integer("window", k, minimum=1), checks.integer("stride", s, minimum=1))
+        for axis, k, s in zip(pooled, lengths, strides, strict=True)
+    }
 
 
-def _of_peaks(call: _Call, pooled: tuple[int, ...], *, recorded: bool) -> tuple[_Call, _Peaks]:
+def blur_tables(x: Array, steps: dict[int, tuple[int, int]]) -> dict[int, Table]:
+    """Of each pooled axis the table of its binomial weights."""
+    return {
+        axis: jobs.on_axis(axis, _table, "binomial", x.shape[axis], *each) for axis, each in steps.items()
+    }
+
+
+def _of_peaks(call: Call, pooled: tuple[int, ...], *, recorded: bool) -> tuple[Call, _Peaks]:
     """The call on maxima of two elements along each axis, and their way back."""
     x, known, own = call.x, call.missing, None
     if known is not None and known.masks:
-        own = known._replace(least=1, fill=_lowest(x.dtype))
+        own = known._replace(least=1, fill=lowest(x.dtype))
         taken = arrays.backend(x).mask_of(x, known.where, known.nodata, skipna=known.skipna)
         where = _largest(arrays.cast(taken, np.bool_), pooled, None, recorded=recorded)[0]
-        known = known._replace(where=where, skipna=False, nodata=None)
+        fill = missing.fill_value(known, call.row, call.target)
+        known = known._replace(where=where, skipna=False, nodata=None, fill=fill)
     highest, pull = _largest(x, pooled, own, recorded=recorded)
     return replace(call, x=highest, missing=known), _Peaks(x, pull)
 
@@ -686,7 +728,8 @@ def _largest(
     return highest, pull
 
 
-def _lowest(dtype: np.dtype[Any]) -> Any:
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """What no maximum is below."""
     if arrays.is_float(dtype):
         return dtype.type(-math.inf)
     return dtype.type(0 if dtype == np.bool_ else np.iinfo(dtype).min)
@@ -695,9 +738,9 @@ def _lowest(dtype: np.dtype[Any]) -> Any:
 # Both directions -----------------------------------------------------------------------------------------
 
 
-def _forward(call: _Call, peaks: _Peaks | None, x: Any, out: Any) -> Array:
+def _forward(call: Call, peaks: _Peaks | None, x: Any, about: _About, out: Any) -> Array:
     if out is not None:
-        arrays.check_apart(out, x=x, where=call.about.where, weights=call.about.weights)
+        arrays.check_apart(out, x=x, where=about.where, weights=about.weights)
     y = arrays.result(out, call.shape, call.target, call.x)
     if ways.ASKED.get() is not None:
         words = "cells, elements by their parts" if peaks is None else "binomial weights of maxima"
@@ -710,18 +753,18 @@ def _forward(call: _Call, peaks: _Peaks | None, x: Any, out: Any) -> Array:
     return y  # type: ignore[no-any-return]
 
 
-def _pull(call: _Call, peaks: _Peaks | None, kept: Kept, gy: object, *, params: bool = False) -> Any:
+def _pull(call: Call, peaks: _Peaks | None, kept: Kept, gy: object, *, params: bool = False) -> Any:
     """As `jobs.pull`."""
     gradient = jobs.checked_gradient(gy, call.shape)
     wanted = checks.boolean("params", params)
     own = replace(call, x=kept.beside(gradient))
-    gx, slopes = _backward(own, gradient, wanted=wanted)
+    gx, slopes = backward(own, gradient, wanted=wanted)
     if peaks is not None:
         gx = peaks.pull(gx)
     return (gx, slopes) if wanted else gx
 
 
-def _backward(call: _Call, gy: Array, *, wanted: bool) -> tuple[Array, dict[str, Array]]:
+def backward(call: Call, gy: Array, *, wanted: bool) -> tuple[Array, dict[str, Array]]:
     """The gradient for the input and, where wanted, for weights."""
     x = call.x
     floating = next((a.dtype for a in (x, gy) if arrays.is_float(a.dtype)), np.dtype(np.float64))
@@ -733,9 +776,9 @@ def _backward(call: _Call, gy: Array, *, wanted: bool) -> tuple[Array, dict[str,
 
 
 def _backward_parts(
-    call: _Call, known: Missing, gy: Array, floating: np.dtype[Any], *, wanted: bool
+    call: Call, known: Missing, gy: Array, floating: np.dtype[Any], *, wanted: bool
 ) -> tuple[Array, dict[str, Array]]:
-    """As `_backward`, where some elements take no part or have weights: all in float64.
+    """As `backward`, where some elements take no part or have weights: all in float64.
 
     With the parts p, weights w and ``D = sum(p w)``, a mean's gradients are ``w sum(p g / D)`` for x and
     ``sum(p (x - y) g / D)`` for w, summed over the cells of an element; a sum's have neither D nor y.

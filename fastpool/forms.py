@@ -1236,7 +1236,7 @@ def mosaic(
     array([2., 2., 6., 6., 8.])
     """
     weights = op_params.pop("weights", None)
-    array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
+    array, job, lengths, pooled = cells(x, cell, op, axes, op_params)
     missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     tape = jobs.tape_for(job.operator)
     y, _ = missing_jobs.part_of_call(job, array, missing, recorded=tape is not None)
@@ -1342,13 +1342,13 @@ def mosaic_backward(
     array([2., 2., 5.])
     """
     weights = op_params.pop("weights", None)
-    array, job, lengths, pooled = _cells(x, cell, op, axes, op_params)
+    array, job, lengths, pooled = cells(x, cell, op, axes, op_params)
     missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
     gradient: Array = _pull_cells(job, jobs.Kept.of(array), missing, lengths, pooled, gy)
     return gradient  # type: ignore[return-value]
 
 
-def _cells(
+def cells(
     x: object, cell: Any, op: object, axes: Any, op_params: dict[str, Any]
 ) -> tuple[Array, Job, list[int], tuple[int, ...]]:
     """The input, the job that pools its cells, and their lengths and axes."""

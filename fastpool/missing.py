@@ -71,6 +71,11 @@ class Missing(NamedTuple):
         """Elements below which a window gives `fill`."""
         return max(self.least, int(self.ddof) + 1) if self.ddof else self.least
 
+    def in_whole(self, place: Sequence[int]) -> tuple[int, ...]:
+        """Where in the result a window is; of a part, where in that of the whole call."""
+        begins = self.whole.begins if self.whole else (0,) * len(place)
+        return tuple(n + begin for n, begin in zip(place, begins, strict=True))
+
 
 def asked(
     row: Operator, x: Array, absent: tuple[Any, ...], weights: Any, op_params: dict[str, Any]

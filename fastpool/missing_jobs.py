@@ -6,7 +6,6 @@ without enough elements are 0, and of elements that are left out as well.
 """
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -63,7 +62,7 @@ def forward(
     if value is None:
         first = backend.first_few(found.counts, missing.needed, found.sums)
         if first is not None:
-            raise too_few(_in_whole(first[0], missing), row, target, first[1], missing.needed)
+            raise too_few(missing.in_whole(first[0]), row, target, first[1], missing.needed)
     kept = None if indices is None else arrays.copied(indices)
     given = [(result, value)] + [(indices, -1)] * (indices is not None)
     backend.settle(found.counts, missing.needed, found.sums, given)
@@ -133,12 +132,6 @@ def part_of_call(
 
 
 WAY = ways.Way("general", "elements that are left out are skipped one by one", tasks=1)
-
-
-def _in_whole(place: Sequence[int], missing: Missing) -> Sequence[int]:
-    """A window of a part as one of the whole call."""
-    begins = missing.whole.begins if missing.whole else (0,) * len(place)
-    return tuple(n + begin for n, begin in zip(place, begins, strict=True))
 
 
 def largest(job: Job | PlaneJob) -> int:
