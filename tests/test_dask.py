@@ -258,7 +258,7 @@ def test_bad_values_are_refused_before_any_task_runs(call, message):
     [
         (lambda x: fp.max_pool(x, (2, 2), out=np.empty((10, 10))), "out must be None for dask arrays"),
         (lambda x: fp.vjp(fp.mode_pool, x.astype("i4"), (2, 2)), "mode pooling has no gradient"),
-        (lambda x: fp.mosaic(x, (2, 2)), "mosaic takes no dask arrays; functions that do: pool, "),
+        (lambda x: fp.pyramid_pool(x, "max"), "pyramid_pool takes no dask arrays; functions that do: pool, "),
         (lambda x: fp.max_pool(x.astype("c16"), (2, 2)), "x must have one of the dtypes"),
         (
             lambda x: fp.pool_backward(x, np.ones((20, 20)), "max", (1, 1)),
@@ -571,3 +571,347 @@ def test_bad_values_of_lazy_weights_are_found_by_tasks():
     y = fp.avg_pool(da.ones((6, 8), chunks=3), (2, 2), weights=-da.ones(8, chunks=3))
     with pytest.raises(ValueError, match="weights must be finite and at least 0"):
         y.compute()
+
+
+# Whole axes, of which elements may be missing ---------------------------------------------------------------
+
+
+@pytest.fixture
+def largest():
+    """How many elements the largest result of a task has."""
+
+    def run(*arrays):
+        sizes = []
+
+        def note(key, result, *_):
+            sizes.append(result.size if isinstance(result, np.ndarray) else 0)
+
+        with dask.callbacks.Callback(posttask=note):
+            dask.persist(*arrays, optimize_graph=False)
+        return max(sizes)
+
+    return run
+
+
+def random_absence(rng, x, op):
+    """Random missing data and weights for an array whose elements may be NaN."""
+    given = {"skipna": bool(rng.integers(3))}
+    if rng.integers(2):
+        given["where"] = rng.random(x.shape[int(rng.integers(x.ndim)) :]) < 0.6
+    if op in ("avg", "sum", "count") and rng.integers(2):
+        given["weights"] = rng.integers(0, 3, x.shape[1:]).astype(float) * (rng.random(x.shape[1:]) < 0.6)
+    for name, choices in {"min_count": (0, 1, 5), "fill": (None, 7), "nodata": (None, 0.25)}.items():
+        given[name] = choices[rng.integers(len(choices))]
+    return given
+
+
+def lazily(rng, given):
+    """The same arguments, of which some arrays are lazy."""
+    arrays = {name: each for name, each in given.items() if isinstance(each, np.ndarray)}
+    return given | {name: lazy(rng, each) for name, each in arrays.items() if rng.integers(2)}
+
+
+def check_both_ways(rng, function, x, /, *arguments, exact=False, gradient=True, **given):
+    """Whether the call in memory gives a result, which the lazy one then gives as well, and its gradients."""
+    d, lazy_given = lazy(rng, x), lazily(rng, given)
+    try:
+        y = function(x, *arguments, **given)
+    except ValueError as error:  # of several windows with too few elements any may be the first
+        with pytest.raises(ValueError, match=re.escape(str(error).partition(": window")[0])):
+            function(d, *arguments, **lazy_given).compute()
+        return False
+    lazy_y = function(d, *arguments, **lazy_given)
+    assert (lazy_y.shape, lazy_y.dtype) == (y.shape, y.dtype)
+    close(np.asarray(lazy_y.compute()), y, exact or y.dtype.kind in "iub")
+    if not gradient:
+        return True
+    gy = np.asarray(rng.standard_normal(y.shape))
+    gx, slopes = fp.vjp(function, x, *arguments, **given)[1](gy, params=True)
+    lazy_gy = lazy(rng, gy)
+    lazy_gx, lazy_slopes = fp.vjp(function, d, *arguments, **lazy_given)[1](lazy_gy, params=True)
+    assert (lazy_gx.shape, lazy_gx.dtype) == (gx.shape, gx.dtype)
+    close(lazy_gx.compute(), gx, False)
+    assert set(lazy_slopes) == set(slopes)
+    for name, slope in slopes.items():
+        found = lazy_slopes[name].compute()
+        assert np.shape(found) == np.shape(slope)
+        assert np.asarray(found).dtype == np.asarray(slope).dtype
+        np.testing.assert_allclose(found, slope, rtol=1e-9, atol=1e-9)
+    back = getattr(fp, f"{function.__name__}_backward")
+    if function in (fp.area_pool, fp.blur_pool):  # whose gradients take no fill
+        lazy_given.pop("fill", None)
+    close(back(lazy_gy, d, *arguments, **lazy_given).compute(), gx, False)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("op", "options"), [*OPS.items(), ("count", {}), ("stochastic", {"training": False})]
+)
+def test_missing_data_on_whole_axes_in_random_cases(op, options):
+    # 12 of each of 13 operators, of which one has two ways: 168 cases.
+    rng = np.random.default_rng([8, *op.encode()])
+    for _ in range(12):
+        shape = tuple(rng.integers(2, 15, rng.integers(2, 5)).tolist())
+        count = int(rng.integers(1, len(shape) + 1))
+        call = {"axes": rng.permutation(len(shape))[:count].tolist(), "keepdims": bool(rng.integers(2))}
+        call |= options
+        x = rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 5
+        x[rng.random(shape) < 0.3] = np.nan
+        x[0] = np.nan
+        given = random_absence(rng, x, op)
+        given["min_count"] = min(given["min_count"], int(np.prod([shape[axis] for axis in call["axes"]])))
+        settings = {"exact": op in EXACT and options != {"training": False}, "gradient": op != "count"}
+        assert check_both_ways(rng, fp.global_pool, x, op, **settings, **call, **given)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "bool"])
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "count"])
+def test_integers_with_missing_data_on_whole_axes(op, dtype, rng):
+    x = rng.integers(0, 100, (4, 3, 11, 13)).astype(dtype)
+    d, where = lazy(rng, x), rng.random((4, 1, 11, 13)) < 0.4
+    where[2] = False
+    many = {"where": ~where, "nodata": 1}
+    for given in ({"where": where, "fill": 1}, many, {"where": where, "nodata": 0}, {"skipna": True}):
+        close(fp.global_pool(d, op, **given).compute(), fp.global_pool(x, op, **given), True)
+    if op in ("avg", "sum", "count") and dtype != "bool":
+        given = {"weights": rng.random((11, 13)), "nodata": 3}
+        close(fp.global_pool(d, op, **given).compute(), fp.global_pool(x, op, **given), False)
+    if op in ("max", "min") and dtype != "bool":
+        y = fp.global_pool(d, op, where=where)
+        with pytest.raises(ValueError, match=rf"window \(2, \d, 0, 0\) of the {op} result has 0 elements"):
+            y.compute()
+
+
+def test_averages_of_whole_axes_have_the_dtype_that_is_asked_for(rng):
+    x = rng.integers(0, 100, (5, 8)).astype("int16")
+    for own in (x, x > 50):
+        d = da.from_array(own, chunks=3)
+        for dtype in ("float64", "float32"):
+            expected = fp.avg_pool(own, own.shape, dtype=dtype)
+            close(fp.avg_pool(d, own.shape, dtype=dtype).compute(), expected, True)
+
+
+def test_weights_of_nothing_on_whole_axes():
+    # The first chunk weighs nothing, and a NaN without weight is still one.
+    x = np.array([[1.0, 2, 3, 4], [np.nan, 2, 3, 4], [1, 2, 3, 4]])
+    weights = np.array([[0.0, 0, 1, 3], [0, 0, 1, 1], [0, 0, 0, 0]])
+    d = da.from_array(x, chunks=(1, 2))
+    for op in ("avg", "sum", "count"):
+        for given in ({}, {"skipna": True}, {"min_count": 0}, {"min_count": 0, "skipna": True}):
+            expected = fp.global_pool(x, op, axes=1, weights=weights, **given)
+            got = fp.global_pool(d, op, axes=1, weights=weights, **given).compute()
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "count", "lp", "gem", "lse", "soft", "mixed"])
+def test_whole_axes_with_missing_data_stay_in_chunks(op, largest):
+    x = da.random.default_rng(1).random((4, 60, 50), chunks=(2, 5, 10))
+    given = {"skipna": True, "where": x > 0.3, "min_count": 3}
+    if op in ("avg", "sum", "count"):
+        given["weights"] = da.random.default_rng(2).random((60, 50), chunks=(5, 10))
+    assert largest(fp.global_pool(x, op, axes=(1, 2), **given)) <= 200  # weights of a chunk, for all planes
+    if op in ("avg", "sum"):
+        pull = fp.vjp(fp.global_pool, x, op, axes=(1, 2), **given)[1]
+        gx, slopes = pull(da.ones(4, chunks=2), params=True)
+        assert largest(gx, slopes["weights"]) <= 200
+
+
+# Cells, blurs and mosaics ---------------------------------------------------------------------------------
+
+
+def values(rng, shape):
+    """Random values, of which some of the floats are NaN, and what is to be said of these."""
+    dtype = np.dtype(str(rng.choice(["float64", "float64", "uint8", "int16", "bool"])))
+    if dtype != np.float64:
+        return rng.integers(0, 50, shape).astype(dtype), {}
+    x = rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 5
+    x[rng.random(shape) < 0.2] = np.nan
+    return x, {"skipna": bool(rng.integers(4))}
+
+
+def about(rng, x, weighs):
+    """Random missing data and weights."""
+    given = {}
+    shape = [n if rng.integers(3) else 1 for n in x.shape][int(rng.integers(x.ndim + 1)) :]
+    if rng.integers(2):
+        given["where"] = rng.random(shape) < 0.7
+    if weighs and rng.integers(2):
+        given["weights"] = rng.integers(0, 4, shape).astype([np.float64, np.int32][rng.integers(2)])
+    if rng.integers(2):
+        given |= {"min_count": int(rng.integers(3)), "nodata": 1, "fill": [None, 1][rng.integers(2)]}
+    return given
+
+
+def some_axes(rng):
+    """A random shape, and some of its axes in random order."""
+    shape = tuple(rng.integers(1, 24, rng.integers(1, 4)).tolist())
+    return shape, rng.permutation(len(shape))[: int(rng.integers(1, len(shape) + 1))].tolist()
+
+
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_cells_in_random_cases(op):
+    rng, made = np.random.default_rng([9, *op.encode()]), 0
+    for number in range(70):
+        shape, axes = some_axes(rng)
+        x, given = values(rng, shape)
+        given |= about(rng, x, True) if number % 3 else {}
+        if number % 2:
+            given["output_size"] = [int(rng.integers(1, 30)) for _ in axes]
+        else:
+            given["ratio"] = [float(rng.choice([0.6, 1.0, 1.5, 2.25, 5.0, 40.0])) for _ in axes]
+        made += check_both_ways(rng, fp.area_pool, x, op=op, axes=axes, **given)
+    assert made > 50
+
+
+@pytest.mark.parametrize("op", [None, "max"])
+def test_blurs_in_random_cases(op):
+    rng, made = np.random.default_rng([10, op is None]), 0
+    for number in range(60):
+        shape, axes = some_axes(rng)
+        x, given = values(rng, shape)
+        given |= about(rng, x, op is None) if number % 3 else {}
+        windows, given["stride"] = (rng.integers(1, most, len(axes)).tolist() for most in (8, 6))
+        made += check_both_ways(rng, fp.blur_pool, x, windows, op=op, axes=axes, **given)
+    assert made > 40
+
+
+@pytest.mark.parametrize("op", [*OPS, "count", "mode"])
+def test_mosaics_in_random_cases(op):
+    rng, made = np.random.default_rng([11, *op.encode()]), 0
+    for number in range(12):
+        shape, axes = some_axes(rng)
+        x, given = values(rng, shape)
+        if op == "mode" or op not in ("max", "min", "avg", "sum", "median", "count"):
+            x = np.nan_to_num(x * 1.0).astype(int if op == "mode" else float)
+        given |= about(rng, x, op in ("avg", "sum", "count")) if number % 3 else {}
+        cell = rng.integers(1, 9, len(axes)).tolist()
+        given |= {"op": op, "axes": axes, **OPS.get(op, {})}
+        made += check_both_ways(rng, fp.mosaic, x, cell, gradient=op not in ("count", "mode"), **given)
+    assert made > 5
+
+
+def test_other_dtypes_of_cells(rng):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for dtype in (ml_dtypes.bfloat16, np.float32, ">f8"):
+        x = rng.standard_normal((19, 14)).astype(dtype)
+        x[3:5, 2] = 0.5
+        d, gy = da.from_array(x, chunks=(4, 5)), rng.standard_normal((19, 15)).astype(dtype)
+        for function, arguments, given in (
+            (fp.area_pool, ((7, 15),), {"nodata": 0.5}),
+            (fp.blur_pool, ((3, 4),), {"op": "max", "nodata": 0.5}),
+            (fp.mosaic, ((3, 4), "avg"), {"nodata": 0.5}),
+        ):
+            y, pull = fp.vjp(function, x, *arguments, **given)
+            lazy_y, lazy_pull = fp.vjp(function, d, *arguments, **given)
+            g = gy[: y.shape[0], : y.shape[1]]
+            for got, expected in (
+                (lazy_y.compute(), y),
+                (lazy_pull(da.from_array(g, chunks=3)).compute(), pull(g)),
+            ):
+                assert got.dtype == expected.dtype
+                wide = [each.astype(np.float64) for each in (got, expected)]
+                np.testing.assert_allclose(*wide, rtol=1e-2 if got.itemsize == 2 else 1e-6, atol=1e-6)
+    x = rng.integers(0, 9, (19, 14))
+    y = fp.area_pool(da.from_array(x, chunks=4), (3, 4), op="sum", dtype="float32")
+    close(y.compute(), fp.area_pool(x, (3, 4), op="sum", dtype="float32"), True)
+
+
+def test_cells_stay_in_chunks(largest):
+    # A block of cells reads its chunk, and of its neighbours less than a cell.
+    x = da.random.default_rng(1).random((60, 90), chunks=(10, 15))
+    for y in (fp.area_pool(x, (24, 36)), fp.blur_pool(x, (3, 5)), fp.mosaic(x, (5, 3))):
+        assert largest(y) <= 14 * 19
+    assert fp.area_pool(x, (24, 36)).chunks == ((4,) * 6, (6,) * 6)
+    pull = fp.vjp(fp.area_pool, x, (24, 36), skipna=True)[1]
+    assert largest(pull(da.ones((24, 36), chunks=6))) <= 20 * 25
+    whole = fp.area_pool(x, (1, 1)), fp.area_pool(x, (1, 1), skipna=True), fp.mosaic(x, (60, 90), "max")
+    assert largest(*whole) == 150
+    np.testing.assert_allclose(whole[0].compute(), x.mean(keepdims=True).compute())
+
+
+def test_cells_of_arrays_that_no_memory_holds():
+    x = da.zeros((10**6, 10**6), chunks=250_000)
+    assert fp.area_pool(x, (700_000, 700_000)).chunks == ((175_000,) * 4,) * 2
+    assert fp.blur_pool(x, (3, 3)).shape == (500_000, 500_000)
+    assert fp.mosaic(x, (2, 2)).chunks == x.chunks
+    ratio = fp.area_pool(x, ratio=(2.5, 2.5), skipna=True)
+    np.testing.assert_array_equal(ratio[-2:, 5:7].shape, (2, 2))
+
+
+def test_a_cell_without_a_value_is_named_in_the_whole_result(rng):
+    x = rng.integers(0, 5, (20, 21))
+    where = np.ones((20, 21), bool)
+    where[12:18, 9:17] = False
+    with pytest.raises(ValueError, match="fill must be given") as expected:
+        fp.area_pool(x, (8, 8), where=where)
+    y = fp.area_pool(da.from_array(x, chunks=(20, 21)), (8, 8), where=da.from_array(where, chunks=4))
+    with pytest.raises(ValueError, match=re.escape(str(expected.value))):
+        y.compute()
+    y = fp.area_pool(da.from_array(x, chunks=(10, 9)), (8, 8), where=where)
+    with pytest.raises(ValueError, match=r"window \((5|6), \d\) of the avg result has 0 elements"):
+        y.compute()
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "message"),
+    [
+        (ValueError, lambda x: fp.area_pool(x, (0, 3)), "output_size must be at least 1"),
+        (ValueError, fp.area_pool, "exactly one of output_size and ratio"),
+        (ValueError, lambda x: fp.area_pool(x, ratio=(0, 1)), "ratio must be a finite number above 0"),
+        (ValueError, lambda x: fp.area_pool(x, (2, 3), op="max"), "op must be one of avg, sum"),
+        (
+            ValueError,
+            lambda x: fp.area_pool(x, (2, 3), min_count=99),
+            "min_count must be at most the window's",
+        ),
+        (ValueError, lambda x: fp.area_pool_backward(x, x, (2, 3)), "gy must have the result's shape"),
+        (ValueError, lambda x: fp.area_pool(x, (2, 3), weights=-np.ones(20)), "weights must be finite"),
+        (ValueError, lambda x: fp.area_pool(x[x[:, 0] > 0], (2, 2)), "x must have known chunk sizes"),
+        (ValueError, lambda x: fp.blur_pool(x, (200, 3)), "window must be at most 128"),
+        (ValueError, lambda x: fp.blur_pool(x, (3, 3), stride=0), "stride must be at least 1"),
+        (
+            ValueError,
+            lambda x: fp.blur_pool(x, (3, 3), op="max", weights=x),
+            "weights must be None with op='max'",
+        ),
+        (ValueError, lambda x: fp.blur_pool(x, (3, 3), op="min"), "op must be one of max"),
+        (ValueError, lambda x: fp.mosaic(x, (0, 3)), "cell must be at least 1"),
+        (ValueError, lambda x: fp.mosaic(x, 3), "from 4 on all after the first two are pooled"),
+        (ValueError, lambda x: fp.mosaic_backward(x[:9], x, (2, 3)), "gy must have the result's shape"),
+        (TypeError, lambda x: fp.area_pool(x, (2, 3), dtype="int8"), "dtype must be one of"),
+        (TypeError, lambda x: fp.area_pool(x, (2, 3), out=np.empty((2, 3))), "out must be None for dask"),
+        (TypeError, lambda x: fp.area_pool(x, (2, 3), skipna=None), "skipna must be True or False"),
+        (
+            TypeError,
+            lambda x: fp.area_pool_backward(np.ones((2, 3)), x, (2, 3)),
+            "must all be dask.array.Array",
+        ),
+        (
+            TypeError,
+            lambda x: fp.vjp(fp.mosaic, x, (2, 3))[1](np.ones((20, 20))),
+            "must all be dask.array.Array",
+        ),
+        (TypeError, lambda x: fp.vjp(fp.mosaic, x, (2, 3), "count"), "count pooling has no gradient"),
+        (TypeError, lambda x: fp.mosaic(x, (2, 3), "avg", q=1), "takes no parameter 'q'"),
+    ],
+)
+def test_bad_arguments_of_cells_are_refused_before_any_task_runs(error, call, message):
+    with pytest.raises(error, match=message):
+        call(untouched())
+
+
+def test_cells_are_lazy():
+    x = untouched()
+    for function, *arguments in ((fp.area_pool, (3, 7)), (fp.blur_pool, (3, 3)), (fp.mosaic, (3, 3), "max")):
+        y, pull = fp.vjp(function, x, *arguments, where=x > 0, min_count=2)
+        assert pull(da.ones(y.shape, chunks=2)).shape == x.shape
+    y, pull = fp.vjp(fp.blur_pool, x, (3, 3), op="max", skipna=True)
+    assert pull(da.ones(y.shape, chunks=2)).shape == x.shape
+
+
+def test_blurs_of_maxima_of_integers_have_the_value_of_missing_data(rng):
+    x = rng.integers(0, 3, (9, 11))
+    x[:5, :6] = 2
+    expected = fp.blur_pool(x, (3, 3), op="max", nodata=2)
+    assert (expected == 2).any()
+    close(fp.blur_pool(da.from_array(x, chunks=4), (3, 3), op="max", nodata=2).compute(), expected, True)

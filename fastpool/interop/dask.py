@@ -3,10 +3,8 @@
 A block of outputs is one task that reads one block of inputs. Where windows reach over the edge of a chunk,
 dask's own `overlap` brings the rows that are missing, and no others; chunks that are smaller than that are
 joined first. What a task computes is in `parts`, where the blocks are cut in `cuts`, and how operators
-reduce whole axes chunk by chunk in `reductions`.
-
-`where` and `weights`, of dask or NumPy, are cut along with the input. Whole axes of which elements may be
-missing, or that are weighted, become one chunk.
+reduce whole axes chunk by chunk in `reductions`. `where` and `weights`, of dask or NumPy, are cut along with
+the input. Mosaics and blurs of maxima, which are made of several calls, are in `composed`.
 
 Everything is checked when the graph is made, but the values of weights of dask, and whether integers without
 a `fill` have a window with too few elements, before any task runs. Tasks use one thread each, since dask
@@ -18,24 +16,27 @@ from dataclasses import replace
 from functools import partial
 from inspect import signature
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import arrays, checks, jobs, missing_jobs, quantiles, random
+from .. import area, arrays, checks, jobs, missing_jobs, quantiles, random
 from ..jobs import Job
 from ..missing import asked, check_least, fill_value
 from ..quantiles import Parts, check_rows
-from . import cuts, parts, reductions
+from . import blocks, cells, composed, cuts, parts, reductions
+from .blocks import Beside
 from .cuts import Cut, Range
-from .parts import Call
+from .parts import ABSENT, Call
 
 SLIDING = "sliding", ("op", "window", "stride", "padding", "dilation", "ceil_mode", "axes")
 ADAPTIVE = "adaptive", ("op", "output_size", "axes")
 WHOLE = "whole", ("op", "axes", "keepdims")
-ABSENT = "skipna", "nodata", "min_count", "fill"
+AREA = "area", ("op", "output_size", "ratio", "axes")
+BLUR = "blur", ("op", "window", "stride", "axes")
+MOSAIC = "mosaic", ("op", "cell", "axes")
 
-# Of a public function, the form in `jobs` and its arguments.
+# Of a public function, the form in `parts` and its arguments.
 FUNCTIONS = {
     "pool": SLIDING,
     "adaptive_pool": ADAPTIVE,
@@ -43,6 +44,12 @@ FUNCTIONS = {
     "pool_backward": SLIDING,
     "adaptive_pool_backward": ADAPTIVE,
     "global_pool_backward": WHOLE,
+    "area_pool": AREA,
+    "area_pool_backward": AREA,
+    "blur_pool": BLUR,
+    "blur_pool_backward": BLUR,
+    "mosaic": MOSAIC,
+    "mosaic_backward": MOSAIC,
 }
 
 
@@ -52,7 +59,7 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     Raises
     ------
     TypeError
-        For functions other than those of sliding, adaptive and global windows, and for arrays of two kinds.
+        For functions that are not in `FUNCTIONS`, and for arrays of two kinds.
     ValueError
         For unknown chunk sizes, and whatever the function itself refuses.
     """
@@ -62,20 +69,34 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     _refuse_out(given.get("out"))
     for argument in ("gy", "x", "indices"):
         if given.get(argument) is not None or (argument in ("gy", "x") and argument in given):
-            _check_kind(argument, given[argument])
+            blocks.check_kind(argument, given[argument])
     if quantiles.several(given):
         return quantiles.each(function, given, _parts())
     bound = signature(function).bind(**given)
     bound.apply_defaults()
     taken, (form, names) = bound.arguments, FUNCTIONS[name]
-    op_params = dict(taken["op_params"])
-    given = {"where": taken["where"], "weights": op_params.pop("weights", None)}
+    op_params = dict(taken.get("op_params", {}))
+    weights = op_params.pop("weights", taken.get("weights"))
     made = _call(form, taken["x"], tuple(taken[each] for each in names), op_params)
-    absent = tuple(taken[each] for each in ABSENT)
+    of_maxima = form == "blur" and area.is_of_maxima(taken["op"])
+    area.check_weights_of_maxima(weights, peaks=of_maxima)
+    absent = tuple(taken.get(each) for each in ABSENT)
+    given = {"where": taken["where"], "weights": weights}
     made, beside = _with_missing(taken["x"], made, absent, given, taken.get("dtype"))
+    call = taken["x"], made, beside
+    if of_maxima or form == "mosaic":
+        y, pull = (
+            composed.mosaic(*call) if form == "mosaic" else composed.blur_of_maxima(*call, taken.get("dtype"))
+        )
+        if "gy" in taken:
+            return pull(taken["gy"])
+        tape = jobs.tape_for(made.job().operator)
+        if tape is not None:
+            tape.append(pull)
+        return y
     if "gy" in taken:
-        return _backward(taken["x"], made, beside, taken["gy"], taken["indices"])
-    return _forward(taken["x"], made, beside, taken.get("return_indices", False), taken.get("dtype"))
+        return _backward(*call, taken["gy"], taken.get("indices"))
+    return _forward(*call, taken.get("return_indices", False), taken.get("dtype"))
 
 
 def _parts() -> Parts:
@@ -86,7 +107,7 @@ def _parts() -> Parts:
 
 
 def _rows(gy: Any, count: int) -> list[Any]:
-    _check_kind("gy", gy)
+    blocks.check_kind("gy", gy)
     check_rows(gy, count)
     return [gy[number] for number in range(count)]
 
@@ -98,19 +119,6 @@ def _added(gradients: list[Any]) -> Any:
 
 
 # Arguments -----------------------------------------------------------------------------------------------
-
-
-def _check_kind(argument: str, array: Any) -> None:
-    from dask.array import Array  # noqa: PLC0415 - an extra
-
-    if not isinstance(array, Array):
-        kind = f"{type(array).__module__}.{type(array).__qualname__}"
-        raise TypeError(f"the arrays of a call must all be dask.array.Array, got {argument} of {kind}")
-    if any(np.isnan(n) for chunks in array.chunks for n in chunks):
-        raise ValueError(
-            f"{argument} must have known chunk sizes, got {array.chunks}: "
-            f"call {argument}.compute_chunk_sizes() first"
-        )
 
 
 def _refuse_out(out: Any) -> None:
@@ -126,35 +134,22 @@ def _call(form: str, x: Any, arguments: tuple[Any, ...], op_params: dict[str, An
     return Call(form, x.shape, x.dtype, (*arguments, given))
 
 
-class Beside(NamedTuple):
-    """Arrays of dask in the shape of the input; None where the call has none."""
-
-    where: Any = None
-    weights: Any = None  # of float64
-    given: Any = None  # the weights as the caller gave them
-
-    def arrays(self) -> dict[str, Any]:
-        """Those that there are, by name."""
-        found = {"where": self.where, "weights": self.weights}
-        return {name: each for name, each in found.items() if each is not None}
-
-
 def _with_missing(
     x: Any, call: Call, absent: tuple[Any, ...], given: dict[str, Any], dtype: Any
 ) -> tuple[Call, Beside]:
     """The call with what it says of missing data, checked as far as that can be."""
-    job, stand_in = call.job(), _stand_in(x)
+    job, stand_in = call.job(), blocks.stand_in(x)
     where, weights = (_in_memory(name, each, x.shape) for name, each in given.items())
     known = asked(job.operator, stand_in, (where, *absent), weights, call.arguments[-1])
     if known is None:
         return call, Beside()
     check_least(known, missing_jobs.largest(job))
-    target = arrays.result_dtype(job.operator, stand_in.dtype, dtype, weighed=weights is not None)
+    target = cells.result_dtype(job, stand_in.dtype, dtype, weighed=weights is not None)
     fill_value(known, job.operator, target)
-    spread = {name: _spread(each, x.shape) for name, each in given.items() if each is not None}
+    spread = {name: blocks.spread(each, x.shape) for name, each in given.items() if each is not None}
     if "weights" in spread:
         spread |= {"weights": spread["weights"].astype(np.float64), "given": given["weights"]}
-    return replace(call, absent=absent), Beside(**spread)
+    return replace(call, absent=absent), Beside(**spread, known=known)
 
 
 def _in_memory(name: str, value: Any, shape: tuple[int, ...]) -> Any:
@@ -163,20 +158,9 @@ def _in_memory(name: str, value: Any, shape: tuple[int, ...]) -> Any:
 
     if not isinstance(value, Array):
         return value
-    _check_kind(name, value)
-    arrays.spread_to(_stand_in(value), shape, name)
+    blocks.check_kind(name, value)
+    arrays.spread_to(blocks.stand_in(value), shape, name)
     return np.ones((1,) * value.ndim, value.dtype.newbyteorder("="))
-
-
-def _spread(value: Any, shape: tuple[int, ...]) -> Any:
-    import dask.array as da  # noqa: PLC0415 - an extra
-
-    return da.broadcast_to(da.asarray(value), shape)
-
-
-def _like(x: Any, ndim: int, dtype: Any) -> Any:
-    """An empty array of the kind that the blocks of `x`, or an array itself, are."""
-    return np.empty_like(getattr(x, "_meta", x), shape=(0,) * ndim, dtype=dtype)
 
 
 def _without_kept(job: Job, y: Any) -> Any:
@@ -191,29 +175,28 @@ def _forward(x: Any, call: Call, beside: Beside, return_indices: object = False,
     job = call.job()
     indexed = jobs.wants_indices(job.operator, return_indices)
     source = call.dtype.newbyteorder("=")
-    target = arrays.result_dtype(job.operator, source, dtype, weighed=beside.weights is not None)
+    weighed = beside.weights is not None
+    target = cells.result_dtype(job, source, dtype, weighed=weighed)
     tape = jobs.tape_for(job.operator)
     if tape is not None:
         tape.append(partial(_pull, x, call, beside))
-    if not indexed and call.absent is None and reductions.fits(job, source):
-        y = reductions.reduce(x, job, call.arguments[-1], target)
-        return _without_kept(job, y)
+    missing = call.absent is not None
+    if not indexed and reductions.fits(job, source, target, missing=missing, weighed=weighed):
+        return _without_kept(job, reductions.reduce(x, beside, job, call.arguments[-1], target))
     along = _cuts(job, x, cuts.forward)
     others = beside.arrays()
-    blocks = [_shared(each, along) for each in (x, *others.values())]
+    read = [blocks.shared(each, along) for each in (x, *others.values())]
     reads = tuple(each.reads for each in along)
     compute = partial(_task, call=call, reads=reads, names=tuple(others), indexed=indexed, dtype=target)
     chunks = tuple(each.output_chunks for each in along)
+    made: dict[str, Any] = {"name": f"{job.operator.name}-pool", "chunks": chunks, "kind": x}
     if not indexed:
-        return _without_kept(
-            job,
-            _mapped(compute, *blocks, name=f"{job.operator.name}-pool", chunks=chunks, like=x, dtype=target),
-        )
-    pairs = _mapped(compute, *blocks, name=f"{job.operator.name}-pool", chunks=chunks, like=x, dtype=object)
+        return _without_kept(job, blocks.mapped(compute, *read, **made, dtype=target))
+    pairs = blocks.mapped(compute, *read, **made, dtype=object)
     found = zip(("values", "indices"), (target, jobs.index_dtype(job.geometry)), strict=True)
     return tuple(
         _without_kept(
-            job, _mapped(itemgetter(n), pairs, name=name, chunks=chunks, like=x, dtype=np.dtype(kind))
+            job, blocks.mapped(itemgetter(n), pairs, name=name, chunks=chunks, kind=x, dtype=np.dtype(kind))
         )
         for n, (name, kind) in enumerate(found)
     )
@@ -227,28 +210,6 @@ def _cuts(job: Job, x: Any, cut: Callable[..., Cut]) -> tuple[Cut, ...]:
     )
 
 
-def _shared(x: Any, along: Sequence[Cut]) -> Any:
-    """The array in the cuts' blocks, each with what it reads of its neighbours."""
-    return _overlapped(x.rechunk(tuple(each.chunks for each in along)), [each.reads for each in along])
-
-
-def _overlapped(x: Any, around: Sequence[tuple[int, int]]) -> Any:
-    from dask.array.overlap import overlap  # noqa: PLC0415 - an extra
-
-    if not any(map(any, around)):
-        return x
-    depth = dict(enumerate(around))
-    return overlap(x, depth=depth, boundary=dict.fromkeys(depth, "none"), allow_rechunk=False)
-
-
-def _mapped(function: Any, *blocks: Any, name: str, chunks: Any, like: Any, dtype: Any) -> Any:
-    """A task a block."""
-    import dask.array as da  # noqa: PLC0415 - an extra
-
-    meta = _like(like, len(chunks), dtype)
-    return da.map_blocks(function, *blocks, name=None, token=name, chunks=chunks, dtype=dtype, meta=meta)
-
-
 def _task(
     block: Any,
     *others: Any,
@@ -259,20 +220,9 @@ def _task(
     dtype: Any,
     block_info: Any,
 ) -> Any:
-    begins, outputs = _begins(block_info[0], reads), _ranges(block_info[None])
+    begins, outputs = blocks.begins(block_info[0], reads), blocks.ranges(block_info[None])
     beside = dict(zip(names, others, strict=True))
     return parts.forward(call, block, begins, outputs, indexed=indexed, dtype=dtype, beside=beside)
-
-
-def _ranges(place: Any) -> list[Range]:
-    """Where a block lies, by dask's account of it."""
-    return [(int(first), int(last)) for first, last in place["array-location"]]
-
-
-def _begins(place: Any, around: Sequence[Range]) -> list[int]:
-    """Where a block with parts of its neighbours begins; dask counts those parts, of all blocks before."""
-    located = zip(_ranges(place), place["chunk-location"], around, strict=True)
-    return [first - int(block) * (before + after) for (first, _), block, (before, after) in located]
 
 
 # Backward ------------------------------------------------------------------------------------------------
@@ -280,7 +230,7 @@ def _begins(place: Any, around: Sequence[Range]) -> list[int]:
 
 def _pull(x: Any, call: Call, beside: Beside, gy: Any, *, params: bool = False) -> Any:
     """The way back of a call that `vjp` recorded; see `jobs.pull`."""
-    _check_kind("gy", gy)
+    blocks.check_kind("gy", gy)
     gx = _backward(x, call, beside, gy, None)
     return (gx, _slopes(x, call, beside, gy)) if checks.boolean("params", params) else gx
 
@@ -295,50 +245,32 @@ def _backward(x: Any, call: Call, beside: Beside, gy: Any, indices: Any, of: str
     elif parts.draws(job):  # the same draws again
         with jobs.unrecorded():
             indices = _forward(x, call, beside, True)[1]
-    spread = job.operator.backward == "spread" and call.absent is None  # else what is missing is found anew
+    spread = job.operator.backward == "spread"
     if spread and reductions.whole(job):
-        return _spread_over_whole(x, job, gy)
+        return reductions.gradient(x, beside, job, gy, of)
+    spread &= call.absent is None  # else what is missing is found anew
     along = _cuts(job, x, cuts.backward)
     outputs = {"gy": gy} | ({} if indices is None else {"indices": _with_kept(job, indices)})
     inputs = ({} if spread else {"block": x}) | beside.arrays()
-    blocks = {name: _shared_outputs(array, along) for name, array in outputs.items()}
-    blocks |= {name: _shared(array, along) for name, array in inputs.items()}
+    read = {name: blocks.shared_outputs(array, along) for name, array in outputs.items()}
+    read |= {name: blocks.shared(array, along) for name, array in inputs.items()}
     around = tuple(each.uses for each in along), tuple(each.reads for each in along)
-    compute = partial(_back_task, call=call, around=around, names=tuple(blocks), of=of)
+    compute = partial(_back_task, call=call, around=around, names=tuple(read), of=of)
     dtype = parts.gradient_dtype(call.dtype, gy.dtype) if of == "x" else np.dtype(np.float64)
     chunks = tuple(each.chunks for each in along)
     # Blocks with neighbours' parts differ in length from array to array: only their number is the same.
     name = f"{job.operator.name}-pool-backward"
-    return _mapped(compute, *blocks.values(), name=name, chunks=chunks, like=gy, dtype=dtype)
+    return blocks.mapped(compute, *read.values(), name=name, chunks=chunks, kind=gy, dtype=dtype)
 
 
-def _shared_outputs(gy: Any, along: Sequence[Cut]) -> Any:
-    return _overlapped(gy.rechunk(tuple(each.output_chunks for each in along)), [each.uses for each in along])
-
-
-def _back_task(*blocks: Any, call: Call, around: Any, names: Sequence[str], of: str, block_info: Any) -> Any:
-    given = {"gy": None, "block": None, "indices": None} | dict(zip(names, blocks, strict=True))
+def _back_task(*read: Any, call: Call, around: Any, names: Sequence[str], of: str, block_info: Any) -> Any:
+    given = {"gy": None, "block": None, "indices": None} | dict(zip(names, read, strict=True))
     beside = {name: given.pop(name) for name in ("where", "weights") if name in given}
     uses, reads = around
-    read = _begins(block_info[names.index("block")], reads) if "block" in names else []
-    begins = _begins(block_info[0], uses), read
-    inputs = _ranges(block_info[None])
+    first = blocks.begins(block_info[names.index("block")], reads) if "block" in names else []
+    begins = blocks.begins(block_info[0], uses), first
+    inputs = blocks.ranges(block_info[None])
     return parts.backward(call, **given, begins=begins, inputs=inputs, beside=beside, of=of)
-
-
-def _spread_over_whole(x: Any, job: Job, gy: Any) -> Any:
-    """Each element's equal share of the gradient for the one window."""
-    import dask.array as da  # noqa: PLC0415 - an extra
-
-    dtype = parts.gradient_dtype(x.dtype, gy.dtype)
-    share = (
-        gy.astype(dtype) / np.array(reductions.divisor(job), dtype)
-        if job.operator.averages
-        else gy.astype(dtype)
-    )
-    pooled = job.geometry.axes
-    share = share.rechunk(tuple((1,) if axis in pooled else own for axis, own in enumerate(x.chunks)))
-    return da.broadcast_to(share, x.shape, chunks=x.chunks)
 
 
 def _slopes(x: Any, call: Call, beside: Beside, gy: Any) -> dict[str, Any]:
@@ -347,7 +279,7 @@ def _slopes(x: Any, call: Call, beside: Beside, gy: Any) -> dict[str, Any]:
     if beside.weights is not None:
         return {"weights": _slope_of_weights(x, call, beside, gy)}
     along = _cuts(job, x, cuts.forward)
-    blocks = [_shared(each, along) for each in (x, *beside.arrays().values())]
+    read = [blocks.shared(each, along) for each in (x, *beside.arrays().values())]
     g = _with_kept(job, gy).rechunk(tuple(each.output_chunks for each in along))
     chunks = tuple((1,) * len(each.output_chunks) for each in along)
     reads = tuple(each.reads for each in along)
@@ -355,13 +287,13 @@ def _slopes(x: Any, call: Call, beside: Beside, gy: Any) -> dict[str, Any]:
     for parameter in job.operator.params:
         if parameter.slope is not None:
             task = partial(_slope_task, call=call, reads=reads, parameter=parameter.name)
-            each = _mapped(
+            each = blocks.mapped(
                 task,
                 g,
-                *blocks,
+                *read,
                 name=f"slope-{parameter.name}",
                 chunks=chunks,
-                like=np.empty(0),
+                kind=np.empty(0),
                 dtype=np.float64,
             )
             slopes[parameter.name] = each.sum()
@@ -378,8 +310,8 @@ def _slope_task(
     parameter: str,
     block_info: Any,
 ) -> Any:
-    begins = _begins(block_info[1], reads)
-    slope = parts.slope(call, parameter, gy, block, begins, _ranges(block_info[0]), where)
+    begins = blocks.begins(block_info[1], reads)
+    slope = parts.slope(call, parameter, gy, block, begins, blocks.ranges(block_info[0]), where)
     return np.full((1,) * gy.ndim, slope)
 
 
@@ -398,7 +330,7 @@ def _with_kept(job: Job, gy: Any) -> Any:
 
 
 def _check_gradient(job: Job, gy: Any) -> None:
-    jobs.checked_gradient(_stand_in(gy), job.shape)
+    jobs.checked_gradient(blocks.stand_in(gy), job.shape)
 
 
 def _check_indices(job: Job, indices: Any) -> None:
@@ -407,8 +339,3 @@ def _check_indices(job: Job, indices: Any) -> None:
         raise TypeError(f"indices must be integers, got {indices.dtype}")
     if indices.shape != job.shape:
         raise ValueError(f"indices must have the shape {job.shape}, got {indices.shape}")
-
-
-def _stand_in(array: Any) -> Any:
-    """An array of the same shape and dtype, of no memory."""
-    return np.broadcast_to(np.zeros((), array.dtype.newbyteorder("=")), array.shape)

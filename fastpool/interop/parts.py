@@ -7,7 +7,7 @@ overhang, dilation and divisors are those of the whole call.
 """
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -15,16 +15,33 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays, checks, jobs, missing, missing_jobs, random, threads, windows
+from .. import arrays, checks, forms, jobs, missing, missing_jobs, random, threads, windows
 from ..arrays import Array
 from ..jobs import Job
 from ..kinds import any_kind
 from ..missing import Missing
 from ..windows import Axis, Geometry
-from . import cuts
+from . import cells, cuts
+from .cells import WeightedJob
 from .cuts import Range
 
-FORMS = {"sliding": jobs.sliding, "adaptive": jobs.adaptive, "whole": jobs.whole}
+
+def _mosaic(x: object, op: object, cell: Any, axes: Any, op_params: dict[str, Any]) -> tuple[Array, Job]:
+    """The input and the job that pools the cells of a mosaic."""
+    return forms.cells(x, cell, op, axes, op_params)[:2]
+
+
+FORMS: dict[str, Callable[..., tuple[Array, Job]]] = {
+    "sliding": jobs.sliding,
+    "adaptive": jobs.adaptive,
+    "whole": jobs.whole,
+    "area": cells.area_job,
+    "blur": cells.blur_job,
+    "mosaic": _mosaic,
+}
+
+
+ABSENT = "skipna", "nodata", "min_count", "fill"  # what a call says of missing data, beside arrays
 
 
 @dataclass(frozen=True)
@@ -33,15 +50,16 @@ class Call:
 
     Attributes
     ----------
-    form : {"sliding", "adaptive", "whole"}
+    form : str
+        One of `FORMS`.
     shape : tuple of int
         Of the whole input.
     dtype : dtype
         Of the input.
     arguments : tuple
-        Those of the form's function in `fastpool.jobs`, after the array.
+        Those of the form's function, after the array.
     absent : tuple or None
-        What it says of missing data, ``skipna, nodata, min_count, fill``; None where all elements take part.
+        Its arguments `ABSENT`; None where all elements take part.
     """
 
     form: str
@@ -96,6 +114,8 @@ def part_of(job: Job, outputs: Sequence[Range]) -> Part:
     own_geometry = Geometry(tuple(shape), geometry.axes, tuple(tables))
     kept = own_geometry.output_shape
     part = Job(job.operator, own_geometry, tuple(divisors), _drawing(job, outputs), kept)
+    if isinstance(job, WeightedJob):
+        part = job.of_part(part, outputs)
     return Part(part, tuple(reads))
 
 
@@ -233,6 +253,8 @@ def _run(
 ) -> Any:
     array = arrays.take("x", x)
     known = missing_of(call, job, array, where, weights, outputs)
+    if isinstance(job, WeightedJob):
+        return cells.forward(job, array, known, dtype)
     return missing_jobs.forward(job, array, known, return_indices=indexed, dtype=dtype)
 
 
@@ -279,8 +301,8 @@ def backward(
     floating = gradient_dtype(call.dtype, gy.dtype) if of == "x" else np.float64
     gx = np.zeros_like(gy, shape=shape, dtype=floating)
     outputs = list(inputs)
-    for axis, table in zip(job.geometry.axes, job.geometry.tables, strict=True):
-        outputs[axis] = cuts.covering(windows.inverse(table), *inputs[axis])
+    for axis, table in zip(job.geometry.axes, job.geometry.inverse().tables, strict=True):
+        outputs[axis] = cuts.covering(table, *inputs[axis])
     if any(first >= last for first, last in (*outputs, *inputs)):
         return gx
     part = part_of(job, outputs)
@@ -325,6 +347,8 @@ def _pull(
     # Never read: memory that is not touched costs nothing.
     array = arrays.empty(job.geometry.shape, call.dtype, g) if x is None else arrays.take("x", x)
     known = missing_of(call, job, array, where, weights, outputs)
+    if isinstance(job, WeightedJob):
+        return cells.backward(job, g, array, known, of)
     if of == "x":
         return missing_jobs.backward(job, g, array, known, indices)
     return missing_jobs.pull(job, jobs.Kept.of(array), known, None, g, params=True)[1][of]
