@@ -427,6 +427,21 @@ def test_cells_of_any_size(gaps):
     )
 
 
+@pytest.mark.parametrize("call", [{"output_size": {"x": 5, "y": 3}}, {"ratio": {"x": 2.5}, "op": "sum"}])
+def test_cells_of_lazy_data_and_coordinates(gaps, call):
+    pytest.importorskip("dask")
+    times = np.arange(96).astype("datetime64[m]").astype("datetime64[ns]").reshape(8, 12)
+    times[0, :3] = np.datetime64("NaT")
+    gaps = gaps.assign_coords(depth=(("y", "x"), np.arange(96.0).reshape(8, 12)), at=(("y", "x"), times))
+    lazy = gaps.chunk({"y": 3, "x": 5})
+    y, expected = fp.area_pool(lazy, **call), fp.area_pool(gaps, **call)
+    assert all(each.chunks for each in (y, y.depth, y["at"]))
+    same(y, expected)
+    weights = np.cos(gaps.y / 10)
+    same(fp.area_pool(lazy, **call, weights=weights), fp.area_pool(gaps, **call, weights=weights))
+    same(fp.blur_pool(lazy, {"x": 3}, op="max"), fp.blur_pool(gaps, {"x": 3}, op="max"))
+
+
 def test_times_of_cells():
     days = np.arange("2024-01-01", "2024-01-04", dtype="datetime64[D]").astype("datetime64[ns]")
     x = xr.DataArray(np.arange(3.0), dims="t", coords={"t": days, "gap": ("t", days.copy())})

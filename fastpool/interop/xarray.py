@@ -286,10 +286,9 @@ def _along(
     own = _of_dims(pooled, dims, words)
     own = {name: own[name] for name in (*LISTED, "axes", "ceil_mode", "keepdims") if name in own}
     if function.__name__ == "area_pool":
-        numbers = np.asarray(data)
         if op == "min":  # only how many cells there are is asked for
-            return function(numbers, **own)
-        return function(numbers, op=op, **own)
+            return function(data, **own)
+        return function(data, op=op, **own)
     if op == "avg" and function.__name__ == "pool":
         own["count_include_pad"] = False
     return function(data, op, **own)
@@ -337,13 +336,12 @@ def _mean_time(along: Callable[[Any, str], Any], data: Any) -> Any:
 
 def _mean_time_by_area(along: Callable[[Any, str], Any], data: Any) -> Any:
     """The mean of times, some of which count in part: of float64, as distances from the first."""
-    times = np.asarray(data)
-    missing = np.isnat(times)
-    first = times[~missing].min() if not missing.all() else np.array(0, times.dtype)
-    ticks = np.where(missing, 0, (times - first).astype(np.int64)).astype(np.float64)
-    total, area = along(ticks, "sum"), along((~missing).astype(np.float64), "sum")
-    mean = np.rint(total / np.where(area > 0, area, 1)).astype(np.int64).astype((times - first).dtype)
-    return np.where(area > 0, first + mean, np.array("NaT", times.dtype))
+    missing, ticks = np.isnat(data), data.astype(np.int64)
+    first = np.where(missing, np.iinfo(np.int64).max, ticks).min()
+    distances = np.where(missing, 0, ticks - first).astype(np.float64)
+    total, area = along(distances, "sum"), along((~missing).astype(np.float64), "sum")
+    mean = np.rint(total / np.where(area > 0, area, 1)).astype(np.int64)
+    return np.where(area > 0, (first + mean).astype(data.dtype), np.array("NaT", data.dtype))
 
 
 # Datasets ------------------------------------------------------------------------------------------------
