@@ -633,17 +633,18 @@ def _by_ratio(n: int, ratio: Any) -> int:
 
 
 def _table(kind: str, n: int, outputs: int, more: int) -> Table:
-    make = _kept_table if n + outputs <= SMALL else _new_table
+    make = _kept_table if n + outputs <= SMALL else new_table
     return make(kind, n, outputs, more)
 
 
-def _new_table(kind: str, n: int, outputs: int, more: int) -> Table:
+def new_table(kind: str, n: int, outputs: int, more: int) -> Table:
+    """The table of an axis of `n` elements, whose cells are areas, or whose weights are binomial."""
     if kind == "area":
         return weighted.area(n, outputs, mean=bool(more))
     return weighted.binomial(n, outputs, more)
 
 
-_kept_table = lru_cache(64)(_new_table)
+_kept_table = lru_cache(64)(new_table)
 
 
 # Blurs of maxima -----------------------------------------------------------------------------------------

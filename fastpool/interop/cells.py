@@ -4,9 +4,10 @@ An element at the end of a cell counts by the part of it that lies inside, which
 the whole axis. So a part has rows of the whole call's tables (`fastpool.weighted`), moved to where it begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,17 +21,55 @@ from ..windows import Axis
 from .cuts import Range
 
 
+class Rows(NamedTuple):
+    """Outputs `first` to `last` along an axis, whose table follows from a few numbers.
+
+    Attributes
+    ----------
+    make : tuple
+        What `area.new_table` makes the table of the whole axis from.
+    """
+
+    make: tuple[str, int, int, int]
+    first: int
+    last: int
+
+    def table(self) -> Table:
+        """Their table, for an axis that begins with the first element that they read."""
+        whole = _whole_table(*self.make)
+        own = slice(self.first, self.last)
+        lo, count, begin = whole.lo[own], whole.count[own], whole.begin[own]
+        start, low = int(lo.min()), int(begin.min())
+        return Table(
+            int((lo + count).max()) - start,
+            lo - start,
+            count,
+            begin - low,
+            whole.weights[low : int((begin + count).max())],
+            whole.total[own],
+            whole.divisor[own],
+        )
+
+
+_whole_table = lru_cache(8)(area.new_table)  # which takes longer than a small block, and more memory
+
+
 @dataclass(frozen=True)
 class WeightedJob(Job):
     """A job whose windows have a weight for each element.
 
     Attributes
     ----------
-    tables : dict of Table
+    rows : dict of Rows
         Of each pooled axis which elements its outputs add up, and with which weights.
     """
 
-    tables: dict[int, Table] = field(default_factory=dict)
+    rows: dict[int, Rows] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> dict[int, Table]:
+        """The table of each pooled axis."""
+        return {axis: rows.table() for axis, rows in self.rows.items()}
 
     @property
     def alike(self) -> bool:
@@ -39,8 +78,7 @@ class WeightedJob(Job):
 
     def of_part(self, part: Job, outputs: Sequence[Range]) -> "WeightedJob":
         """The windows of outputs in a range of each axis, with their weights."""
-        tables = {axis: _rows(table, *outputs[axis]) for axis, table in self.tables.items()}
-        return _weighted(part, tables)
+        return _weighted(part, {axis: Rows(rows.make, *outputs[axis]) for axis, rows in self.rows.items()})
 
 
 def area_job(
@@ -49,9 +87,8 @@ def area_job(
     """The input and the job of a call of `area_pool`."""
     array = arrays.take("x", x)
     row, sizes = area.area_sizes(array, output_size, ratio, op, axes)
-    tables = area.area_tables(array, row, sizes)
-    along = {axis: windows.adaptive(array.shape[axis], size) for axis, size in sizes.items()}
-    return array, _job(row, array, along, tables)
+    making = {axis: ("area", array.shape[axis], size, int(row.averages)) for axis, size in sizes.items()}
+    return array, _job(row, array, making, lambda n, size, _: windows.adaptive(n, size))
 
 
 def blur_job(
@@ -61,9 +98,8 @@ def blur_job(
     array = arrays.take("x", x)
     area.is_of_maxima(op)
     steps = area.blur_steps(array, window, stride, axes)
-    tables = area.blur_tables(array, steps)
-    along = {axis: _sliding(array.shape[axis], *each) for axis, each in steps.items()}
-    return array, _job(OPERATORS["avg"], array, along, tables)
+    making = {axis: ("binomial", array.shape[axis], *each) for axis, each in steps.items()}
+    return array, _job(OPERATORS["avg"], array, making, _sliding)
 
 
 def _sliding(n: int, window: int, stride: int) -> Axis:
@@ -72,28 +108,20 @@ def _sliding(n: int, window: int, stride: int) -> Axis:
     return windows.sliding(n, window, stride, before, max(last - before + window - n, 0))
 
 
-def _job(row: Operator, x: Array, along: dict[int, Axis], tables: dict[int, Table]) -> WeightedJob:
-    return _weighted(jobs.job(row, x, along, {}), tables)
+def _job(
+    row: Operator, x: Array, making: dict[int, tuple[str, int, int, int]], along: Callable[..., Axis]
+) -> WeightedJob:
+    """The job of tables that are made so, whose windows are those `along` an axis."""
+    rows = {}
+    for axis, make in making.items():
+        outputs = jobs.on_axis(axis, _whole_table, *make).outputs
+        rows[axis] = Rows(make, 0, outputs)
+    return _weighted(jobs.job(row, x, {axis: along(*make[1:]) for axis, make in making.items()}, {}), rows)
 
 
-def _weighted(job: Job, tables: dict[int, Table]) -> WeightedJob:
+def _weighted(job: Job, rows: dict[int, Rows]) -> WeightedJob:
     own = {each.name: getattr(job, each.name) for each in fields(Job) if each.name != "plans"}
-    return WeightedJob(**own, tables=tables)
-
-
-def _rows(table: Table, first: int, last: int) -> Table:
-    """The outputs `first` to `last` of a table, which read an axis that begins where they do."""
-    lo, count, begin = (each[first:last] for each in (table.lo, table.count, table.begin))
-    start, low = int(lo.min()), int(begin.min())
-    return Table(
-        int((lo + count).max()) - start,
-        lo - start,
-        count,
-        begin - low,
-        table.weights[low : int((begin + count).max())],
-        table.total[first:last],
-        table.divisor[first:last],
-    )
+    return WeightedJob(**own, rows=rows)
 
 
 def result_dtype(job: Job, source: np.dtype[Any], wanted: Any, *, weighed: bool) -> np.dtype[Any]:
