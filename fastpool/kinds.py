@@ -161,7 +161,8 @@ def _composed(array: object) -> str | None:
     return _composers[kind]
 
 
-_composers: dict[type, str | None] = {}
+# Torch's compiler does not look into the types of sequences.
+_composers: dict[type, str | None] = {list: None, tuple: None}
 
 
 def pulling(array: object, pull: Callable[..., Any]) -> Callable[..., Any]:
