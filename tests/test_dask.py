@@ -703,11 +703,13 @@ def test_weights_of_nothing_on_whole_axes():
             np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("op", ["max", "min", "avg", "sum", "count", "lp", "gem", "lse", "soft", "mixed"])
+@pytest.mark.parametrize(
+    "op", ["max", "min", "avg", "sum", "count", "lp", "gem", "lse", "soft", "mixed", "var", "std"]
+)
 def test_whole_axes_with_missing_data_stay_in_chunks(op, largest):
     x = da.random.default_rng(1).random((4, 60, 50), chunks=(2, 5, 10))
     given = {"skipna": True, "where": x > 0.3, "min_count": 3}
-    if op in ("avg", "sum", "count"):
+    if op in ("avg", "sum", "count", "var", "std"):
         given["weights"] = da.random.default_rng(2).random((60, 50), chunks=(5, 10))
     assert largest(fp.global_pool(x, op, axes=(1, 2), **given)) <= 200  # weights of a chunk, for all planes
     if op in ("avg", "sum"):

@@ -119,7 +119,7 @@ def reduce(x: Any, beside: Beside, job: Job, op_params: dict[str, Any], dtype: n
     if known is not None:
         absent = {"skipna": known.skipna, "nodata": known.nodata, "min_count": 0, "fill": 0}
         fill = fill_value(known, job.operator, dtype)
-        call = call._replace(beside=tuple(beside.arrays()), absent=absent, least=known.least, fill=fill)
+        call = call._replace(beside=tuple(beside.arrays()), absent=absent, least=known.needed, fill=fill)
     chunks = tuple(tuple(n for n in own if n) or own for own in x.chunks)
     each = tuple((1,) * len(own) if axis in axes else own for axis, own in enumerate(chunks))
     found = blocks.mapped(

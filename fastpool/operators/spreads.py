@@ -209,7 +209,7 @@ STD_WEIGHING = Weighing(
 def merged_spreads(a: State, b: State, params: dict[str, Any]) -> State:
     """Of both: pairs of standard deviation and mean."""
     part = b[-1] / (a[-1] + b[-1])
-    own, other, apart = math.sqrt(1 - part), math.sqrt(part), b[1] - a[1]
+    own, other, apart = np.sqrt(1 - part), np.sqrt(part), b[1] - a[1]
     within = np.hypot(a[0] * own, b[0] * other)
     return np.hypot(within, apart * (own * other)), a[1] + apart * part
 
@@ -217,7 +217,7 @@ def merged_spreads(a: State, b: State, params: dict[str, Any]) -> State:
 def finished_std(state: State, params: dict[str, Any]) -> Any:
     """As if the sum of squares had been divided by ``n - ddof``; NaN where the mean is no number."""
     root, n, left = state[0] + (state[1] - state[1]), state[-1], state[-1] - params["ddof"]
-    return root * (math.sqrt(n / left) if left > 0 else math.nan)
+    return root * np.sqrt(np.where(left > 0, n / np.where(left > 0, left, 1), math.nan))
 
 
 STD_PARTIAL = Partial(
