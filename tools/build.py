@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LARGEST = 480_000  # bytes of the wheel
+LARGEST = 520_000  # bytes of the wheel
 
 
 def build(source: Path, target: Path) -> dict[str, str]:
