@@ -199,7 +199,7 @@ def _draws(given: dict[str, Any]) -> tuple[float, ...]:
 def _ignored(given: dict[str, Any], dtype: np.dtype[Any]) -> tuple[float, ...]:
     """Whether a value is ignored, halves of its 64 bits or the float itself, and which of ties wins."""
     _only("mode", given, ["ignore", "ties"], [])
-    which = float(TIES.index(choice("ties", given.get("ties", TIES[0]), TIES)))
+    which = float(TIES.index(ties(given)))
     if given.get("ignore") is None:
         return 0.0, 0.0, 0.0, which
     if dtype.kind not in "iub":
@@ -212,6 +212,11 @@ def _ignored(given: dict[str, Any], dtype: np.dtype[Any]) -> tuple[float, ...]:
     if bits > high:
         raise ValueError(f"ignore must be in {low}..{high} for x of {dtype}, got {bits}")
     return 1.0, float(bits >> 32 & 0xFFFFFFFF), float(bits & 0xFFFFFFFF), which
+
+
+def ties(given: dict[str, Any]) -> str:
+    """Which of the most frequent values wins."""
+    return choice("ties", given.get("ties", TIES[0]), TIES)
 
 
 def _as_float(name: str, value: object, dtype: np.dtype[Any]) -> float:

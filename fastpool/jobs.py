@@ -254,7 +254,7 @@ def settings(
     if row.averages:
         include = checks.boolean("count_include_pad", given.pop("count_include_pad", True))
         override = checks.divisor_override(given.pop("divisor_override", None))
-    if row.tied and given.get("ties", checks.TIES[0]) != checks.TIES[0]:
+    if row.tied and checks.ties(given) != checks.TIES[0]:
         row = row.tied
     training = not row.testing or checks.boolean("training", given.pop("training", True))
     params = np.array(checks.parameters(row, given, dtype) or (0.0,))

@@ -102,6 +102,7 @@ ARGUMENTS = {
     "roi_pool": (X, "max", BOXES, 3),
     "roi_align": (X, BOXES, 3),
     "mosaic": (X, 5),
+    "segment_pool": (X, np.array([1, 0]), "max"),
     "unpool": (X, np.zeros(X.shape, int), X.shape),
     "vjp": (fp.max_pool, X, 3),
 }
