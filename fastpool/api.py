@@ -32,7 +32,7 @@ from .annotations import (
 from .checks import is_sequence
 from .keywords import ours
 from .kinds import any_kind
-from .missing import asked
+from .missing import ONE, asked
 from .missing_jobs import forward
 
 
@@ -44,7 +44,6 @@ class _Off(int):
 
 
 OFF: Any = _Off()
-ONE = 1  # the default of `min_count`: small integers are one object each, and all others are looked at
 
 
 @overload

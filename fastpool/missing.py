@@ -11,6 +11,7 @@ from .arrays import Array
 from .operators import OPERATORS, Operator
 
 EMPTY_SUMS = ("sum", "count")  # operators that have a value for no elements: 0
+ONE = 1  # the default of `min_count`: small integers are one object each, and all others are looked at
 DIVISORS = {"count_include_pad": True, "divisor_override": None}  # arguments that then keep their defaults
 
 
@@ -90,6 +91,9 @@ def asked(
         For an argument of a wrong type or value.
     """
     where, skipna, nodata, min_count, fill = absent
+    silent = where is None and nodata is None and fill is None and weights is None
+    if silent and skipna is False and min_count is ONE:
+        return None
     skips = checks.boolean("skipna", skipna) and arrays.is_float(x.dtype)
     sentinel = None if nodata is None else checked_nodata(nodata, x.dtype)
     if sentinel is not None and sentinel != sentinel:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,7 +207,10 @@ def reduce(
     third: Array | None = None,
 ) -> None:
     """Reduce every window of `x` into `y`, further results into `second`, `third`; all C-contiguous."""
-    plan(name, operator, x, geometry, divisors, params, y.dtype).run(x, y, second, third)
+    shares = tuple(divisor.tobytes() for divisor in divisors)
+    key = ALL, name, operator, x.strides, x.dtype, y.dtype, params.tobytes(), shares
+    found = _kept(geometry, key, lambda: plan(name, operator, x, geometry, divisors, params, y.dtype))
+    found.run(x, y, second, third)
 
 
 def reduce_present(
@@ -225,8 +229,13 @@ def reduce_present(
     Windows in which none does give 0 and, where indices are asked for, the place of their first element.
     """
     takes = LISTED if present.weights is None else WEIGHED
-    none = [np.ones(table.columns.shape[1], np.int64) for table in geometry.tables]
-    plan(name, operator, x, geometry, none, params, y.dtype, takes).run(x, y, second, third, present)
+
+    def planned() -> Plan:
+        none = [np.ones(table.columns.shape[1], np.int64) for table in geometry.tables]
+        return plan(name, operator, x, geometry, none, params, y.dtype, takes)
+
+    key = takes, name, operator, x.strides, x.dtype, y.dtype, params.tobytes()
+    _kept(geometry, key, planned).run(x, y, second, third, present)
 
 
 def gather(
@@ -246,9 +255,29 @@ def gather(
     of uint8 of the shape of `gy`, is 0, a window sends nothing.
     """
     takes = ALL if sends is None else LISTED
-    walk = _walk(name, GATHER, pull, PULL, storage(gy.dtype), storage(gx.dtype), takes)
-    counts = [table.columns[1] for table in geometry.tables]
-    _plan(walk, steps(gy), geometry, counts, params).gather(gy, x, states, gx, sends)
+
+    def planned() -> Plan:
+        walk = _walk(name, GATHER, pull, PULL, storage(gy.dtype), storage(gx.dtype), takes)
+        counts = [table.columns[1] for table in geometry.tables]
+        return _plan(walk, steps(gy), geometry, counts, params)
+
+    key = takes, name, pull, gy.strides, gy.dtype, gx.dtype, params.tobytes()
+    _kept(geometry, key, planned).gather(gy, x, states, gx, sends)
+
+
+PLANS: WeakKeyDictionary[Geometry, dict[Any, Plan]] = WeakKeyDictionary()
+SMALL = 1 << 14  # bytes of a layout that is kept: larger ones take little beside the work that they are for
+
+
+def _kept(geometry: Geometry, key: Any, planned: Callable[[], Plan]) -> Plan:
+    """The plan of an earlier call over the same windows, if there was one."""
+    plans = PLANS.setdefault(geometry, {})
+    found = plans.get(key)
+    if found is None:
+        found = planned()
+        if found.layout.nbytes <= SMALL:
+            plans[key] = found
+    return found
 
 
 def repeated(output, first, period, times):
