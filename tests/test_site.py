@@ -1,5 +1,6 @@
 """The site builds without a warning, the search finds each public name, and links lead somewhere."""
 
+import json
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -15,7 +16,7 @@ from fastpool.compat import keras, onnx, tensorflow, torch
 inventory = pytest.importorskip("sphinx.util.inventory")
 for needed in ("myst_parser", "numpydoc", "pydata_sphinx_theme", "sphinx_copybutton", "sphinx_design"):
     pytest.importorskip(needed)
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
 
 
 def own(module):
@@ -54,8 +55,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    command += ["-d", str(folder / "trees"), str(DOCS), str(folder / "html")]
+    command = [sys.executable, str(ROOT / "tools" / "site.py"), str(folder / "html")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "html"
@@ -79,8 +79,17 @@ def test_the_search_knows_every_public_name(site):
         assert f'"{name.rpartition(".")[2]}"' in index, name
 
 
+def test_results_of_the_benchmarks_are_published(site):
+    for folder in ("asv", "asv-libraries"):
+        index = json.loads((site / folder / "index.json").read_text())
+        assert index["project"] == "fastpool"
+        assert index["benchmarks"]
+        assert (site / folder / "index.html").exists()
+
+
 def test_internal_links_lead_somewhere(site):
-    pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
+    ours = (path for path in site.rglob("*.html") if not path.is_relative_to(site / "asv"))
+    pages = {path.resolve(): Page(path) for path in ours if not path.is_relative_to(site / "asv-libraries")}
     assert len(pages) > len(PUBLIC)
     for path, page in pages.items():
         for link in page.links:
