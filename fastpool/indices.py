@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, SupportsIndex
+from typing import Literal, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import arrays, checks
-from .annotations import Axes, NumpyArray
+from .annotations import AnyArray, ArrayT, Axes, NumpyArray, Result
 from .arrays import Array
+from .kinds import any_kind
 
+Layout: TypeAlias = Literal["torch", "tensorflow", "onnx"]
 LAYOUTS = ("torch", "tensorflow", "onnx")
 
 
+@overload
 def convert_indices(
     i: NumpyArray,
-    to: Literal["torch", "tensorflow", "onnx"],
+    to: Layout,
+    *,
+    shape: Sequence[SupportsIndex],
+    axes: Axes | None = ...,
+    source: Layout = ...,
+    include_batch: bool = ...,
+    storage_order: int = ...,
+) -> NDArray[np.int64]: ...
+@overload
+def convert_indices(
+    i: ArrayT,
+    to: Layout,
+    *,
+    shape: Sequence[SupportsIndex],
+    axes: Axes | None = ...,
+    source: Layout = ...,
+    include_batch: bool = ...,
+    storage_order: int = ...,
+) -> ArrayT: ...
+@any_kind
+def convert_indices(
+    i: AnyArray,
+    to: Layout,
     *,
     shape: Sequence[SupportsIndex],
     axes: Axes | None = None,
-    source: Literal["torch", "tensorflow", "onnx"] = "torch",
+    source: Layout = "torch",
     include_batch: bool = False,
     storage_order: int = 0,
-) -> NDArray[np.int64]:
+) -> Result:
     """Convert indices of one framework's pooling to those of another.
 
     A layout is an order of axes in which an element's position is flat, the last axis fastest:
@@ -41,7 +66,8 @@ def convert_indices(
     Parameters
     ----------
     i : ndarray of int
-        Indices, with the axes of the pooled array in its order.
+        Indices, with the axes of the pooled array in its order: an array of NumPy, or of PyTorch or JAX in
+        the memory of the CPU.
     to : {"torch", "tensorflow", "onnx"}
         The wanted layout.
     shape : sequence of int
@@ -58,12 +84,13 @@ def convert_indices(
     Returns
     -------
     ndarray of int64, shape of `i`
-        The same elements in the wanted layout.
+        The same elements in the wanted layout, in an array of the kind of `i`; JAX has int32 unless its
+        64-bit numbers are switched on.
 
     Raises
     ------
     TypeError
-        If indices are not of integers, or an argument has a wrong type.
+        If indices are not of integers or are on a GPU, or an argument has a wrong type.
     ValueError
         If a layout is unknown, a shape does not fit `i`, or an index lies outside of the array or names an
         element of another image or channel.
@@ -76,7 +103,7 @@ def convert_indices(
 
     Notes
     -----
-    Indices are converted exactly, in 64 bits, by NumPy on one thread; they are NumPy arrays.
+    Indices are converted exactly, in 64 bits, by NumPy on one thread.
 
     References
     ----------
@@ -97,6 +124,8 @@ def convert_indices(
     array([ 5,  5, 11, 11])
     """
     flat = arrays.take("i", i)
+    if not isinstance(flat, np.ndarray):
+        raise TypeError("i must be in the memory of the CPU, got an array on a GPU")
     if flat.dtype.kind not in "iu":
         raise TypeError(f"i must be an array of integers, got {flat.dtype}")
     if not checks.is_sequence(shape):

@@ -30,7 +30,7 @@ COMPOSED = ("dask", "xarray")  # libraries whose arrays are made of others: `int
 
 # Names of arguments that are arrays.
 ARGUMENTS = frozenset(
-    ("x", "y", "gy", "gx", "indices", "ids", "offsets", "boxes", "samples", "where", "weights", "out")
+    ("x", "y", "gy", "gx", "i", "indices", "ids", "offsets", "boxes", "samples", "where", "weights", "out")
 )
 
 

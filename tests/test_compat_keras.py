@@ -205,6 +205,25 @@ def test_masked_gradient():
         np.testing.assert_array_equal(gx[:, :, 0], [[0.5, 0.5, 0], [0, 0, 0]])
 
 
+@pytest.mark.parametrize("library", ["torch", "jax.numpy"])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_masked_mean_of_other_libraries(library, layout):
+    """The mask and the result are of the kind of the input."""
+    of = pytest.importorskip(library)
+    x = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    inputs = x if layout == "channels_last" else np.ascontiguousarray(np.moveaxis(x, 1, 2))
+    mask = np.array([[1, 1, 0], [0, 0, 1]])
+    layer = ours.GlobalAveragePooling1D(layout)
+    expected = layer(inputs, mask=mask)
+    gradient = layer.backward(np.ones_like(expected))
+    for marked in (mask, mask.astype(bool)):
+        found = layer(of.asarray(inputs), mask=of.asarray(marked))
+        assert type(found) is type(of.asarray(inputs))
+        np.testing.assert_array_equal(np.asarray(found), expected)
+        back = layer.backward(of.asarray(np.ones_like(expected)))
+        np.testing.assert_array_equal(np.asarray(back), gradient)
+
+
 # Signatures, configurations, names -----------------------------------------------------------------------
 
 

@@ -318,6 +318,20 @@ def test_refused_on_purpose(name):
     assert isinstance(ours(REFUSED[name]), str)
 
 
+@pytest.mark.parametrize("library", ["torch", "jax.numpy"])
+def test_argmax_of_other_libraries(library):
+    of = pytest.importorskip(library)
+    x = np.random.default_rng(4).standard_normal((2, 6, 8, 3), np.float32)
+    for options in ({}, {"output_dtype": np.int32}, {"include_batch_in_index": True}):
+        expected = tf_nn.max_pool_with_argmax(x, 2, 2, "SAME", **options)
+        found = tf_nn.max_pool_with_argmax(of.asarray(x), 2, 2, "SAME", **options)
+        assert all(type(each) is type(of.asarray(x)) for each in found)
+        np.testing.assert_array_equal(np.asarray(found.output), expected.output)
+        np.testing.assert_array_equal(np.asarray(found.argmax), expected.argmax)
+        if library == "torch":
+            assert np.asarray(found.argmax).dtype == expected.argmax.dtype
+
+
 def test_values_that_differ_on_purpose():
     assert np.isnan(tf_nn.max_pool2d(NAN, 2, 2, "VALID")).all()
     y, argmax = tf_nn.max_pool_with_argmax(NAN, 2, 2, "VALID")

@@ -691,27 +691,24 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
     @overload
     def __call__(self, inputs: NumpyArray, mask: ArrayLike | None = ...) -> NumpyArray: ...
     @overload
-    def __call__(self, inputs: ArrayT, mask: None = ...) -> ArrayT: ...
-    def __call__(self, inputs: Any, mask: ArrayLike | None = None) -> Result:
+    def __call__(self, inputs: ArrayT, mask: AnyArray | None = ...) -> ArrayT: ...
+    def __call__(self, inputs: Any, mask: Any = None) -> Result:
         """The mean of each row's steps, or of those that `mask`, (batch, steps), marks; NaN for none."""
         if mask is None:
             return super().__call__(inputs)
         self._check(inputs)
         (steps,) = self._axes
-        if np.shape(mask) != (inputs.shape[0], inputs.shape[steps]):
+        kept = np.asarray(mask) if isinstance(inputs, np.ndarray) else mask
+        if tuple(kept.shape) != (inputs.shape[0], inputs.shape[steps]):
             raise ValueError(
                 f"mask must have the shape (batch, steps), {(inputs.shape[0], inputs.shape[steps])}, "
-                f"got {np.shape(mask)}"
+                f"got {tuple(kept.shape)}"
             )
-        kept = np.expand_dims(np.asarray(mask, bool), 3 - steps)
-        x: Any = _real(inputs)
-        total, pull = fp.vjp(
-            fp.global_sum_pool, np.where(kept, x, x.dtype.type(0)), axes=steps, keepdims=self.keepdims
+        where = kept[:, :, None] if steps == 1 else kept[:, None]
+        y, self._pull = fp.vjp(
+            fp.global_pool, _real(inputs), "avg", axes=steps, keepdims=self.keepdims, where=where != 0
         )
-        marked = kept.sum(steps, keepdims=True).astype(x.dtype)
-        self._pull = lambda grad: np.where(kept, pull(grad) / np.maximum(marked, 1), x.dtype.type(0))
-        with np.errstate(invalid="ignore"):
-            return total / (marked if self.keepdims else marked.squeeze(steps))
+        return y
 
 
 class GlobalAveragePooling2D(_GlobalAveragePooling):

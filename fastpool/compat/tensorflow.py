@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
+from typing import Any, Generic, Literal, NamedTuple, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import fastpool as fp
 from fastpool import random
 from fastpool.annotations import AnyArray, ArrayT, NumpyArray, Op, Ratios, Result
+from fastpool.kinds import any_kind
 
 from .signatures import Integers, IntegerSequence
 
@@ -32,7 +33,7 @@ GRAPH_SEED = 87654321  # which TensorFlow joins to an operation's seed where no 
 SEEDS = 2**31 - 1
 
 
-class MaxPoolWithArgmax(NamedTuple):
+class MaxPoolWithArgmax(NamedTuple, Generic[ArrayT]):
     """Hold the result of `max_pool_with_argmax`.
 
     A named tuple, as TensorFlow gives one.
@@ -56,8 +57,8 @@ class MaxPoolWithArgmax(NamedTuple):
     (1, 2, 2, 1)
     """
 
-    output: NumpyArray
-    argmax: NDArray[np.integer[Any]]
+    output: ArrayT
+    argmax: ArrayT
 
 
 class FractionalPool(NamedTuple):
@@ -693,8 +694,30 @@ def avg_pool3d(
     return _sliding("avg", input, 3, ksize, strides, padding, data_format)
 
 
+@overload
 def max_pool_with_argmax(
     input: NumpyArray,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: Literal["NHWC"] = ...,
+    output_dtype: Any = ...,
+    include_batch_in_index: bool = ...,
+    name: str | None = ...,
+) -> MaxPoolWithArgmax[NumpyArray]: ...
+@overload
+def max_pool_with_argmax(
+    input: ArrayT,
+    ksize: Integers | None,
+    strides: Integers | None,
+    padding: Words,
+    data_format: Literal["NHWC"] = ...,
+    output_dtype: Any = ...,
+    include_batch_in_index: bool = ...,
+    name: str | None = ...,
+) -> MaxPoolWithArgmax[ArrayT]: ...
+def max_pool_with_argmax(
+    input: Any,
     ksize: Integers | None,
     strides: Integers | None,
     padding: Words,
@@ -702,7 +725,7 @@ def max_pool_with_argmax(
     output_dtype: Any = np.int64,
     include_batch_in_index: bool = False,
     name: str | None = None,
-) -> MaxPoolWithArgmax:
+) -> MaxPoolWithArgmax[Any]:
     """Reduce each window of two dimensions to its largest element, and say where it is.
 
     ``y[o] = max x[i]`` over the elements of window o. An index is ``(y W + x) C + c`` for row y, column x and
@@ -773,12 +796,20 @@ def max_pool_with_argmax(
         raise ValueError(f"ksize and strides of the channels must be 1, got {ksize!r} and {strides!r}")
     word, axes = _padding(padding, 2, 3, pairs=False), (1, 2)
     y, i = fp.max_pool(input, window[0], stride=step[0], padding=word, axes=axes, return_indices=True)
+    return MaxPoolWithArgmax(y, _argmax(i, tuple(input.shape), include_batch_in_index, dtype))
+
+
+@any_kind
+def _argmax(
+    i: NumpyArray, shape: tuple[int, ...], include_batch_in_index: bool, output_dtype: np.dtype[Any]
+) -> NumpyArray:
+    """Indices as TensorFlow numbers them."""
     argmax = fp.convert_indices(
-        i, to="tensorflow", shape=input.shape, axes=axes, include_batch=include_batch_in_index
+        i, to="tensorflow", shape=shape, axes=(1, 2), include_batch=include_batch_in_index
     )
-    if argmax.size and argmax.max() > np.iinfo(dtype).max:
-        raise ValueError(f"output_dtype {dtype} is too small for indices of an input of shape {input.shape}")
-    return MaxPoolWithArgmax(y, argmax.astype(dtype, copy=False))
+    if argmax.size and argmax.max() > np.iinfo(output_dtype).max:
+        raise ValueError(f"output_dtype {output_dtype} is too small for indices of an input of shape {shape}")
+    return argmax.astype(output_dtype, copy=False)
 
 
 @overload

@@ -57,7 +57,8 @@ def tensorflow_functions(x: Floats, t: Tensor) -> None:
     assert_type(tf_nn.max_pool1d(t, 2, 2, [[0, 0], [1, 1], [0, 0]], data_format="NWC"), Tensor)
     assert_type(tf_nn.avg_pool(t, 2, None, "VALID"), Tensor)
     assert_type(tf_nn.pool(x, [2, 2], "AVG", dilations=(2, 2)), NDArray[Any])
-    assert_type(tf_nn.max_pool_with_argmax(x, 2, 2, "VALID").argmax, NDArray[np.integer[Any]])
+    assert_type(tf_nn.max_pool_with_argmax(x, 2, 2, "VALID").argmax, NDArray[Any])
+    assert_type(tf_nn.max_pool_with_argmax(t, 2, 2, "VALID").argmax, Tensor)
     y, rows, _ = tf_nn.fractional_max_pool(x, 1.44, seed=7)
     assert_type(y, NDArray[Any])
     assert_type(rows, NDArray[np.int64])
@@ -69,6 +70,7 @@ def keras_layers(x: Floats, t: Tensor) -> None:
     assert_type(layer.backward(x), NDArray[Any])
     assert_type(keras.AveragePooling1D(2)(t), Tensor)
     assert_type(keras.GlobalAveragePooling1D(keepdims=True)(x, mask=x > 0), NDArray[Any])
+    assert_type(keras.GlobalAveragePooling1D()(t, mask=t), Tensor)
     assert_type(keras.AdaptiveAveragePooling2D([7, 7])(t), Tensor)
 
 
