@@ -125,8 +125,8 @@ def fractional_pool(
     Parameters
     ----------
     x : ndarray, shape (N, C, ...) or any other
-        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
-        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
+        byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
         The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
         ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
@@ -263,8 +263,8 @@ def fractional_pool_backward(
     gy : ndarray, shape of the result
         Gradient for the result.
     x : ndarray, shape (N, C, ...) or any other
-        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
-        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
+        byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
         The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
         ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
@@ -555,8 +555,8 @@ def pyramid_pool(
     Parameters
     ----------
     x : ndarray, shape (N, C, ...) or any other
-        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
-        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
+        byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
         The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
         ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
@@ -681,8 +681,8 @@ def pyramid_pool_backward(
     gy : ndarray, shape (N, C * B)
         Gradient for the result.
     x : ndarray, shape (N, C, ...) or any other
-        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
-        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
+        byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
         The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
         ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
@@ -1174,7 +1174,7 @@ def mosaic(
     Parameters
     ----------
     x : ndarray, shape (N, C, ...) or any other
-        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX or dask. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     cell : int or sequence of int
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
@@ -1274,7 +1274,7 @@ def mosaic_backward(
     gy : ndarray, shape of `x`
         Gradient for the result.
     x : ndarray, shape (N, C, ...) or any other
-        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX or dask. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     cell : int or sequence of int
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 
 import pytest
 
@@ -54,6 +55,18 @@ def test_a_function_has_parameters_results_and_an_example(name):
     assert ("\nParameters\n---" in text) == bool(given.parameters)
     assert ("\nReturns\n---" in text) == (given.return_annotation not in (None, "None"))
     assert "\n>>> " in text
+
+
+@pytest.mark.parametrize("library", ["dask", "xarray"])
+def test_functions_name_the_libraries_whose_arrays_they_take(library):
+    pytest.importorskip(library)
+    taking = importlib.import_module(f"fastpool.interop.{library}").FUNCTIONS
+    sliding = {f"{op}_pool" for op in OPERATORS}
+    for name in fastpool.__all__:
+        described = re.search(r"^x : .*?(?=^\w)", inspect.getdoc(getattr(fastpool, name)), re.S | re.M)
+        general = re.sub(r"^(adaptive|global)_(avg|max|sum)_pool$", r"\1_pool", name)
+        if described:
+            assert (library in described[0]) == (name in sliding or general in taking), name
 
 
 def test_the_same_parameter_has_the_same_sentence():
