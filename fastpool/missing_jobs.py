@@ -186,6 +186,8 @@ class _Windows(NamedTuple):
         else:
             shape, local = job.geometry.output_shape, arrays.contiguous(x)
             weights = weights if weights is None else arrays.contiguous(weights, np.float64)
+        if job.operator is COUNT:  # which needs no values: one kernel serves every dtype
+            local = mask
         sums = None if weights is None else arrays.empty(shape, np.float64, x)
         return cls(job, missing, local, mask, weights, arrays.empty(shape, np.int64, x), sums)
 
@@ -226,9 +228,9 @@ class _Windows(NamedTuple):
             if _by_rows(own, self.x, self.missing, COUNTED, 0, self.counts, least=0) is not None:
                 return
         name = "count" if self.weights is None else "count_weighed"
-        fold = COUNT.fold(self.x.dtype, COUNTED) if self.weights is None else WEIGHED
+        fold = COUNT.fold(self.mask.dtype, COUNTED) if self.weights is None else WEIGHED
         results = [arrays.empty(self.counts.shape, np.int64, self.x)] if self.sums is None else [self.sums]
-        self.fold(name, fold, *results)
+        self._replace(x=self.mask).fold(name, fold, *results)
 
     def enough(self, *results: Array) -> Array:
         """1 for windows with enough elements, of uint8; results become 0 where there are not."""
