@@ -1,5 +1,7 @@
 """Fixtures and strategies that several test files share."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -15,6 +17,15 @@ settings.load_profile("fastpool")
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261123)
+
+
+@pytest.fixture(scope="module")
+def quick_collections():
+    """Garbage is collected without what earlier tests compiled: to look through that takes seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

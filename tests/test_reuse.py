@@ -15,6 +15,7 @@ import pytest
 import fastpool as fp
 from fastpool import reuse
 
+pytestmark = pytest.mark.usefixtures("quick_collections")
 SHAPE = (300, 800)  # of float32: 960,000 bytes
 
 
