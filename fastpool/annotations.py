@@ -44,6 +44,7 @@ Op: TypeAlias = Literal[
     "mode",
     "var",
     "std",
+    "nearest",
 ]
 Lengths: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | NDArray[np.integer[Any]] | Mapping[Any, int]
 Sizes: TypeAlias = (
@@ -62,6 +63,7 @@ Mask: TypeAlias = AnyArray | bool
 Parameter: TypeAlias = float | AnyArray  # which may be a tensor with a gradient
 Quantiles: TypeAlias = float | Sequence[float] | NDArray[np.floating[Any]]
 Rng: TypeAlias = int | np.random.Generator | Draws | None
+Corner: TypeAlias = Literal["first", "middle"]
 Ties: TypeAlias = Literal["smallest", "first", "largest"]
 Scheme: TypeAlias = Literal["torch", "random", "pseudo"]
 Duplicates: TypeAlias = Literal["last", "sum", "error"]
@@ -100,6 +102,7 @@ class Params(TypedDict, total=False):
     ignore: Number | None
     ties: Ties
     ddof: float
+    corner: Corner
     count_include_pad: bool
     divisor_override: int | None
     weights: AnyArray | None

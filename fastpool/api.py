@@ -13,6 +13,7 @@ from .annotations import (
     AnyArray,
     ArrayT,
     Axes,
+    Corner,
     Global,
     Lengths,
     Mask,
@@ -104,9 +105,9 @@ def pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     window : int or sequence of int
         Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
         One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
@@ -2462,6 +2463,166 @@ def std_pool(
 
 
 @overload
+def nearest_pool(
+    x: NumpyArray,
+    window: Lengths,
+    *,
+    corner: Corner = ...,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Sliding],
+) -> NumpyArray: ...
+@overload
+def nearest_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    corner: Corner = ...,
+    return_indices: Literal[False] = ...,
+    **keywords: Unpack[Sliding],
+) -> ArrayT: ...
+@overload
+def nearest_pool(
+    x: NumpyArray,
+    window: Lengths,
+    *,
+    corner: Corner = ...,
+    return_indices: Literal[True],
+    **keywords: Unpack[Sliding],
+) -> tuple[NumpyArray, NumpyArray]: ...
+@overload
+def nearest_pool(
+    x: ArrayT,
+    window: Lengths,
+    *,
+    corner: Corner = ...,
+    return_indices: Literal[True],
+    **keywords: Unpack[Sliding],
+) -> tuple[ArrayT, ArrayT]: ...
+@overload
+def nearest_pool(
+    x: ArrayT, window: Lengths, *, corner: Corner = ..., return_indices: bool, **keywords: Unpack[Sliding]
+) -> ArrayT | tuple[ArrayT, ArrayT]: ...
+@ours
+def nearest_pool(
+    x: AnyArray,
+    window: Lengths,
+    *,
+    corner: Corner = "first",
+    stride: Lengths | None = None,
+    padding: Padding = 0,
+    dilation: Lengths = 1,
+    ceil_mode: bool = False,
+    axes: Axes | None = None,
+    where: Mask | None = None,
+    skipna: bool | None = OFF,
+    nodata: Number | None = None,
+    min_count: int = 1,
+    fill: Number | None = None,
+    return_indices: bool = False,
+    out: AnyArray | None = None,
+    dtype: DTypeLike | None = None,
+) -> Result:
+    """Reduce each sliding window to one of its elements, as striding does.
+
+    ``y[o] = x[f(o)]``, where f(o) is the first element of window o, or with ``corner="middle"`` the one with
+    the number ``count // 2`` of its count elements along each pooled axis. Every dtype is taken, and the
+    result has it too.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, ...) or any other
+        A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
+        alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
+    window : int or sequence of int
+        Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
+        One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
+        give a sequence or `axes`.
+    corner : {"first", "middle"}
+        Which element: the first, or the one in the middle, which of an even number is the later of two. Only
+        elements of the input count, not padding.
+    stride : int or sequence of int, optional
+        Distance between the starts of windows. By default it is the window, so that windows lie side by side.
+    padding : int, sequence of int or of (int, int), or {"valid", "same", "same_lower"}
+        Elements added before and after each axis: one number, one for each axis, or a (before, after) pair
+        for each axis. ``"same"`` gives ``ceil(n / stride)`` windows and puts the surplus after,
+        ``"same_lower"`` before; ``"valid"`` adds nothing. It must be less than the dilated window. Padding is
+        never a value: it cannot win and adds nothing.
+    dilation : int or sequence of int
+        Distance between the elements of a window.
+    ceil_mode : bool
+        Round the number of windows up instead of down. A window that would start past the input and the
+        padding before it is left out.
+    axes : int or sequence of int, optional
+        The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
+        with one entry for each axis follow this order.
+    where : ndarray of bool, optional
+        True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
+        `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
+    skipna : bool
+        Leave NaNs out. For arrays of xarray this is the default.
+    nodata : int or float, optional
+        Leave elements of this value out. It is compared in the dtype of `x`, which must hold it.
+    min_count : int
+        1: a window whose element is left out gives `fill`, has index -1 and sends no gradient. A window has
+        this one element, so that more are a ValueError.
+    fill : int or float, optional
+        What a window with too few elements gives. By default it is NaN for floats and the `nodata` value,
+        where there is one, for integers.
+    return_indices : bool
+        Also return where the chosen elements are.
+    out : ndarray, optional
+        Array that receives the result and is returned. It has the shape and dtype of the result, is
+        writeable, and shares no memory with `x`.
+    dtype : dtype, optional
+        Dtype of the result; a float dtype for float input.
+
+    Returns
+    -------
+    y : ndarray
+        Of the kind of `x`, C-contiguous, with its axes in their order. A pooled axis of n elements has
+        ``floor((n + before + after - dilation (window - 1) - 1) / stride) + 1`` windows.
+    indices : ndarray of int32 or int64
+        Only with `return_indices`: the position of each chosen element, flat in C order within the pooled
+        axes of its plane, without padding; int64 where a plane has 2**31 elements or more.
+
+    Raises
+    ------
+    TypeError
+        If an argument has a wrong type, or `x` a dtype that the operator does not take.
+    ValueError
+        If an argument has a bad value, if a window would cover no element, or if a window of integers has too
+        few elements and nothing says what to fill in. Nothing is written to `out` then.
+
+    See Also
+    --------
+    max_pool : Largest element of each window.
+    median_pool : The middle element of each window by value.
+    mode_pool : The most frequent value of each window, which labels keep as well.
+
+    Notes
+    -----
+    Without padding ``nearest_pool(x, (k, m))`` is ``x[::k, ::m]`` over the whole windows, and with
+    ``ceil_mode=True`` over the whole array. A NaN is a value like any other. Where the element is left out,
+    no other one takes its place. The gradient goes to the element; weights are not taken.
+
+    Elements that lie evenly are copied, which compiles nothing. Other windows take the general kernel, whose
+    first call compiles it, which takes seconds; numba keeps it in a cache on disk.
+
+    Examples
+    --------
+    >>> import numpy as np, fastpool as fp
+    >>> x = np.arange(12).reshape(3, 4)
+    >>> fp.nearest_pool(x, (2, 2), ceil_mode=True)
+    array([[ 0,  2],
+           [ 8, 10]])
+    >>> fp.nearest_pool(x, (3, 2), corner="middle", return_indices=True)
+    (array([[5, 7]]), array([[5, 7]], dtype=int32))
+    """
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    return _named(x, "nearest", window, around, absent, return_indices, out, dtype, {"corner": corner})
+
+
+@overload
 def adaptive_pool(
     x: NumpyArray,
     op: Op,
@@ -2519,9 +2680,9 @@ def adaptive_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of (int or None)
         Outputs along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One
         number pools every axis after the first two, of an array with at least four axes.
@@ -2824,9 +2985,9 @@ def global_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
         array with at least three.

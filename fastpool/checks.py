@@ -14,6 +14,7 @@ from . import random
 from .operators import OPERATORS, Operator, Parameter, Range
 
 Pairs = tuple[tuple[int, int], ...]
+CORNERS = ("first", "middle")
 TIES = ("smallest", "first", "largest")  # as `operators.selection` numbers them
 ANY = Range(lambda _: True, "a number")
 PADDING_WORDS = ("valid", "same", "same_lower")
@@ -172,6 +173,9 @@ def parameters(row: Operator, given: dict[str, Any], dtype: np.dtype[Any]) -> tu
         return _draws(given)
     if row.name == "mode":
         return _ignored(given, dtype)
+    if row.picks:
+        _only(row.name, given, ["corner"], [])
+        return (float(CORNERS.index(choice("corner", given.get("corner", CORNERS[0]), CORNERS))),)
     _only(
         row.name,
         given,

@@ -408,6 +408,7 @@ NUMPY: dict[Op, Callable[[NDArray[Any]], NDArray[Any]]] = {
     ).astype(np.uint8),
     "var": lambda windows: windows.var((-2, -1), np.float64),
     "std": lambda windows: windows.std((-2, -1), np.float64),
+    "nearest": lambda windows: windows[..., 0, 0],
 }
 
 

@@ -128,9 +128,9 @@ def fractional_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
         byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of int, optional
         Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
         first two, of an array with at least four axes.
@@ -266,9 +266,9 @@ def fractional_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
         byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of int, optional
         Windows along each pooled axis. A sequence pools the last axes. One number pools every axis after the
         first two, of an array with at least four axes.
@@ -558,9 +558,9 @@ def pyramid_pool(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
         byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     levels : sequence of (int or sequence of int)
         Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
@@ -684,9 +684,9 @@ def pyramid_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. Any strides, alignment and
         byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     levels : sequence of (int or sequence of int)
         Bins along each pooled axis, level by level: one number for all axes, or one for each of them.
     axes : int or sequence of int, optional
@@ -942,9 +942,9 @@ def roi_pool(
     x : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     boxes : ndarray, shape (K, 5), or list of ndarray, shape (k, 4)
         Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box,
         with x along the last axis. Or a list with an array for each image, of rows ``(x1, y1, x2, y2)``. With
@@ -1054,9 +1054,9 @@ def roi_pool_backward(
     x : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch or JAX. It is never written.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     boxes : ndarray, shape (K, 5), or list of ndarray, shape (k, 4)
         Rows ``(image, x1, y1, x2, y2)`` of any real dtype: the number of an image, and two corners of a box,
         with x along the last axis. Or a list with an array for each image, of rows ``(x1, y1, x2, y2)``. With
@@ -1180,9 +1180,9 @@ def mosaic(
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
         pools every axis after the first two, of an array with at least four axes.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
@@ -1243,7 +1243,8 @@ def mosaic(
     if tape is not None:
         tape.append(partial(_pull_cells, job, jobs.Kept.of(array), missing, lengths, pooled))
     if not isinstance(y, np.ndarray):
-        return arrays.backend(y).cells_filled(y, job.geometry)
+        whole = jobs.sliding(array, "count", lengths, None, 0, 1, True, pooled, {})[1]
+        return arrays.backend(y).cells_filled(y, whole.geometry)
     for axis, k in zip(pooled, lengths, strict=True):
         y = np.take(y, np.arange(array.shape[axis]) // k, axis)
     return np.ascontiguousarray(y)
@@ -1280,9 +1281,9 @@ def mosaic_backward(
         Elements of a cell along each pooled axis. A sequence pools the last ``len(cell)`` axes. One number
         pools every axis after the first two, of an array with at least four axes.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.

@@ -123,9 +123,9 @@ def pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     window : int or sequence of int
         Elements that a window covers along each pooled axis. A sequence pools the last ``len(window)`` axes.
         One number pools every axis after the first two, of an array with at least four axes; with fewer axes,
@@ -240,9 +240,9 @@ def adaptive_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     output_size : int or sequence of (int or None)
         Outputs along each pooled axis; None keeps an axis as it is. A sequence pools the last axes. One
         number pools every axis after the first two, of an array with at least four axes.
@@ -342,9 +342,9 @@ def global_pool_backward(
         A NumPy array, a CUDA array of numba, or an array of CuPy, PyTorch, JAX, dask or xarray. Any strides,
         alignment and byte order; it is never written. The batch may be empty, the pooled axes may not.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"`` or
-        ``"std"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own, such as
-        `max_pool`, whose page gives its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     axes : int or sequence of int, optional
         The pooled axes; negative numbers count from the end. By default every axis after the first two, of an
         array with at least three.

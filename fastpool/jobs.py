@@ -236,8 +236,11 @@ def job(
 ) -> Job:
     """The job of an operator over one table for each pooled axis."""
     axes = tuple(sorted(tables))
-    geometry = Geometry(x.shape, axes, tuple(tables[axis] for axis in axes))
     row, params, (include, override) = settings(row, x.dtype, op_params)
+    own = tuple(tables[axis] for axis in axes)
+    if row.picks:
+        own = tuple(windows.picked(table, middle=bool(params[0])) for table in own)
+    geometry = Geometry(x.shape, axes, own)
     divisors = windows.divisors(geometry.tables, count_include_pad=include, override=override)
     shape = geometry.output_shape
     if not keepdims:
@@ -383,7 +386,7 @@ def wants_indices(row: Operator, return_indices: object) -> bool:
 
 def check_chooses(argument: str, row: Operator) -> None:
     """ValueError where an operator has no indices."""
-    if row.backward != "chosen":
+    if row.backward != "chosen" and not row.picks:
         shown = "'stochastic' with training=False" if row.name == TESTING.name else repr(row.name)
         raise ValueError(f"{argument} for operators that choose an element, got op={shown}")
 
@@ -449,6 +452,8 @@ def backward(job: Job, gy: Array, x: Array, chosen: Chosen) -> Array:
     if row.backward == "states":
         _backward_by_states(job, g, x, gx)
         return gx
+    if row.picks:
+        chosen = None  # the windows say it
     if row.backward == "chosen" and chosen is None:
         chosen = Indices(forward_indices(job, x))
     if chosen is not None and not geometry.covers:  # other ways want windows in the order of their elements

@@ -76,6 +76,8 @@ def job(
 ) -> PlaneJob:
     """The job of an operator; an average divides by its windows' own sizes."""
     row, params, (_, override) = jobs.settings(row, x.dtype, op_params)
+    if row.picks:
+        windows = windows.picked(middle=bool(params[0]))
     divisors = windows.count
     if override is not None:
         first, *others = (np.ones_like(count) for count in divisors)
@@ -91,7 +93,7 @@ def forward(job: PlaneJob, x: Array, *, return_indices: object = False, out: obj
     y = arrays.result(out, job.shape, target, x)
     tape = jobs.tape_for(row)
     indices = None
-    if row.backward == "chosen" and (indexed or tape is not None):
+    if indexed or (tape is not None and row.backward == "chosen"):
         indices = arrays.empty(job.shape, jobs.index_dtype(job.windows), x)
     direct = y if out is None else arrays.written(y)
     fold = row.fold(x.dtype, target)

@@ -19,8 +19,8 @@ import numpy as np
 from . import api, checks, files, threads
 from .annotations import Op
 
-OPERATORS: dict[str, Op] = {"mean": "avg", "max": "max", "min": "min", "mode": "mode", "median": "median"}
-NESTED = ("max", "min")  # the same from the level before as from level 0
+OPERATORS: dict[str, Op] = {"mean": "avg"} | {op: op for op in ("max", "min", "mode", "median", "nearest")}
+NESTED = ("max", "min", "nearest")  # the same from the level before as from level 0
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 OF_TIFF = str.maketrans("sqi", "czz")  # samples; axes without a name
@@ -291,7 +291,7 @@ def write(
         From `read`, or any array with slices in an `Image`.
     target : Path
         A folder that does not exist yet.
-    op : {"mean", "max", "min", "mode", "median"}
+    op : {"mean", "max", "min", "mode", "median", "nearest"}
         What a cell becomes.
     levels : int, optional
         Number of levels, level 0 among them. By default until no side is longer than 256; at most until no
@@ -363,7 +363,7 @@ def write(
         raise ValueError(f"op must be one of {', '.join(OPERATORS)}, got {op!r}")
     if np.dtype(source.array.dtype).kind not in "biuf":
         raise TypeError(f"IN must hold numbers, got {source.array.dtype}")
-    if source.palette and op != "mode":
+    if source.palette and op not in ("mode", "nearest"):
         raise ValueError(f"IN has a palette: its values are numbers of colours, of which {op} means nothing")
     _check_target(source, target, partial, overwrite)
     axes = "".join(letter for letter in TYPES if letter in source.axes)

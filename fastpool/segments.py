@@ -103,9 +103,9 @@ def segment_pool(
         The segment of each element, from 0 to ``num_segments - 1``, in any order. None where `offsets` is
         given.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     num_segments : int, optional
         Number of segments. By default it is ``max(ids) + 1``, or as `offsets` has it.
     axis : int
@@ -221,9 +221,9 @@ def segment_pool_backward(
         The segment of each element, from 0 to ``num_segments - 1``, in any order. None where `offsets` is
         given.
     op : {"max", "min", "count", "avg", "sum", "lp", "gem", "lse", "soft", "mixed", ...}
-        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"`` or ``"mode"``. ``"mean"``
-        is another word for ``"avg"``. Each has a function of its own, such as `max_pool`, whose page gives
-        its formula and parameters.
+        The operator: one of these, ``"stochastic"``, ``"median"``, ``"quantile"``, ``"mode"``, ``"var"``,
+        ``"std"`` or ``"nearest"``. ``"mean"`` is another word for ``"avg"``. Each has a function of its own,
+        such as `max_pool`, whose page gives its formula and parameters.
     num_segments : int, optional
         Number of segments. By default it is ``max(ids) + 1``, or as `offsets` has it.
     axis : int
@@ -455,6 +455,8 @@ def _call(
     row, params, (_, override) = jobs.settings(row, array.dtype, op_params)
     shape = tuple(max(n, 1) if own == along else n for own, n in enumerate(array.shape))
     table = windows.segments(shape[along], segments.offsets)
+    if row.picks:
+        table = windows.picked(table, middle=bool(params[0]))
     geometry = Geometry(shape, (along,), (table,))
     (divisors,) = windows.divisors(geometry.tables, override=override)
     divisors = np.where(divisors == 0, 1, divisors)  # of empty segments, whose averages are filled

@@ -205,6 +205,11 @@ class PlaneWindows:
         """Number of windows along each pooled axis."""
         return tuple(lo.shape[1] for lo in self.lo)
 
+    def picked(self, *, middle: bool) -> "PlaneWindows":
+        """As the function `picked`, of each pooled axis."""
+        lo = tuple(lo + count // 2 * middle for lo, count in zip(self.lo, self.count, strict=True))
+        return replace(self, lo=lo, count=tuple(np.minimum(count, 1) for count in self.count))
+
     def inverse(self) -> tuple[tuple[Integers, ...], tuple[Integers, ...]]:
         """First and number of the windows that cover each element; of the shape (sets, elements) an axis."""
         found = [_covering(*each) for each in zip(self.plane, self.lo, self.count, strict=True)]
@@ -328,6 +333,31 @@ def segments(n: int, offsets: Integers) -> Axis:
         regular = (length, length, 0) if count.size == n // length else None  # as many as there may be
     # Kernels read an element of each window, of those without one as well.
     return table(n, np.minimum(offsets[:-1], n - 1), count, count, 1, regular)
+
+
+def picked(axis: Axis, *, middle: bool) -> Axis:
+    """One element of each window: the first, or the one with the number ``count // 2``."""
+    lo, count, _ = axis.columns
+    one = np.minimum(count, 1)
+    found = replace(
+        table(axis.size, lo + count // 2 * axis.step * middle, one, one, axis.step), repeat=axis.repeat
+    )
+    every = evenly(found)
+    if every and every.start == 0 and len(axis) == -(-axis.size // every.step):  # as many as there may be
+        return replace(found, regular=(1, every.step, 0))
+    return found
+
+
+def evenly(axis: Axis) -> slice | None:
+    """The elements of windows of one element; None where they are not at one distance, in ascending order."""
+    lo, count, _ = axis.columns
+    if not count.size or not count.all():
+        return None
+    apart, repeat = np.diff(lo), axis.repeat
+    step = int(apart[0]) if apart.size else repeat.advance // repeat.period if repeat else 1
+    if step < 1 or (apart != step).any() or (repeat and repeat.advance != repeat.period * step):
+        return None
+    return slice(int(lo[0]), int(lo[0]) + (len(axis) - 1) * step + 1, step)
 
 
 def inverse(axis: Axis) -> Axis:

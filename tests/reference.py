@@ -62,11 +62,13 @@ def share(values, divisor):
 
 
 def pool(x, op, tables, axes, *, include_pad=False, override=None, **params):
-    """Values in float64 (or exact integers for integer input), and indices for max and min.
+    """Values in float64 (or exact integers for integer input), and indices for max, min and nearest.
 
     `tables` has one list of (elements, extent) for each of `axes`, which ascend. "stochastic" is its test
     mode, the mean weighted by the positive values.
     """
+    if op == "nearest":
+        tables, op, params = one_each(tables, **params), "max", {}
     y = np.zeros(_shape(x, tables, axes), object if x.dtype.kind in "iub" else np.float64)
     indices = np.zeros(y.shape, np.int64)
     for where, block, positions, divisor in _windows(x, tables, axes, include_pad, override):
@@ -74,6 +76,12 @@ def pool(x, op, tables, axes, *, include_pad=False, override=None, **params):
             indices[where] = positions[first_extreme(block, 1 if op == "max" else -1)]
         y[where] = values(op, block, divisor, **params)
     return y, indices
+
+
+def one_each(tables, corner="first"):
+    """Windows of one element: the first inside the input, or of n the one with the number n // 2."""
+    half = {"first": 0, "middle": 1}[corner]
+    return [[(own[half * len(own) // 2 :][:1], extent) for own, extent in windows] for windows in tables]
 
 
 def values(op, block, divisor, **params):
@@ -99,6 +107,8 @@ def values(op, block, divisor, **params):
 
 def pull(gy, x, op, tables, axes, *, include_pad=False, override=None, **params):
     """The gradient for x, window by window, in float64."""
+    if op == "nearest":
+        tables, op, params = one_each(tables, **params), "sum", {}
     gx = np.zeros(x.shape)
     planes = np.moveaxis(gx, axes, range(-len(axes), 0))
     flat = planes.reshape(*planes.shape[: -len(axes)], -1)  # a copy where axes moved
@@ -141,6 +151,8 @@ def _some(x, tables, axes, mask, weights=None):
 
 def pool_some(x, op, tables, axes, mask, *, least=1, fill=None, weights=None, **params):
     """As `pool`, of what `mask` lists, and how many elements that is; windows with too few give `fill`."""
+    if op == "nearest":
+        tables, op, params = one_each(tables, **params), "max", {}
     shape = _shape(x, tables, axes)
     y = np.zeros(math.prod(shape), object)
     indices, counts = np.zeros(y.shape, np.int64), np.zeros(y.shape, np.int64)
@@ -171,6 +183,8 @@ def weighted_value(op, block, weight):
 
 def pull_some(gy, x, op, tables, axes, mask, *, least=1, weights=None, **params):
     """The gradients for x and for the weights, of x's shape."""
+    if op == "nearest":
+        tables, op, params = one_each(tables, **params), "sum", {}
     gx, gw, flat = np.zeros(x.size), np.zeros(x.size), np.asarray(gy, np.float64).reshape(-1)
     for here, block, _, weight, at in _some(x, tables, axes, mask, weights):
         if len(block) < max(least, 1) or (weights is not None and not weight.sum()):

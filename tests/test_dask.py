@@ -33,8 +33,9 @@ OPS = {
     "quantile": {"q": 0.3},
     "var": {},
     "std": {"ddof": 1},
+    "nearest": {"corner": "middle"},
 }
-CHOOSING = ("max", "min", "stochastic")
+CHOOSING = ("max", "min", "stochastic", "nearest")
 EXACT = (*CHOOSING, "median", "quantile")
 
 

@@ -25,6 +25,7 @@ OPS = {
     "mode": {},
     "var": {},
     "std": {},
+    "nearest": {"corner": "middle"},
 }
 
 
@@ -33,7 +34,7 @@ def inputs(rng, shape, op):
     x = rng.integers(-6, 7, shape) * 0.5
     if op == "mode":
         return rng.integers(0, 3, shape)
-    return np.where(rng.random(shape) < 0.05, np.nan, x) if op in ("max", "min", "median") else x
+    return np.where(rng.random(shape) < 0.05, np.nan, x) if op in ("max", "min", "median", "nearest") else x
 
 
 def agrees(found, expected, label=""):
@@ -46,7 +47,7 @@ def agrees(found, expected, label=""):
 
 
 def indices_of(op):
-    return {"return_indices": True} if op in ("max", "min") else {}
+    return {"return_indices": True} if op in ("max", "min", "nearest") else {}
 
 
 def moved_back(pair, axes):

@@ -45,6 +45,8 @@ OPERATORS = {
     "quantile": {"q": 0.3},
     "var": {},
     "std": {},
+    "nearest": {},
+    "nearest middle": {"corner": "middle"},
 }
 PARAMETERS = {"lp": "p", "gem": "p", "lse": "r", "soft": "beta", "mixed": "alpha"}
 # Name: function, its stateless backward, arguments after the operator, keywords.

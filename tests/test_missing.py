@@ -14,7 +14,7 @@ from numba import cuda
 import fastpool as fp
 
 OPS = {"count": {}, **test_forms.OPS}
-CHOOSING = ("max", "min")
+CHOOSING = ("max", "min", "nearest")
 WAYS = ("where", "skipna", "nodata", "all")
 SEEDS = int(os.environ.get("FASTPOOL_SEEDS", "3"))  # random calls an operator, form and way
 GRADIENTS = [op for op in OPS if op not in ("count", "mode")]
@@ -37,7 +37,7 @@ def holed(rng, shape, op, way, dtype=np.float64):
             x[rng.random(shape) < rng.choice([0.1, 0.4])] = np.nan
     mask = reference.taking_part(x, given.get("where"), way in ("skipna", "all"), given.get("nodata"))
     if rng.random() < 0.5:
-        given["min_count"] = int(rng.integers(0, 3))
+        given["min_count"] = int(rng.integers(0, 2 if op == "nearest" else 3))
     given["fill"] = 77 if x.dtype.kind in "iub" else [None, 77][rng.integers(2)]
     if x.dtype == np.bool_:
         given["fill"] = 1

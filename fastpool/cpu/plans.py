@@ -54,6 +54,10 @@ def plan(  # noqa: PLR0911 - one for each kind of plan
     if operator.counts:
         factors, tables = [table.columns[1] for table in geometry.tables], geometry.tables
         return Counts(geometry.output_shape, windows.divisor_grid(factors, tables, geometry.axes, x.ndim))
+    if operator.picks:
+        picked = Picked.of(geometry)
+        if picked:
+            return picked
     line_choices = operator.parts or (operator.line,) * (operator.line is not None)
     if operator.averages and x.dtype.kind in "iu" and not windows.averages_fit(geometry.tables, divisors):
         line_choices = ()  # they wrap
@@ -95,6 +99,42 @@ class Counts(NamedTuple):
     def way(self) -> ways.Way:
         """What it says of itself."""
         return ways.Way("counts", "the windows' own sizes: the input is not read", tasks=1)
+
+
+class Picked(NamedTuple):
+    """One element of each window, at one distance from the next: a copy of these."""
+
+    geometry: Geometry
+    view: tuple[slice, ...]
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> "Picked | None":
+        """The plan, where there is one."""
+        view = [slice(None)] * len(geometry.shape)
+        for axis, table in zip(geometry.axes, geometry.tables, strict=True):
+            every = windows.evenly(table)
+            if every is None:
+                return None
+            view[axis] = every
+        return cls(geometry, tuple(view))
+
+    def run(self, x: Array, y: Array, places: Array | None) -> None:
+        """Write the elements, and where they are."""
+        axes, tables, shape = self.geometry.axes, self.geometry.tables, self.geometry.output_shape
+        found = x[self.view]
+        if found.dtype != y.dtype:
+            with np.errstate(over="ignore"):
+                found = found.astype(y.dtype)
+        y.reshape(shape)[...] = found
+        if places is not None:
+            places.reshape(shape)[...] = sum(
+                (table.lo * unit).reshape([-1 if axis == own else 1 for own in range(x.ndim)])
+                for axis, table, unit in zip(axes, tables, c_strides(self.geometry.plane), strict=True)
+            )
+
+    def way(self) -> ways.Way:
+        """What it says of itself."""
+        return ways.Way("picked", "one element of each window, evenly spread: a copy of these", tasks=1)
 
 
 def _why_general(x: Array, geometry: Geometry, *, ranks: bool, lined: bool) -> str:

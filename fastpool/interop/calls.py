@@ -67,7 +67,7 @@ def leaves_out(given: dict[str, Any]) -> bool:
 
 def is_linear(function: str, given: dict[str, Any]) -> bool:
     """Whether the result of a call is linear in its first array."""
-    return function == "unpool" or operator(function, given) in ("avg", "sum")
+    return function == "unpool" or operator(function, given) in ("avg", "sum", "nearest")
 
 
 def draws(function: str, given: dict[str, Any]) -> bool:

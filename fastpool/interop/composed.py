@@ -1,6 +1,7 @@
 """Functions of dask arrays that are made of several: mosaics, and blurs of maxima."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,8 @@ def _recorded(function: Any, x: Any, *arguments: Any, **words: Any) -> Recorded:
 
 def mosaic(x: Any, call: Call, beside: Beside) -> Recorded:
     """Each cell's value over the whole cell."""
-    geometry, (op, _, _, op_params) = call.job().geometry, call.arguments
+    op, cell, axes, op_params = call.arguments
+    geometry = replace(call, arguments=("count", cell, axes, {})).job().geometry
     lengths = {axis: table.most for axis, table in zip(geometry.axes, geometry.tables, strict=True)}
     windows: dict[str, Any] = {
         "window": list(lengths.values()),

@@ -14,6 +14,7 @@ from . import (
     fold,
     line,
     mixed,
+    nearest,
     powers,
     ranks,
     rounding,
@@ -29,7 +30,7 @@ __all__ = ["EXPRESSIONS", "OPERATORS", "TESTING", "Operator", "Parameter", "Part
 ENTRIES = (
     *(extremes.MAX, extremes.MIN, sums.COUNT, sums.AVG, sums.SUM, powers.LP, powers.GEM, exponentials.LSE),
     *(exponentials.SOFT, mixed.MIXED, draws.STOCHASTIC, ranks.MEDIAN, ranks.QUANTILE, ranks.MODE),
-    *(spreads.VAR, spreads.STD),
+    *(spreads.VAR, spreads.STD, nearest.NEAREST),
 )
 OPERATORS = {entry.name: entry for entry in ENTRIES}
 EXPRESSIONS = (

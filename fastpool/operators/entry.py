@@ -102,6 +102,8 @@ class Operator(NamedTuple):
         Whether integers and bool widen as in `numpy.sum`.
     to_floats : bool
         Whether the value of integers and bool is of float64.
+    picks : bool
+        Whether a window is one of its elements alone, which `params` says: 0 for the first, 1 for the middle.
     averages : bool
         Whether ``count_include_pad`` and ``divisor_override`` apply.
     params : tuple of Parameter
@@ -139,6 +141,7 @@ class Operator(NamedTuple):
     state: Callable[[DType], Fold] = always(NO_STATE)
     promotes: bool = False
     to_floats: bool = False
+    picks: bool = False
     averages: bool = False
     params: tuple[Parameter, ...] = ()
     fixed: tuple[float, ...] = ()
