@@ -19,7 +19,14 @@ import numpy as np
 from . import api, checks, files, threads
 from .annotations import Op
 
-OPERATORS: dict[str, Op] = {"mean": "avg"} | {op: op for op in ("max", "min", "mode", "median", "nearest")}
+OPERATORS: dict[str, Op] = {
+    "mean": "avg",
+    "max": "max",
+    "min": "min",
+    "mode": "mode",
+    "median": "median",
+    "nearest": "nearest",
+}
 NESTED = ("max", "min", "nearest")  # the same from the level before as from level 0
 TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 BY_NUMBER = {1: "x", 2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}

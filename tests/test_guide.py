@@ -117,6 +117,29 @@ def test_numpy_and_xarray(theirs, ours, images):
     compare(theirs, ours, {"cells": x.reshape(12, 2, 12, 3), "da": da, **images})
 
 
+@pytest.mark.parametrize(("theirs", "ours"), rows("Pillow"))
+def test_pillow(theirs, ours, images):
+    image = pytest.importorskip("PIL.Image")
+    compare(theirs, ours, {"picture": image.fromarray(images["labels"][:20]), "Image": image, **images})
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+def test_other_nearest_neighbours(images, batches):
+    functional = pytest.importorskip("torch.nn.functional")
+    x = batches["nchw"]
+    for size in ((5, 4), (12, 15), (6, 7), 1):
+        theirs = functional.interpolate(pytest.importorskip("torch").from_numpy(x), size)
+        np.testing.assert_array_equal(fp.adaptive_pool(x, "nearest", size), theirs)
+    rasterio = pytest.importorskip("rasterio")
+    labels, form = images["labels"][:20], {"driver": "GTiff", "dtype": "uint8", "count": 1}
+    with rasterio.io.MemoryFile() as memory:
+        with memory.open(height=20, width=35, **form) as file:
+            file.write(labels, 1)
+        with memory.open() as file:
+            found = file.read(1, out_shape=(5, 7), resampling=rasterio.enums.Resampling.nearest)
+    np.testing.assert_array_equal(fp.nearest_pool(labels, (4, 5), corner="middle"), found)
+
+
 @pytest.mark.parametrize(("theirs", "ours"), rows("NumPy"))
 def test_numpy(theirs, ours, images):
     compare(theirs, ours, images)

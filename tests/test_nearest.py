@@ -53,7 +53,7 @@ def test_striding_says_the_same(rng, name):
         assert middle.tobytes() == inside[:, k // 2 :: k, m // 2 :: m].tobytes()
     y, pull = fp.vjp(fp.nearest_pool, x, (2, 3), corner="middle")
     gx = pull(np.ones(y.shape, np.float32))
-    assert gx.sum() == y.size
+    assert np.count_nonzero(gx) == y.size
     assert (gx[:, 1::2, 1::3][:, :30, :23] == 1).all()
 
 
@@ -65,10 +65,12 @@ def fp_dtype(name):
 
 def test_another_dtype_out_and_whole_axes(rng):
     x = rng.standard_normal((4, 6)) * 1e5
-    assert fp.nearest_pool(x, (2, 2), dtype=np.float16).tolist() == x[::2, ::2].astype(np.float16).tolist()
-    out = np.empty((2, 3)).T
-    assert fp.nearest_pool(x, (2, 2), out=out.T) is not None
-    np.testing.assert_array_equal(out.T, x[::2, ::2])
+    with np.errstate(over="ignore"):
+        narrow = x[::2, ::2].astype(np.float16)
+    np.testing.assert_array_equal(fp.nearest_pool(x, (2, 2), dtype=np.float16), narrow)
+    out = np.empty((3, 2)).T
+    assert fp.nearest_pool(x, (2, 2), out=out) is out
+    np.testing.assert_array_equal(out, x[::2, ::2])
     assert fp.global_pool(x, "nearest", axes=(0, 1)) == x[0, 0]
     assert fp.global_pool(x, "nearest", axes=(0, 1), corner="middle") == x[2, 3]
 
