@@ -46,6 +46,7 @@ CHOSEN = {
 }
 OTHERS = {
     "general": lambda: fp.explain_call(fp.max_pool, X[:1, :1, :8, :8], 2),
+    "picked": lambda: fp.explain_call(fp.nearest_pool, X, 3),
     "in two": lambda: fp.explain_call(fp.global_avg_pool, np.zeros((1, 1, 1000, 1000), np.float32)),
     "joined": lambda: fp.explain_call(fp.mixed_pool, X, 3),
     "by range": lambda: fp.explain_call(fp.lse_pool, X, 3),

@@ -94,7 +94,12 @@ def oracle(case, x):
         return None
     if (
         op
-        not in (*reference.VALUES, *reference.RANKS, *reference.SPREADS, "max", "min", "avg", "sum", "mixed")
+        not in (
+            *reference.VALUES,
+            *reference.RANKS,
+            *reference.SPREADS,
+            *("max", "min", "avg", "sum", "mixed", "nearest"),
+        )
         or x.dtype == bool
     ):
         return None
@@ -207,7 +212,8 @@ class Calls:
         self.duplicates = call.pop("duplicates", None)
         self.keywords = call | case["options"]
         drawn = self.row.testing and case["options"].get("training", True)
-        self.chosen = self.row.backward == "chosen" and case["options"].get("training", True)
+        chooses = self.row.backward == "chosen" or self.row.picks
+        self.chosen = chooses and case["options"].get("training", True)
         self.indexed = self.chosen and case["form"] not in ("mosaic", "roi_align", "global")
         self.slopes = self.row.backward != "none" and not (drawn and "rng" not in self.keywords)
         self.outs = case["form"] in ("sliding", "adaptive", "fractional", "roi_pool")
@@ -315,7 +321,7 @@ def _scale(calls, case, plain, sign=1):
 
 def _forward(calls, case, x, plain, want, chosen, place):
     scale = _scale(calls, case, plain)
-    exact = case["op"] in ("max", "min", "mode", "count", "stochastic")
+    exact = case["op"] in ("max", "min", "mode", "count", "stochastic", "nearest")
     limit = None if exact else scale
     for turn in range(2):  # the second time by what the first one kept
         got = calls(calls.forward, x)
@@ -382,7 +388,7 @@ def _backward(calls, case, x, plain, want, chosen, place):
         same("the indices, which a call changed", own, chosen)
     calls.count += 1
     y, pull = fp.vjp(calls.forward, x, op=case["op"], **calls.keywords)
-    exact = case["op"] in ("max", "min", "mode", "count", "stochastic")
+    exact = case["op"] in ("max", "min", "mode", "count", "stochastic", "nearest")
     same("result of vjp", y, want, None if exact else _scale(calls, case, plain))
     same("gradient of vjp", pull(gy), expected, scale, 2 * SLACK)
     if calls.indexed and case["out"] is not None:

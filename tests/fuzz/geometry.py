@@ -424,6 +424,7 @@ OPTIONS = {
     "stochastic": [{"training": False}, {"rng": 7}],
     "var": [{}, {}, {"ddof": 1}],
     "std": [{}, {}, {"ddof": 1}],
+    "nearest": [{}, {"corner": "middle"}],
 }
 PADDED = ("avg", "mixed")  # whose options of padding the forms without padding do not all take
 OP_SHARES = {"max": 3, "min": 2, "avg": 3, "sum": 2}
