@@ -33,7 +33,9 @@ PARAMETERS = {
 }
 LEVELS = 8  # of grey, for mode
 
-OPERATORS = [op for op in ROWS if op not in ("count", "var", "std")]  # that say nothing of brightness
+OPERATORS = [
+    op for op in ROWS if op not in ("count", "var", "std", "nearest")
+]  # that say nothing of brightness
 
 
 @functools.cache

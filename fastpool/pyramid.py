@@ -342,8 +342,8 @@ def write(
 
     Notes
     -----
-    Means of integers are rounded half up; modes, for labels, take the smallest of ties. All are exact at
-    every level. It needs the extra ``fastpool[pyramid]``.
+    Means of integers are rounded half up; modes, for labels, take the smallest of ties; ``"nearest"`` takes
+    the first element of each cell. All are exact at every level. It needs the extra ``fastpool[pyramid]``.
 
     References
     ----------

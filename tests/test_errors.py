@@ -116,7 +116,7 @@ CALLS = {
     ),
     "60 window 0 of an image": sliding("window must be at least 1", x=X[0, 0], window=(0, 0)),
     "op unknown": sliding(
-        "op must be one of max, min, count, avg, sum, lp, .* mode, var, std, got 'mode_'", op="mode_"
+        "op must be one of max, min, count, avg, sum, lp, .* mode, .* nearest, got 'mode_'", op="mode_"
     ),
     "op of another type": sliding("op must be a string", TypeError, op=max),
     "op and its parameters": sliding("max pooling takes no parameter 'p'; it takes: none", TypeError, p=2),

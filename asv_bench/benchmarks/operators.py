@@ -22,9 +22,10 @@ OPTIONS = {
     "mode": {},
     "var": {},
     "std": {},
+    "nearest": {},
 }
 # Those whose gradients share another's kernel, and mode, which has none, are left out.
-SHARED = ("min", "sum", "gem p=2.5", "quantile", "mode", "var")
+SHARED = ("min", "sum", "gem p=2.5", "quantile", "mode", "var", "nearest")
 PULLED = [operator for operator in OPTIONS if operator not in SHARED]
 
 
