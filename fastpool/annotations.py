@@ -56,6 +56,9 @@ Words: TypeAlias = Literal["valid", "same", "same_lower"]
 Padding: TypeAlias = (
     Words | Lengths | Sequence[SupportsIndex | tuple[int, int]] | Mapping[Any, tuple[int, int]]
 )
+BorderWord: TypeAlias = Literal["reflect", "mirror", "edge", "wrap"]
+Border: TypeAlias = BorderWord | Sequence[BorderWord | None] | Mapping[Any, BorderWord]
+Footprint: TypeAlias = AnyArray | Sequence[Any]  # of bool
 Rois: TypeAlias = AnyArray | Sequence[AnyArray]
 Offsets: TypeAlias = AnyArray | Sequence[SupportsIndex]
 Number: TypeAlias = float | np.number[Any] | np.bool_
@@ -116,6 +119,8 @@ class Sliding(Absent, total=False):
     dilation: Lengths
     ceil_mode: bool
     axes: Axes | None
+    border: Border | None
+    footprint: Footprint | None
     out: AnyArray | None
     dtype: DTypeLike | None
 

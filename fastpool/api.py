@@ -7,13 +7,15 @@ from typing import Any, Literal, Unpack, overload
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from . import arrays, jobs
+from . import arrays, footprints, jobs
 from .annotations import (
     Adaptive,
     AnyArray,
     ArrayT,
     Axes,
+    Border,
     Corner,
+    Footprint,
     Global,
     Lengths,
     Mask,
@@ -83,6 +85,8 @@ def pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = False,
     nodata: Number | None = None,
@@ -127,6 +131,14 @@ def pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -213,10 +225,15 @@ def pool(
     array([[ 8, 11]])
     """
     weights = op_params.pop("weights", None)
-    array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
-    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     if out is not None:
         arrays.check_apart(out, x=x, where=where, weights=weights)
+    if border is not None or footprint is not None:
+        array, call = footprints.call(x, op, window, *around, op_params, border, footprint)
+        missing = asked(call.job.operator, array, absent, weights, op_params)
+        return call.forward(array, missing, return_indices, out, dtype)
+    array, job = jobs.sliding(x, op, window, *around, op_params)
+    missing = asked(job.operator, array, absent, weights, op_params)
     return forward(job, array, missing, return_indices=return_indices, out=out, dtype=dtype)
 
 
@@ -225,6 +242,8 @@ def _named(
     op: Op,
     window: Any,
     around: tuple[Any, ...],
+    border: Any,
+    footprint: Any,
     absent: tuple[Any, ...],
     return_indices: bool,
     out: Any,
@@ -235,6 +254,8 @@ def _named(
     where, skipna, nodata, min_count, fill = absent
     if (
         type(x) is ndarray
+        and border is None
+        and footprint is None
         and where is None
         and (skipna is OFF or skipna is False)
         and nodata is None
@@ -246,7 +267,7 @@ def _named(
         if out is not None:
             arrays.check_apart(out, x=x)
         return jobs.forward(job, array, return_indices=return_indices, out=out, dtype=dtype)
-    return _in_full(x, op, window, around, absent, return_indices, out, dtype, op_params)
+    return _in_full(x, op, window, around, border, footprint, absent, return_indices, out, dtype, op_params)
 
 
 def _in_full(
@@ -254,6 +275,8 @@ def _in_full(
     op: Op,
     window: Any,
     around: tuple[Any, ...],
+    border: Any,
+    footprint: Any,
     absent: tuple[Any, ...],
     return_indices: bool,
     out: Any,
@@ -274,6 +297,8 @@ def _in_full(
         dilation=dilation,
         ceil_mode=ceil_mode,
         axes=axes,
+        border=border,
+        footprint=footprint,
         where=where,
         nodata=nodata,
         min_count=min_count,
@@ -315,6 +340,8 @@ def max_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -352,6 +379,14 @@ def max_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -420,7 +455,7 @@ def max_pool(
     (array([3, 4, 9]), array([0, 2, 5], dtype=int32))
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "max", window, around, absent, return_indices, out, dtype, {})
+    return _named(x, "max", window, around, border, footprint, absent, return_indices, out, dtype, {})
 
 
 @overload
@@ -453,6 +488,8 @@ def min_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -490,6 +527,14 @@ def min_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -554,7 +599,7 @@ def min_pool(
     array([1, 1, 5])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "min", window, around, absent, return_indices, out, dtype, {})
+    return _named(x, "min", window, around, border, footprint, absent, return_indices, out, dtype, {})
 
 
 @overload
@@ -587,6 +632,8 @@ def avg_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -629,6 +676,14 @@ def avg_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -719,6 +774,8 @@ def avg_pool(
         "avg",
         window,
         around,
+        border,
+        footprint,
         absent,
         False,
         out,
@@ -749,6 +806,8 @@ def sum_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -787,6 +846,14 @@ def sum_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -855,7 +922,7 @@ def sum_pool(
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     given = {} if weights is None else {"weights": weights}
-    return _named(x, "sum", window, around, absent, False, out, dtype, given)
+    return _named(x, "sum", window, around, border, footprint, absent, False, out, dtype, given)
 
 
 @overload
@@ -876,6 +943,8 @@ def count_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -915,6 +984,14 @@ def count_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -971,7 +1048,7 @@ def count_pool(
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     given = {} if weights is None else {"weights": weights}
-    return _named(x, "count", window, around, absent, False, out, dtype, given)
+    return _named(x, "count", window, around, border, footprint, absent, False, out, dtype, given)
 
 
 @overload
@@ -991,6 +1068,8 @@ def lp_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1030,6 +1109,14 @@ def lp_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1092,7 +1179,7 @@ def lp_pool(
     array([5., 0.])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "lp", window, around, absent, False, out, dtype, {"p": p})
+    return _named(x, "lp", window, around, border, footprint, absent, False, out, dtype, {"p": p})
 
 
 @overload
@@ -1115,6 +1202,8 @@ def gem_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1156,6 +1245,14 @@ def gem_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1214,7 +1311,7 @@ def gem_pool(
     array([5., 2.])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "gem", window, around, absent, False, out, dtype, {"p": p, "eps": eps})
+    return _named(x, "gem", window, around, border, footprint, absent, False, out, dtype, {"p": p, "eps": eps})
 
 
 @overload
@@ -1234,6 +1331,8 @@ def lse_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1273,6 +1372,14 @@ def lse_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1332,7 +1439,7 @@ def lse_pool(
     array([0.6931, 1.6094])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "lse", window, around, absent, False, out, dtype, {"r": r})
+    return _named(x, "lse", window, around, border, footprint, absent, False, out, dtype, {"r": r})
 
 
 @overload
@@ -1354,6 +1461,8 @@ def soft_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1393,6 +1502,14 @@ def soft_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1453,7 +1570,7 @@ def soft_pool(
     array([0.824, 2.   ])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "soft", window, around, absent, False, out, dtype, {"beta": beta})
+    return _named(x, "soft", window, around, border, footprint, absent, False, out, dtype, {"beta": beta})
 
 
 @overload
@@ -1489,6 +1606,8 @@ def mixed_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1533,6 +1652,14 @@ def mixed_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1597,6 +1724,8 @@ def mixed_pool(
         "mixed",
         window,
         around,
+        border,
+        footprint,
         absent,
         False,
         out,
@@ -1667,6 +1796,8 @@ def stochastic_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1710,6 +1841,14 @@ def stochastic_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1786,6 +1925,8 @@ def stochastic_pool(
         "stochastic",
         window,
         around,
+        border,
+        footprint,
         absent,
         return_indices,
         out,
@@ -1808,6 +1949,8 @@ def median_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1846,6 +1989,14 @@ def median_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -1908,7 +2059,7 @@ def median_pool(
     array([4, 1])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "median", window, around, absent, False, out, dtype, {})
+    return _named(x, "median", window, around, border, footprint, absent, False, out, dtype, {})
 
 
 @overload
@@ -1928,6 +2079,8 @@ def quantile_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -1969,6 +2122,14 @@ def quantile_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -2034,7 +2195,7 @@ def quantile_pool(
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     call = _in_full if is_sequence(q) else _named
-    return call(x, "quantile", window, around, absent, False, out, dtype, {"q": q})
+    return call(x, "quantile", window, around, border, footprint, absent, False, out, dtype, {"q": q})
 
 
 @overload
@@ -2067,6 +2228,8 @@ def mode_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -2110,6 +2273,14 @@ def mode_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -2173,7 +2344,7 @@ def mode_pool(
     array([2.5])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "mode", window, around, absent, False, out, dtype, {"ignore": ignore, "ties": ties})
+    return _named(x, "mode", window, around, border, footprint, absent, False, out, dtype, {"ignore": ignore, "ties": ties})
 
 
 @overload
@@ -2205,6 +2376,8 @@ def var_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -2247,6 +2420,14 @@ def var_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -2317,7 +2498,7 @@ def var_pool(
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     given = {"ddof": ddof, **({} if weights is None else {"weights": weights})}
-    return _named(x, "var", window, around, absent, False, out, dtype, given)
+    return _named(x, "var", window, around, border, footprint, absent, False, out, dtype, given)
 
 
 @overload
@@ -2349,6 +2530,8 @@ def std_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -2391,6 +2574,14 @@ def std_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -2459,7 +2650,7 @@ def std_pool(
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
     given = {"ddof": ddof, **({} if weights is None else {"weights": weights})}
-    return _named(x, "std", window, around, absent, False, out, dtype, given)
+    return _named(x, "std", window, around, border, footprint, absent, False, out, dtype, given)
 
 
 @overload
@@ -2513,6 +2704,8 @@ def nearest_pool(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = OFF,
     nodata: Number | None = None,
@@ -2555,6 +2748,14 @@ def nearest_pool(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -2619,7 +2820,7 @@ def nearest_pool(
     (array([[5, 7]]), array([[5, 7]], dtype=int32))
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "nearest", window, around, absent, return_indices, out, dtype, {"corner": corner})
+    return _named(x, "nearest", window, around, border, footprint, absent, return_indices, out, dtype, {"corner": corner})
 
 
 @overload

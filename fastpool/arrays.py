@@ -167,6 +167,16 @@ def last_part(array: Array, first: int, last: int) -> Array:
     return array[..., first:last] if isinstance(array, np.ndarray) else array.part(first, last)
 
 
+def cut(array: Array, starts: Sequence[int], lengths: Sequence[int], steps: Sequence[int]) -> Array:
+    """A view of so many elements along each axis, from one on, at a distance, which may be negative."""
+    if not isinstance(array, np.ndarray):
+        found: Array = array.cut(starts, lengths, steps)
+        return found
+    ends = [a + n * step for a, n, step in zip(starts, lengths, steps, strict=True)]
+    slices = [slice(a, end if end >= 0 else None, step) for a, end, step in zip(starts, ends, steps, strict=True)]
+    return array[tuple(slices)]
+
+
 def added(parts: Sequence[Any]) -> Any:
     """The sum of numbers or arrays, those of 16 bits in float32."""
     first, *others = parts

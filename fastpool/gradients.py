@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from . import jobs, kinds
-from .annotations import AnyArray, ArrayT, Axes, Lengths, Mask, Number, Op, Padding, Pull, Sizes
+from . import footprints, jobs, kinds
+from .annotations import AnyArray, ArrayT, Axes, Border, Footprint, Lengths, Mask, Number, Op, Padding, Pull, Sizes
 from .kinds import any_kind
 from .missing import asked
 from .missing_jobs import backward
@@ -102,6 +102,8 @@ def pool_backward(
     dilation: Lengths = 1,
     ceil_mode: bool = False,
     axes: Axes | None = None,
+    border: Border | None = None,
+    footprint: Footprint | None = None,
     where: Mask | None = None,
     skipna: bool | None = False,
     nodata: Number | None = None,
@@ -145,6 +147,14 @@ def pool_backward(
     axes : int or sequence of int, optional
         The pooled axes, in any order; negative numbers count from the end. `window` and the other arguments
         with one entry for each axis follow this order.
+    border : {"reflect", "mirror", "edge", "wrap"} or a sequence of these and None, optional
+        What padding holds: elements of the input, which are values like any others and have the indices of
+        these. ``"reflect"`` is ``b a | a b c | c b``, ``"mirror"`` ``c b | a b c | b a``, ``"edge"``
+        ``a a | a b c | c c`` and ``"wrap"`` ``b c | a b c | a b``. One word, or one for each axis, None for
+        ordinary padding. Windows of stride 1 without padding (0) are centred: ``window // 2`` elements are
+        before, and each axis keeps its length.
+    footprint : ndarray of bool, optional
+        Which elements of a window belong to it, of the window's shape. By default all do.
     where : ndarray of bool, optional
         True where an element takes part; its shape broadcasts to that of `x`. What `where`, `skipna` or
         `nodata` leaves out does not affect the result: it is no value and not counted. Its gradient is 0.
@@ -206,8 +216,13 @@ def pool_backward(
     array([2., 2., 4., 4.])
     """
     weights = op_params.pop("weights", None)
-    array, job = jobs.sliding(x, op, window, stride, padding, dilation, ceil_mode, axes, op_params)
-    missing = asked(job.operator, array, (where, skipna, nodata, min_count, fill), weights, op_params)
+    around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
+    if border is not None or footprint is not None:
+        array, call = footprints.call(x, op, window, *around, op_params, border, footprint)
+        missing = asked(call.job.operator, array, absent, weights, op_params)
+        return call.backward(gy, array, missing, indices)  # type: ignore[return-value]
+    array, job = jobs.sliding(x, op, window, *around, op_params)
+    missing = asked(job.operator, array, absent, weights, op_params)
     return backward(job, gy, array, missing, indices)  # type: ignore[return-value]
 
 

@@ -150,7 +150,27 @@ def sliding(
 ) -> tuple[Array, Job]:
     """The input and the job of a call with sliding windows."""
     row, array = operands(op, x)
-    pooled = checks.pooled_axes("window", window, axes, array.ndim)
+    ceil = checks.boolean("ceil_mode", ceil_mode)
+    tables: dict[int, Axis] = {}
+    for axis, n, k, s, d, (before, after) in along(array, window, stride, padding, dilation, axes):
+        tables[axis] = on_axis(axis, windows.sliding, n, k, s, before, after, d, ceil)
+    return array, job(row, array, tables, op_params)
+
+
+class Along(NamedTuple):
+    """Sliding windows along one axis, in numbers; `n` is its length."""
+
+    axis: int
+    n: int
+    window: int
+    stride: int
+    dilation: int
+    padding: tuple[int, int]
+
+
+def along(x: Array, window: Any, stride: Any, padding: Any, dilation: Any, axes: Any) -> list[Along]:
+    """The windows along each pooled axis, in the order of the arguments."""
+    pooled = checks.pooled_axes("window", window, axes, x.ndim)
     count = len(pooled)
     lengths = [checks.integer("window", k, minimum=1) for k in checks.entries("window", window, count)]
     steps = [checks.integer("dilation", d, minimum=1) for d in checks.entries("dilation", dilation, count)]
@@ -159,15 +179,13 @@ def sliding(
         strides = [checks.integer("stride", s, minimum=1) for s in checks.entries("stride", stride, count)]
     if math.prod(lengths) > LARGEST:
         raise ValueError(f"window must have at most 2**62 elements, got {window!r}")
-    ceil = checks.boolean("ceil_mode", ceil_mode)
     around = checks.padding(padding, count)
-    tables: dict[int, Axis] = {}
+    found = []
     for number, (axis, k, s, d) in enumerate(zip(pooled, lengths, strides, steps, strict=True)):
-        n = array.shape[axis]
+        n = x.shape[axis]
         own = around if isinstance(around, str) else around[number]
-        before, after = padded(own, n, k, s, d, f" on axis {axis}")
-        tables[axis] = on_axis(axis, windows.sliding, n, k, s, before, after, d, ceil)
-    return array, job(row, array, tables, op_params)
+        found.append(Along(axis, n, k, s, d, padded(own, n, k, s, d, f" on axis {axis}")))
+    return found
 
 
 def padded(
@@ -509,7 +527,12 @@ def slopes(job: Job, gy: Array, x: Array) -> dict[str, Any]:
 
 def index_dtype(windows: Geometry | PlaneWindows) -> type[np.int32] | type[np.int64]:
     """int32 while a plane has fewer than 2**31 elements."""
-    return np.int32 if math.prod(windows.plane) < 2**31 else np.int64
+    return plane_dtype(windows.plane)
+
+
+def plane_dtype(plane: Sequence[int]) -> type[np.int32] | type[np.int64]:
+    """As `index_dtype`, of a plane of these lengths."""
+    return np.int32 if math.prod(plane) < 2**31 else np.int64
 
 
 # Checks of what comes back from the caller ---------------------------------------------------------------

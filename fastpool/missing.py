@@ -1,7 +1,7 @@
 """Missing data: which elements take part, with what weights, and what windows without enough of them give."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +24,13 @@ class Whole(NamedTuple):
         Elements of its largest window; 0 where `min_count` may be more than any window has.
     begins : tuple of int
         Where in its result the part begins.
+    place : callable or None
+        Where in its result a window of the part is, if that is no matter of where the part begins.
     """
 
     most: int
     begins: tuple[int, ...]
+    place: Callable[[Sequence[int]], tuple[int, ...]] | None = None
 
 
 class Missing(NamedTuple):
@@ -74,6 +77,8 @@ class Missing(NamedTuple):
 
     def in_whole(self, place: Sequence[int]) -> tuple[int, ...]:
         """Where in the result a window is; of a part, where in that of the whole call."""
+        if self.whole and self.whole.place:
+            return self.whole.place(place)
         begins = self.whole.begins if self.whole else (0,) * len(place)
         return tuple(n + begin for n, begin in zip(place, begins, strict=True))
 

@@ -70,6 +70,17 @@ def gathered(part: Way) -> Way:
     return of_parts("gathered", "the elements of segments lie apart, and are gathered first", [part])
 
 
+def extended(part: Way) -> Way:
+    """The way of a plan for an input with a border of its own elements."""
+    return of_parts("extended", "the border holds elements of the input, which is copied with it first", [part])
+
+
+def stacked(part: Way, chunks: int) -> Way:
+    """The way of a plan for the elements of footprints, a chunk of windows at a time."""
+    why = f"the elements of a footprint are copied side by side first, in {chunks:,} chunks of windows"
+    return of_parts("stacked", why, [part])
+
+
 def size(arrays: object) -> int:
     """Bytes of all arrays in tuples of them, those once that are there several times."""
     found: dict[int, int] = {}

@@ -168,6 +168,12 @@ class DeviceArray:
         shape = (*self.shape[:-1], last - first)
         return self._view(self.address + first * self.strides[-1], shape, self.strides)
 
+    def cut(self, starts: Sequence[int], lengths: Sequence[int], steps: Sequence[int]) -> "DeviceArray":
+        """A view of so many elements along each axis, from one on, at a distance, which may be negative."""
+        first = self.address + sum(n * stride for n, stride in zip(starts, self.strides, strict=True))
+        strides = tuple(n * stride for n, stride in zip(steps, self.strides, strict=True))
+        return self._view(first, tuple(lengths), strides)
+
     def to_host(self) -> Any:
         """A copy on the host; waits for the device."""
         host = np.empty(self.shape, self.dtype)
