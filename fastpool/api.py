@@ -1311,7 +1311,9 @@ def gem_pool(
     array([5., 2.])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "gem", window, around, border, footprint, absent, False, out, dtype, {"p": p, "eps": eps})
+    return _named(
+        x, "gem", window, around, border, footprint, absent, False, out, dtype, {"p": p, "eps": eps}
+    )
 
 
 @overload
@@ -2344,7 +2346,19 @@ def mode_pool(
     array([2.5])
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "mode", window, around, border, footprint, absent, False, out, dtype, {"ignore": ignore, "ties": ties})
+    return _named(
+        x,
+        "mode",
+        window,
+        around,
+        border,
+        footprint,
+        absent,
+        False,
+        out,
+        dtype,
+        {"ignore": ignore, "ties": ties},
+    )
 
 
 @overload

@@ -173,7 +173,9 @@ def cut(array: Array, starts: Sequence[int], lengths: Sequence[int], steps: Sequ
         found: Array = array.cut(starts, lengths, steps)
         return found
     ends = [a + n * step for a, n, step in zip(starts, lengths, steps, strict=True)]
-    slices = [slice(a, end if end >= 0 else None, step) for a, end, step in zip(starts, ends, steps, strict=True)]
+    slices = [
+        slice(a, end if end >= 0 else None, step) for a, end, step in zip(starts, ends, steps, strict=True)
+    ]
     return array[tuple(slices)]
 
 

@@ -69,6 +69,24 @@ def read(own: Along, *, ceil: bool) -> int:
     return max(min(after, end - own.n - before), 0)
 
 
+def extended(
+    x: Array, window: Any, stride: Any, padding: Any, dilation: Any, axes: Any, *, ceil: bool, border: Any
+) -> tuple[Border, list[Along]]:
+    """The border of an array, and the windows along the axes with it, in the order of the arguments."""
+    given = jobs.along(x, window, stride, padding, dilation, axes)
+    words, tables, found = checked(border, len(given)), {}, []
+    for plain, word in zip(given, words, strict=True):
+        own = centred(plain, word)
+        if word is not None and own.padding != (0, 0):
+            if own.n < 1:
+                raise ValueError(f"axis {own.axis} of x: an axis of length 0 cannot be pooled")
+            before, after = own.padding[0], read(own, ceil=ceil)
+            tables[own.axis] = places(word, own.n, before, after), before
+            own = own._replace(n=before + own.n + after, padding=(0, 0))
+        found.append(own)
+    return Border(x.shape, tables), found
+
+
 class Border:
     """The border of an array.
 
@@ -233,8 +251,8 @@ def in_plane(positions: Sequence[Integers], plane: Sequence[int]) -> Integers:
 
 def runs(table: Integers, before: int, n: int) -> Iterator[tuple[int, int, int, int]]:
     """The border in runs of elements side by side: place, first element, length and step."""
-    for first, last in ((0, before), (before + n, len(table))):
-        own = table[first:last]
+    for begin, end in ((0, before), (before + n, len(table))):
+        place, own = begin, table[begin:end]
         while own.size:
             steps = np.diff(own[: n + 1])
             step = int(steps[0]) if steps.size else 1
@@ -242,8 +260,8 @@ def runs(table: Integers, before: int, n: int) -> Iterator[tuple[int, int, int, 
             length = int(ends[0]) + 1 if ends.size else len(steps) + 1
             if abs(step) != 1:
                 step, length = 1, 1
-            yield first, int(own[0]), length, step
-            first, own = first + length, own[length:]
+            yield place, int(own[0]), length, step
+            place, own = place + length, own[length:]
 
 
 def _along(array: Array, start: int, length: int, step: int = 1, *, axis: int) -> Array:

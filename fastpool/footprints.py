@@ -27,7 +27,10 @@ from .operators import OPERATORS
 from .segments import ALL
 from .windows import Integers
 
-ON_HOST, ON_DEVICE = 1 << 22, 1 << 26  # bytes of a chunk's elements: what caches hold, and what a launch wants
+ON_HOST, ON_DEVICE = (
+    1 << 22,
+    1 << 26,
+)  # bytes of a chunk's elements: what caches hold, and what a launch wants
 
 
 def call(
@@ -46,36 +49,25 @@ def call(
     """The input and the call with sliding windows of which a border or a footprint was given."""
     row, array = jobs.operands(op, x)
     ceil = checks.boolean("ceil_mode", ceil_mode)
-    given = jobs.along(array, window, stride, padding, dilation, axes)
-    mask = checked(footprint, [own.window for own in given])
-    words = borders.checked(border, len(given))
-    around = sorted(
-        ((borders.centred(own, word), word) for own, word in zip(given, words, strict=True)),
-        key=lambda each: each[0].axis,
+    border_of, around = borders.extended(
+        array, window, stride, padding, dilation, axes, ceil=ceil, border=border
     )
-    order = np.argsort([own.axis for own in given])
-    tables, extended = {}, []
-    for own, word in around:
-        if word is None or own.padding == (0, 0):
-            extended.append(own)
-            continue
-        if own.n < 1:
-            raise ValueError(f"axis {own.axis} of x: an axis of length 0 cannot be pooled")
-        before, after = own.padding[0], borders.read(own, ceil=ceil)
-        tables[own.axis] = borders.places(word, own.n, before, after), before
-        extended.append(own._replace(n=before + own.n + after, padding=(0, 0)))
-    border_of = Border(array.shape, tables)
-    numbers = zip(*((own.window, own.stride, own.padding, own.dilation) for own in extended), strict=True)
-    lengths, strides, pads, steps = map(tuple, numbers)
-    like = border_of.spread(array) if tables else array
-    pooled = tuple(own.axis for own in extended)
+    mask = checked(footprint, [own.window for own in around])
     if mask is not None and row.testing:
         op_params = op_params | {"rng": random.Draws(*random.seed_of(op_params.get("rng")))}
+    numbers = zip(
+        *((own.window, own.stride, own.padding, own.dilation, own.axis) for own in around), strict=True
+    )
+    lengths, strides, pads, steps, pooled = map(tuple, numbers)
+    like = border_of.spread(array)
     job = jobs.sliding(like, op, lengths, strides, pads, steps, ceil, pooled, op_params)[1]
     if mask is None:
         return array, borders.Call(border_of, job)
+    order = np.argsort(pooled)
+    around = [around[number] for number in order]
+    steps = tuple(own.dilation for own in around)
     taps = np.argwhere(mask.transpose(order)) * np.array(steps)
-    return array, Call(op, op_params, border_of, job, tuple(extended), taps)
+    return array, Call(op, op_params, border_of, job, tuple(around), taps)
 
 
 def checked(footprint: Any, window: list[int]) -> NDArray[np.bool_] | None:
@@ -250,7 +242,7 @@ class Call:
                 yield chunk
 
     def _elements(self, chunk: Chunk) -> Integers:
-        """Flat positions in the plane of the elements of a chunk's windows, row by row as they are stacked."""
+        """Flat positions in the plane of the elements of a chunk's windows, as they are stacked."""
         plane, tables = [self.border.shape[axis] for axis in self.axes], map(self.border.table, self.axes)
         along = []
         for own, table, tap, first, count in zip(
@@ -272,7 +264,10 @@ class Call:
         inside, ends = [], []
         for own, tap, count in zip(self.along, self.taps.T, self.windows[1:], strict=True):
             begin, last = own.padding[0], own.padding[0] + own.n - 1 - own.dilation * (own.window - 1)
-            some = {*range(min(-(-begin // own.stride) + 1, count)), *range(max(last // own.stride, 0), count)}
+            some = {
+                *range(min(-(-begin // own.stride) + 1, count)),
+                *range(max(last // own.stride, 0), count),
+            }
             first = np.array(sorted(some))  # windows at both ends; the others lie within
             place = first * own.stride + tap[:, None] - begin
             inside.append((place >= 0) & (place < own.n))
@@ -336,7 +331,9 @@ class Call:
         gx = arrays.cast(self.border.folded(parts.back(total)), floating)
         if not wanted:
             return gx, {}
-        added = {name: arrays.added([each[name] for each in slopes]) for name in slopes[0] if name != "weights"}
+        added = {
+            name: arrays.added([each[name] for each in slopes]) for name in slopes[0] if name != "weights"
+        }
         if others is not None and missing is not None and missing.weights is not None:
             slope = self.border.folded(parts.weights_back(others))
             added["weights"] = arrays.cast(slope, missing_jobs.floating_of(missing.weights))
@@ -458,12 +455,13 @@ class Parts:
         return plane
 
     def of(self, chunk: Chunk, *, indexed: bool) -> tuple[Array, Job, Missing | None]:
-        """The elements of a chunk's windows, of the shape (elements, planes, windows), and how to reduce them.
+        """The elements of a chunk's windows, and how to reduce them.
 
-        Indices count elements before windows.
+        They are of the shape (elements, planes, windows). Indices are positions in elements and windows.
         """
         stack, where, weights = (
-            None if each is None else self._stacked(each, chunk) for each in (self.x, self.where, self.weights)
+            None if each is None else self._stacked(each, chunk)
+            for each in (self.x, self.where, self.weights)
         )
         assert stack is not None
         given = self.op_params
@@ -518,7 +516,8 @@ class Parts:
 
     def weights_back(self, total: Array) -> Array:
         """As `back`, of the shape of the weights."""
-        assert self.missing is not None and self.missing.weights is not None
+        assert self.missing is not None
+        assert self.missing.weights is not None
         each = self.back(total)
         ones, mask = (arrays.full(each.shape, kind, 1, each) for kind in (np.float64, np.uint8))
         shape = self.missing.weights.shape

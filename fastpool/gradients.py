@@ -6,7 +6,20 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from . import footprints, jobs, kinds
-from .annotations import AnyArray, ArrayT, Axes, Border, Footprint, Lengths, Mask, Number, Op, Padding, Pull, Sizes
+from .annotations import (
+    AnyArray,
+    ArrayT,
+    Axes,
+    Border,
+    Footprint,
+    Lengths,
+    Mask,
+    Number,
+    Op,
+    Padding,
+    Pull,
+    Sizes,
+)
 from .kinds import any_kind
 from .missing import asked
 from .missing_jobs import backward

@@ -23,6 +23,7 @@ OURS = {  # what other libraries call our arguments: the first that a function h
     "ksize": ("window",),
     "labels": ("ids",),
     "mask": ("where",),
+    "mode": ("border",),
     "pads": ("padding",),
     "pool_size": ("window",),
     "reduce": ("op",),

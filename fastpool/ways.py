@@ -72,7 +72,9 @@ def gathered(part: Way) -> Way:
 
 def extended(part: Way) -> Way:
     """The way of a plan for an input with a border of its own elements."""
-    return of_parts("extended", "the border holds elements of the input, which is copied with it first", [part])
+    return of_parts(
+        "extended", "the border holds elements of the input, which is copied with it first", [part]
+    )
 
 
 def stacked(part: Way, chunks: int) -> Way:

@@ -45,6 +45,7 @@ def images(rng):
         "u": rng.integers(0, 255, (23, 35), dtype=np.uint8),
         "labels": rng.integers(0, 4, (23, 35), dtype=np.uint8),
         "square": np.ones((5, 5), np.uint8),
+        "cross": np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool),
         "blocks": np.kron(np.arange(6).reshape(2, 3), np.ones((12, 12), int)),
         "groups": rng.permutation(np.arange(24) % 5),
     }

@@ -99,6 +99,12 @@ def with_joined_boxes(given: dict[str, Any], library: Any) -> dict[str, Any]:
     return {**given, "boxes": library.concatenate(rows)}
 
 
+def with_plain_footprint(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with a footprint as lists, where it was an array of whatever library."""
+    footprint: Any = given.get("footprint")
+    return {**given, "footprint": footprint.tolist()} if hasattr(footprint, "tolist") else given
+
+
 def results(function: str, given: dict[str, Any], shapes: dict[str, Shape], dtype: Any) -> list[Result]:
     """Shape and dtype of each array that a call gives.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import area, arrays, checks, jobs, missing_jobs, quantiles, random
+from .. import area, arrays, borders, checks, jobs, missing_jobs, quantiles, random
 from ..jobs import Job
 from ..missing import asked, check_least, fill_value
 from ..quantiles import Parts, check_rows
@@ -74,6 +74,8 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
         return quantiles.each(function, given, _parts())
     bound = signature(function).bind(**given)
     bound.apply_defaults()
+    if bound.arguments.get("border") is not None or bound.arguments.get("footprint") is not None:
+        return _with_border(function, bound.arguments)
     taken, (form, names) = bound.arguments, FUNCTIONS[name]
     op_params = dict(taken.get("op_params", {}))
     weights = op_params.pop("weights", taken.get("weights"))
@@ -97,6 +99,51 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     if "gy" in taken:
         return _backward(*call, taken["gy"], taken.get("indices"))
     return _forward(*call, taken.get("return_indices", False), taken.get("dtype"))
+
+
+def _with_border(function: Callable[..., Any], taken: dict[str, Any]) -> Any:
+    """A call with a border, as that of the array joined with it."""
+    from dask.array import Array, concatenate  # noqa: PLC0415 - an extra
+
+    if taken["footprint"] is not None:
+        raise TypeError("footprint must be None for dask arrays: use dask.array.map_overlap")
+    if "gy" in taken or jobs.TAPE.get() is not None:
+        raise TypeError("border must be None for gradients of dask arrays")
+    if taken["return_indices"] is not False:
+        raise TypeError("return_indices must be False for dask arrays with a border")
+    given = taken.pop("op_params")
+    words = dict(taken) | given
+    x, stand_in = words["x"], blocks.stand_in(words["x"])
+    arguments = (words[name] for name in ("window", "stride", "padding", "dilation", "axes"))
+    ceil = checks.boolean("ceil_mode", words["ceil_mode"])
+    border, extended = borders.extended(stand_in, *arguments, ceil=ceil, border=words["border"])
+
+    def spread(array: Any) -> Any:
+        for axis, (table, before) in border.tables.items():
+            own = array.ndim - x.ndim + axis
+            if own < 0 or array.shape[own] != x.shape[axis]:
+                continue
+            pieces = {0: array}
+            for place, element, length, step in borders.runs(table, before, x.shape[axis]):
+                last = element + (length - 1) * step
+                piece = np.s_[(slice(None),) * own + (slice(min(element, last), max(element, last) + 1),)]
+                pieces[place - before] = _turned(array[piece], own, step)
+            array = concatenate([pieces[place] for place in sorted(pieces)], own)
+        return array
+
+    for name in ("x", "where", "weights"):
+        if isinstance(words.get(name), np.ndarray | Array):
+            words[name] = spread(words[name])
+    for name in ("window", "stride", "padding", "dilation"):
+        words[name] = [getattr(own, name) for own in extended]
+    words["axes"] = [own.axis for own in extended]
+    del words["border"], words["footprint"]
+    return call(function, words)
+
+
+def _turned(array: Any, axis: int, step: int) -> Any:
+    """An array, from its end on along an axis where the step is negative."""
+    return array[(slice(None),) * axis + (slice(None, None, step),)]
 
 
 def _parts() -> Parts:

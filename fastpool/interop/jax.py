@@ -73,7 +73,7 @@ def call(function: str, given: dict[str, Any]) -> Any:
         raise TypeError(f"rng must be an integer or a key of jax.random, got {given.get('rng')!r}")
     if quantiles.several(given):
         return jax.numpy.stack([call(function, given | {"q": q}) for q in quantiles.listed(given["q"])])
-    given = calls.with_joined_boxes(given, jax.numpy)
+    given = calls.with_joined_boxes(calls.with_plain_footprint(given), jax.numpy)
     given = {name: _array(name, value) for name, value in given.items()}
     own = calls.first(function)
     x = given[own]

@@ -117,7 +117,7 @@ def call(function: str, given: dict[str, Any]) -> Any:
     if quantiles.several(given):
         given = quantiles.one_draw(getattr(fp, function), given)
         return torch.stack([call(function, given | {"q": q}) for q in quantiles.listed(given["q"])])
-    given = calls.with_joined_boxes(given, torch)
+    given = calls.with_joined_boxes(calls.with_plain_footprint(given), torch)
     own = calls.first(function)
     names = [own, *(name for name, value in given.items() if isinstance(value, Tensor) and name != own)]
     tensors = [given[name].detach() if _has_none(function, given) else given[name] for name in names]

@@ -38,9 +38,9 @@ FUNCTIONS = {  # and the argument that says which axes are pooled
     "blur_pool": "window",
     "blur_pool_backward": "window",
 }
-DEFAULTS = {"padding": 0, "dilation": 1}  # of dimensions that a dict leaves out; a stride is the window
+DEFAULTS = {"padding": 0, "dilation": 1, "border": None}  # where a dict lacks them; a stride is the window
 BLUR = {"window": 3, "stride": 2}
-LISTED = ("window", "stride", "padding", "dilation", "output_size", "ratio")
+LISTED = ("window", "stride", "padding", "dilation", "border", "output_size", "ratio")
 QUANTILE = "quantile"  # the dimension of several quantiles, as xarray has it
 BESIDE = ("where", "weights")  # arrays that broadcast to `x`
 
