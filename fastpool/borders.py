@@ -76,7 +76,7 @@ def extended(
     given = jobs.along(x, window, stride, padding, dilation, axes)
     words, tables, found = checked(border, len(given)), {}, []
     for plain, word in zip(given, words, strict=True):
-        own = centred(plain, word)
+        own = plain if isinstance(padding, str) else centred(plain, word)
         if word is not None and own.padding != (0, 0):
             if own.n < 1:
                 raise ValueError(f"axis {own.axis} of x: an axis of length 0 cannot be pooled")

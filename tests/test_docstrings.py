@@ -80,6 +80,8 @@ def test_the_same_parameter_has_the_same_sentence():
         "dilation",
         "ceil_mode",
         "axes",
+        "border",
+        "footprint",
         "where",
         "skipna",
         "nodata",
