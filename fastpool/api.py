@@ -2818,7 +2818,9 @@ def nearest_pool(
     -----
     Without padding ``nearest_pool(x, (k, m))`` is ``x[::k, ::m]`` over the whole windows, and with
     ``ceil_mode=True`` over the whole array. A NaN is a value like any other. Where the element is left out,
-    no other one takes its place. The gradient goes to the element; weights are not taken.
+    no other one takes its place. The gradient goes to the element; weights are not taken. With a footprint it
+    is the first of the footprint's elements, or the middle one in their order; windows must then lie inside
+    the input, or its border.
 
     Elements that lie evenly are copied, which compiles nothing. Other windows take the general kernel, whose
     first call compiles it, which takes seconds; numba keeps it in a cache on disk.
@@ -2834,7 +2836,19 @@ def nearest_pool(
     (array([[5, 7]]), array([[5, 7]], dtype=int32))
     """
     around, absent = (stride, padding, dilation, ceil_mode, axes), (where, skipna, nodata, min_count, fill)
-    return _named(x, "nearest", window, around, border, footprint, absent, return_indices, out, dtype, {"corner": corner})
+    return _named(
+        x,
+        "nearest",
+        window,
+        around,
+        border,
+        footprint,
+        absent,
+        return_indices,
+        out,
+        dtype,
+        {"corner": corner},
+    )
 
 
 @overload

@@ -67,7 +67,13 @@ def call(
     around = [around[number] for number in order]
     steps = tuple(own.dilation for own in around)
     taps = np.argwhere(mask.transpose(order)) * np.array(steps)
-    return array, Call(op, op_params, border_of, job, tuple(around), taps)
+    found = Call(op, op_params, border_of, job, tuple(around), taps)
+    if row.picks and (found.pads or any(found.beyond)):
+        raise ValueError(
+            "padding and ceil_mode must keep each window inside the input, or its border, where op='nearest' "
+            f"has a footprint; got padding={padding!r} and ceil_mode={ceil}"
+        )
+    return array, found
 
 
 def checked(footprint: Any, window: list[int]) -> NDArray[np.bool_] | None:

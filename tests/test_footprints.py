@@ -501,3 +501,22 @@ def test_cuda(rng, case):
     parity.assert_same(gradient, gx, 1e-12)
     for name, slope in slopes.items():
         np.testing.assert_allclose(others[name], slope, rtol=1e-9)
+
+
+def test_nearest(rng):
+    """The first and the middle one of the footprint's elements."""
+    x, cross = rng.standard_normal((2, 9, 11)), np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
+    y, indices = fp.nearest_pool(x, (3, 3), stride=2, footprint=cross, return_indices=True)
+    np.testing.assert_array_equal(y, x[:, 0:7:2, 1:10:2])
+    np.testing.assert_array_equal(x.reshape(2, -1)[np.arange(2)[:, None, None], indices], y)
+    centre = fp.nearest_pool(x, (3, 3), stride=1, border="reflect", footprint=cross, corner="middle")
+    np.testing.assert_array_equal(centre, x)
+    gy = rng.standard_normal(y.shape)
+    gx = np.zeros_like(x)
+    gx[:, 0:7:2, 1:10:2] = gy
+    np.testing.assert_array_equal(fp.vjp(fp.nearest_pool, x, (3, 3), stride=2, footprint=cross)[1](gy), gx)
+    for given in ({}, {"indices": indices}):
+        back = fp.pool_backward(gy, x, "nearest", (3, 3), stride=2, footprint=cross, **given)
+        np.testing.assert_array_equal(back, gx)
+    with pytest.raises(ValueError, match="padding and ceil_mode must keep each window inside"):
+        fp.nearest_pool(x, (3, 3), padding=1, footprint=cross)
