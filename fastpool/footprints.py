@@ -262,7 +262,7 @@ class Call:
         """Where in the result a window of a chunk is."""
         flat = chunk.begin + place[-2] * math.prod(chunk.lengths[1:]) + place[-1]
         shape = [self.job.shape[axis] for axis in self.order]
-        found = dict(zip(self.order, map(int, np.unravel_index(flat, shape)), strict=True))
+        found = dict(zip(self.order, map(int, arrays.positions(np.array(flat), shape)), strict=True))
         return tuple(found[axis] for axis in range(len(shape)))
 
     def _check_covers(self) -> None:

@@ -446,9 +446,9 @@ def absences(rng, x, d, op):
 
 @pytest.mark.parametrize("op", [*OPS, "count"])
 def test_missing_data_in_random_cases(op):
-    # 12 of each of 15 operators: 180 cases.
+    # 8 of each of 16 operators: 128 cases.
     rng, tried = np.random.default_rng([7, *op.encode()]), 0
-    while tried < 12:
+    while tried < 8:
         shape, window, call = geometry(rng)
         x = rng.permutation(int(np.prod(shape))).reshape(shape) * 0.25 - 5
         x[rng.random(shape) < 0.3] = np.nan
@@ -649,9 +649,9 @@ def check_both_ways(rng, function, x, /, *arguments, exact=False, gradient=True,
     ("op", "options"), [*OPS.items(), ("count", {}), ("stochastic", {"training": False})]
 )
 def test_missing_data_on_whole_axes_in_random_cases(op, options):
-    # 12 of each of 13 operators, of which one has two ways: 168 cases.
+    # 6 of each of 16 operators, of which one has two ways: 102 cases.
     rng = np.random.default_rng([8, *op.encode()])
-    for _ in range(12):
+    for _ in range(6):
         shape = tuple(rng.integers(2, 15, rng.integers(2, 5)).tolist())
         count = int(rng.integers(1, len(shape) + 1))
         call = {"axes": rng.permutation(len(shape))[:count].tolist(), "keepdims": bool(rng.integers(2))}
@@ -755,7 +755,7 @@ def some_axes(rng):
 @pytest.mark.parametrize("op", ["avg", "sum"])
 def test_cells_in_random_cases(op):
     rng, made = np.random.default_rng([9, *op.encode()]), 0
-    for number in range(70):
+    for number in range(30):
         shape, axes = some_axes(rng)
         x, given = values(rng, shape)
         given |= about(rng, x, True) if number % 3 else {}
@@ -764,25 +764,25 @@ def test_cells_in_random_cases(op):
         else:
             given["ratio"] = [float(rng.choice([0.6, 1.0, 1.5, 2.25, 5.0, 40.0])) for _ in axes]
         made += check_both_ways(rng, fp.area_pool, x, op=op, axes=axes, **given)
-    assert made > 50
+    assert made > 20
 
 
 @pytest.mark.parametrize("op", [None, "max"])
 def test_blurs_in_random_cases(op):
     rng, made = np.random.default_rng([10, op is None]), 0
-    for number in range(60):
+    for number in range(24):
         shape, axes = some_axes(rng)
         x, given = values(rng, shape)
         given |= about(rng, x, op is None) if number % 3 else {}
         windows, given["stride"] = (rng.integers(1, most, len(axes)).tolist() for most in (8, 6))
         made += check_both_ways(rng, fp.blur_pool, x, windows, op=op, axes=axes, **given)
-    assert made > 40
+    assert made > 15
 
 
 @pytest.mark.parametrize("op", [*OPS, "count", "mode"])
 def test_mosaics_in_random_cases(op):
     rng, made = np.random.default_rng([11, *op.encode()]), 0
-    for number in range(12):
+    for number in range(6):
         shape, axes = some_axes(rng)
         x, given = values(rng, shape)
         if op == "mode" or op not in ("max", "min", "avg", "sum", "median", "count"):
@@ -791,7 +791,7 @@ def test_mosaics_in_random_cases(op):
         cell = rng.integers(1, 9, len(axes)).tolist()
         given |= {"op": op, "axes": axes, **OPS.get(op, {})}
         made += check_both_ways(rng, fp.mosaic, x, cell, gradient=op not in ("count", "mode"), **given)
-    assert made > 5
+    assert made > 2
 
 
 def test_other_dtypes_of_cells(rng):

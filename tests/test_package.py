@@ -163,7 +163,8 @@ def test_workflows_pin_actions_and_run_what_is_there(path):
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 180
-        assert set(job.get("needs", "").split()) <= workflow["jobs"].keys()
+        needs = job.get("needs", [])
+        assert {*([needs] if isinstance(needs, str) else needs)} <= workflow["jobs"].keys()
         for step in job["steps"]:
             assert ("uses" in step) != ("run" in step)
             if "uses" in step:
