@@ -94,9 +94,9 @@ def geometry(rng):
 
 @pytest.mark.parametrize("op", OPS)
 def test_random_cases_forward_and_backward(op):
-    # 17 of each of 12 operators: 204 cases.
+    # 14 of each of 15 operators: 210 cases.
     rng, tried = np.random.default_rng(list(op.encode())), 0
-    while tried < 17:
+    while tried < 14:
         shape, window, call = geometry(rng)
         options = dict(OPS[op])
         if op in ("avg", "mixed"):
