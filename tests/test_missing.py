@@ -556,7 +556,8 @@ def holed_by(way, op, shape=SHAPE, dtype=np.float64):
     mask[0, ..., :3, :2] = False
     if op == "mode":
         x = rng.integers(0, 4, shape)
-    given = {"fill": 77} if op == "mode" else {"min_count": 2} if way == "where" else {}
+    several = way == "where" and op != "nearest"  # whose windows have one element
+    given = {"fill": 77} if op == "mode" else {"min_count": 2} if several else {}
     if way == "where":
         return x, {"where": mask, **given}
     x[~mask] = np.nan if way == "skipna" else 99
