@@ -22,15 +22,13 @@ from . import arrays, borders, checks, jobs, kinds, missing_jobs, random, ways
 from .arrays import Array
 from .borders import Border
 from .jobs import Along, Job, Kept
-from .missing import Missing, Whole, fill_value
+from .missing import ALL, Missing, Whole, fill_value
 from .operators import OPERATORS
-from .segments import ALL
 from .windows import Integers
 
-ON_HOST, ON_DEVICE = (
-    1 << 22,
-    1 << 26,
-)  # bytes of a chunk's elements: what caches hold, and what a launch wants
+# Bytes of a chunk's elements.
+ON_HOST = 1 << 22  # what caches hold
+ON_DEVICE = 1 << 26  # what a launch wants
 
 
 def call(

@@ -83,6 +83,9 @@ class Missing(NamedTuple):
         return tuple(n + begin for n, begin in zip(place, begins, strict=True))
 
 
+ALL = Missing(None, False, None, 1, None, None)  # of a call that leaves no element out
+
+
 def asked(
     row: Operator, x: Array, absent: tuple[Any, ...], weights: Any, op_params: dict[str, Any]
 ) -> Missing | None:

@@ -15,10 +15,8 @@ from .arrays import Array
 from .grouping import Grouping, grouping
 from .jobs import Job
 from .kinds import any_kind
-from .missing import Missing, Whole, asked, fill_value
+from .missing import ALL, Missing, Whole, asked, fill_value
 from .windows import Geometry, Integers
-
-ALL = Missing(None, False, None, 1, None, None)  # of a call that leaves no element out
 
 
 @overload
