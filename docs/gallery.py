@@ -33,9 +33,8 @@ PARAMETERS = {
 }
 LEVELS = 8  # of grey, for mode
 
-OPERATORS = [
-    op for op in ROWS if op not in ("count", "var", "std", "nearest")
-]  # that say nothing of brightness
+DULL = ("count", "var", "std", "nearest")  # say nothing of brightness, or look like the input
+OPERATORS = [op for op in ROWS if op not in DULL]
 
 
 @functools.cache
