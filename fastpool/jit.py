@@ -13,8 +13,11 @@ from typing import Any
 
 import numba
 from numba import cloudpickle, njit
+from numba._dynfunc import make_function
 from numba.core import caching
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.extending import _Intrinsic
 from numba.core.serialize import dumps
@@ -37,6 +40,43 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=global_compiler_lock.release,
         after_in_child=global_compiler_lock.release,
     )
+
+
+class Part(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a function that kernels call. It becomes a part of each kernel, and cannot run alone.
+
+    numba would optimise such a function, make machine code of it, and do both again in each caller, which
+    takes twice as long in all. Functions that are inlined are optimised with what they are inlined into.
+    """
+
+    inlined = False
+
+    def _optimize_final_module(self) -> None:
+        if not self.inlined:
+            super()._optimize_final_module()
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class PartCompiler(Compiler):  # type: ignore[misc]
+    """Compiles such a function."""
+
+    def compile_extra(self, func: Any) -> Any:
+        """Its code; what numba knows it by has no address that could be called."""
+        library = Part(self.state.targetctx.codegen(), func.__qualname__)
+        library.enable_object_caching()
+        library.inlined = self.state.flags.forceinline
+        self.state.library, self.state.flags.no_compile = library, True
+        found = super().compile_extra(func)
+        part, name = found.fndesc, found.fndesc.qualname.rpartition(".")[2]
+        known = make_function(part.lookup_module(), name, "", 0, found.environment, (library,))
+        found.target_context.insert_user_function(known, part, [library])
+        return found._replace(entry_point=known)
+
+
+PART: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": PartCompiler}
 
 
 @cache
@@ -68,7 +108,7 @@ def register(module: ModuleType | str, *, passes: str = "", **options: bool) -> 
     for function in vars(found).values():
         if isinstance(function, FunctionType) and function.__module__ == found.__name__:
             forced = {"forceinline": not passes or passes not in function.__code__.co_names}
-            register_jitable(**(options or forced))(function)
+            register_jitable(**(options or forced), **PART)(function)
 
 
 def name_intrinsics(module: str) -> None:
@@ -83,12 +123,12 @@ def name_intrinsics(module: str) -> None:
 
 def expression(function: Any) -> None:
     """Let kernels call a function that is made by another one."""
-    register_jitable(forceinline=True)(function)
+    register_jitable(forceinline=True, **PART)(function)
 
 
 def outlined(function: Any) -> None:
     """As `expression`, of a function that the compiler may keep apart."""
-    register_jitable(forceinline=False)(function)
+    register_jitable(forceinline=False, **PART)(function)
 
 
 def kernel(function: Callable[..., Any], name: str, **options: bool) -> Callable[..., Any]:
