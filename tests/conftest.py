@@ -19,13 +19,11 @@ def rng():
     return np.random.default_rng(20261123)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def quick_collections():
-    """Garbage is collected without what earlier tests compiled: to look through that takes seconds."""
+    """Collections of garbage leave out what earlier files compiled, which is gigabytes."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fuzz import check, drive, geometry, memory, order
 from fastpool.cpu import choose, plans, whole
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 30  # of each run, most of which go into compiling kernels
+SECONDS = 20  # of each run, most of which go into compiling kernels
 CASE = {
     "form": "sliding",
     "op": "max",

@@ -527,9 +527,13 @@ def test_whole_planes(shape, used):
     assert all(used)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.float16, np.float32])
+CUBES, SLABS, IMAGES = ((9, 51, 61), (2, 2, 2)), ((2, 31, 55), (1, 2, 2)), ((5, 9, 70, 20), (2, 2))
+
+
 @pytest.mark.parametrize(
-    ("shape", "window"), [((9, 51, 61), (2, 2, 2)), ((2, 31, 55), (1, 2, 2)), ((5, 9, 70, 20), (2, 2))]
+    ("shape", "window", "dtype"),
+    [(*each, dtype) for each in (CUBES, SLABS, IMAGES) for dtype in (np.uint8, np.float32)]
+    + [(*CUBES, np.int8), (*SLABS, np.float16), (*IMAGES, np.uint16)],
 )
 def test_cells_and_what_is_left_at_the_ends(dtype, shape, window, used):
     """Odd extents, rounded up: some blocks are cells, straight from the input, and others are not."""

@@ -9,7 +9,6 @@ import pytest
 import fastpool as fp
 from fastpool import jobs, reuse
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
 SPARE = 2_500_000  # bytes: a few hundred kilobytes a thread, and the interpreter's own
 LONG = (4_000_000,)  # as a second and a half of radio or 90 s of sound
 

@@ -231,12 +231,21 @@ def of_dtype(x, name):
     return x.astype(name)
 
 
-@pytest.mark.parametrize("name", DTYPES)
-@pytest.mark.parametrize("op", ["max", "avg", "sum", "median", "count", "mode", "soft", "var"])
+FEW = ("bfloat16", "float32", "uint8", "int64")
+
+
+@pytest.mark.parametrize(
+    ("op", "name"),
+    [
+        *itertools.product(["max", "avg", "sum"], DTYPES),
+        *itertools.product(["median", "mode", "var"], FEW),
+        *itertools.product(["count"], ["float16", "uint64"]),
+        *itertools.product(["soft"], DTYPES[:2]),
+        ("var", "bool"),
+    ],
+)
 def test_dtypes(rng, op, name):
     floats = name in ("float16", "bfloat16", "float32")
-    if op == "soft" and not floats:
-        pytest.skip("not a dtype of the operator")
     x = of_dtype(rng.integers(0, 2 if name == "bool" else 5, (2, 3, 6, 7)), name)
     where = rng.random(x.shape) < 0.6
     given = {"where": where, "nodata": x.dtype.type(1), "fill": 1}

@@ -15,7 +15,6 @@ import pytest
 import fastpool as fp
 from fastpool import reuse
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
 SHAPE = (300, 800)  # of float32: 960,000 bytes
 
 

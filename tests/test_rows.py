@@ -9,7 +9,7 @@ from fastpool import jobs, reuse
 from fastpool.cpu import choose
 
 pytestmark = pytest.mark.usefixtures("kernels_for_small_inputs")
-SEEDS = range(25)
+SEEDS = range(18)
 LIMITS = {"plane": 0, "row_of_cells": 10**6, "registers": 10**6, "slid": 10**6}
 CHANNELS = {
     "ones": [1, 1, 3, 12],
