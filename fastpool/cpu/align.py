@@ -129,6 +129,13 @@ def merge_sample(merge, best, chosen, values, sample):
 
 @cache
 def _forward(op: str, stored: str) -> Callable[..., None]:
+    """Means or extremes of the samples in the bins of boxes: a task is a box, in up to `LANES` channels.
+
+    For each row of samples a column pass adds up weighted rows of the box: it reads their elements once, and
+    reads and writes a line of sums. A second pass puts the lines of all channels side by side. A row pass
+    reads the elements of each sample in that buffer and merges the sample with the best of its bin. Each
+    result, and the number of the sample that won, is written once.
+    """
     merge, neutral = MERGE[op]
     read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
 
@@ -180,6 +187,12 @@ def _forward(op: str, stored: str) -> Callable[..., None]:
 
 @cache
 def _backward(stored: str) -> Callable[..., None]:
+    """Gradients of the bins of boxes: a task is a plane, to which its boxes send one after the other.
+
+    For each row of samples a row pass reads the gradient of each bin and adds it to the elements of its
+    sample, in a line: one read and one write each. A column pass adds that line to the rows that the samples
+    weigh: one read and one write for each element of the box in them.
+    """
     read, digest = half.READ[stored], jit.source_digest()
 
     def walk(arrays, rows, columns, boxes, sizes, line, first, last):

@@ -368,6 +368,13 @@ def gather(zero, turns, lanes, out, g, names, far, own, begins, count):
 
 @cache
 def _gather_taps(stored: str) -> Callable[..., None]:
+    """Gradients of small regular windows of one or two axes: a task is a tile of rows and columns.
+
+    Gradients and taps of the tile and its halo are copied to buffers, unless they can be read in place. One
+    pass for each phase of the strides, or for two, reads a gradient and a tap for each window that may cover
+    an element, and writes the element's sum. A last pass reads the sums of all phases and writes each row of
+    the result. A single phase that is the result needs no last pass.
+    """
     read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
 
     def walk(arrays, tables, numbers, memory, first, last):
@@ -467,6 +474,12 @@ def add_chosen(read, out, gy, indices, begin, size, first, last, channels):
 
 @cache
 def _scatter(stored: str) -> Callable[..., None]:
+    """Gradients of any windows whose indices are kept: a task is a band of rows of a plane.
+
+    One pass writes zeros. The next reads the index of each window that may reach into the band, and where it
+    lies there, adds the gradient to the element: two reads and a write. Where sums have another dtype than
+    the result, they are in a buffer, and a last pass reads and writes each element once more.
+    """
     read, write, digest = half.READ[stored], half.WRITE[stored], jit.source_digest()
 
     def walk(arrays, bands, numbers, memory, first, last):
@@ -558,6 +571,11 @@ def spread_any(share, out, gy, owners, factor, rows, s):
 
 @cache
 def _spread(source: str, target: str, *, exact: bool) -> Callable[..., None]:
+    """Shares of windows that lie side by side and cover their axes: a task is some rows of a plane.
+
+    One pass writes each element once. It reads the window's gradient for each element, or for two where
+    windows are two elements wide. There is no buffer.
+    """
     read, write, digest = half.READ[source], half.WRITE[target], jit.source_digest()
     divided = by_inverse if exact else by_divisor
 
@@ -834,6 +852,13 @@ def repeat_runs(write, out, lines, runs, tile, s):
 
 @cache
 def _share(source: str, target: str, along: Callable[..., None]) -> Callable[..., None]:
+    """Shares of any windows of axes that follow each other: a task is a tile of some rows of a plane.
+
+    A column pass adds up the rows of gradients whose windows cover a row of elements: each gradient is read,
+    and the line of sums read and written. One more pass divides the line. A row pass adds up the sums of the
+    windows that cover an element, in a second buffer, and writes each element once. Rows in the same windows
+    are copies of the first.
+    """
     read, write, digest = half.READ[source], half.WRITE[target], jit.source_digest()
 
     def walk(arrays, tables, numbers, divisors, memory, first, last):

@@ -203,9 +203,10 @@ FIRST = GRID + len(Cells._fields)  # where the numbers of places are
 
 @cache
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
-    """All cells of some tasks: one pass, which reads each element once and writes each result once.
+    """All cells of some tasks: a pass reads each element once and writes each result once.
 
-    Where it `looks` for NaNs before, that brings a few rows into cache, and the pass reads them there.
+    Where the kernel `looks` for NaNs, extremes have another pass before. It brings a few rows into cache, and
+    the second pass reads them there again. There is no buffer.
     """
     line, one_pass, digest = kind.line, kind.one_pass, jit.source_digest()
     merge = line.careful if careful else line.merge

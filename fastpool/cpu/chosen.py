@@ -322,7 +322,14 @@ def write_columns(columns, g, units):
 def kernel(
     name: str, line: Line, chosen: str, source: str, target: str, *, careful: bool
 ) -> Callable[..., None]:
-    """All windows of some tasks: values and places go through the passes of `rows.kernel` side by side."""
+    """All windows of some tasks, in lines of values and, beside them, of places.
+
+    Column passes merge three rows of input, and then two more each, so that each element is read once for
+    each window down the rows that covers it; a look for NaNs reads it again in cache. Row passes at stride 1
+    merge three windows to one that is up to three times as long. At other strides the elements of each phase
+    become a line, and row passes merge three of these, and then two more each. Each pass writes both lines,
+    and the last one each result once.
+    """
     put, digest = PUT[chosen], jit.source_digest()
     merge = line.careful if careful else line.merge
     odd = half.IS_NAN[source] if line.careful else passes.never

@@ -318,6 +318,11 @@ def _walk(
     """The loop nest for one operator and way; `source` and `target` name dtypes, `takes` which elements.
 
     It says whether sums overflowed, of a fold for which there is a wide one.
+
+    A task is up to `SEGMENT` windows of a row of outputs. One loop goes over the elements of a window, once
+    or for several turns, and keeps nothing for the next window. Forward reads each element for each window
+    that covers it, and writes each result once. `PULL` reads a gradient and its states for each window that
+    covers an element, and writes the element once. `SEND` reads and writes each element of a window.
     """
     start, lift, combine, finish, second, third, turns, again, goes, wide = operator
     watches = wide is not None

@@ -171,7 +171,13 @@ def mode_row(y, coarse, fine, sums, reached, table, first, last, rows, inputs, p
 
 @cache
 def _kernel(name: str) -> Callable[..., None]:
-    """The kernel for "lower" or "mode"."""
+    """The kernel for "lower" or "mode".
+
+    A task is a stripe of columns of some rows of windows. For each row of windows a column pass reads the
+    rows that enter and the rows that leave: each element twice, each time with two vectors of counters read
+    and written. A row pass adds and takes back counters of columns, and writes each result once. Tasks side
+    by side both read their halo.
+    """
     reduce_row = mode_row if name == "mode" else rank_row
     digest = jit.source_digest()
 
@@ -252,7 +258,12 @@ def value_at(counters, rank):
 
 @cache
 def _words() -> Callable[..., None]:
-    """The kernel for the lower element of 16-bit values."""
+    """The kernel for the lower element of 16-bit values.
+
+    A task is a row of windows. One pass along it reads the columns that enter a window and those that leave:
+    each element twice for each row of windows that covers it, each time with three counters read and written.
+    A result reads up to 144 counters, and is written once.
+    """
     digest = jit.source_digest()
 
     def walk(arrays, outer, leads, slabs, tables, axes, flip, q, counters_all, first, last):

@@ -162,7 +162,13 @@ class Kind(NamedTuple):
 
 @cache
 def kernel(kind: Kind) -> Callable[..., bool]:
-    """All windows of some tasks; ``met`` tells whether sums overflowed and whether windows lack elements."""
+    """All windows of some tasks; ``met`` tells whether sums overflowed and whether windows lack elements.
+
+    A column pass reads one or two rows of elements and their marks, and the next ones two or four each. All
+    write a line of values and one of counts, and the next ones read these too. Row passes go along both lines
+    as in `rows`. A last pass reads a value and a count, and writes the result once. Windows of 2x2 side by
+    side are one pass in all, without lines.
+    """
     line, along, digest = kind.line, kind.along, jit.source_digest()
     pairs = along is passes.pair
     takes, of_phases, watches = kind.takes, kind.along is rows.phases, may_overflow(kind.line)

@@ -429,7 +429,13 @@ def read_window(odd, read, x, lines, base, axes, counts, rows, size, top, number
 
 @cache
 def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., None]:
-    """The kernel for "lower", "median", "quantile" or "mode"; `five` is for the middle of 5x5 alone."""
+    """The kernel for "lower", "median", "quantile" or "mode"; `five` is for the middle of 5x5 alone.
+
+    A task is a piece of some rows of windows; their first piece has their windows at edges too. The first
+    pass reads the rows of full windows, and writes an element to each line that holds it. Each pass of the
+    program reads two lines or more, and writes one or more. The last reads one or two and writes each result
+    once. Windows at edges are read one by one, and modes of small cells in one pass without lines.
+    """
     finish, one, two = between, alone, middle if name == "median" else between
     if name in ("lower", "mode"):
         finish = one = two = lower

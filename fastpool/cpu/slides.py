@@ -359,8 +359,11 @@ def block(g, place):
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks: one pass, which reads each element of a block once.
 
-    A row of results is written as soon as one row of its windows is known, and again with each further one,
-    while it is in the first-level cache: three times at stride 1, twice at stride 2, once for up to 9x9.
+    The pass over 3x3 keeps the windows along the last two rows of input in lines. With the next row it reads
+    these two lines, and writes a third one and a row of results: each row of results once at stride 1 and
+    twice at stride 2, but the first three times. The pass over up to 9x9 writes the windows of three along
+    two rows of input to lines. It reads these and five lines that it has kept, and writes two lines to keep
+    and two rows of results, each once.
     """
     line, slide, placed, digest = kind.line, kind.slides, bool(kind.chosen), jit.source_digest()
     merge = line.careful if careful else line.merge

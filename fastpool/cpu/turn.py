@@ -59,6 +59,13 @@ def give(out, turned, rows, columns, out_pitch, pitch):
 
 @cache
 def _kernel(itemsize: int) -> Callable[..., None]:
+    """Copies of planes whose rows become columns: a task is a stripe of `ACROSS` bytes of each row.
+
+    Two passes copy a tile, which is `RUN` bytes of the output long. The first reads each element of the input
+    and writes it to a buffer, square by square. The second reads the buffer and writes each element of the
+    output once. The last squares of a tile may overlap others, whose elements are then copied to the buffer
+    twice.
+    """
     digest = jit.source_digest()
     across, run = ACROSS // itemsize, RUN // itemsize
 

@@ -421,6 +421,13 @@ def three_lines(use, arrays, at, row, tile, axes, step, columns, scratch, rule):
 
 @cache
 def _kernel(use: Use) -> Callable[..., bool]:
+    """Sums of any windows, whose axes have tables of weights: a task is a tile of a row of outputs.
+
+    A column pass reads each element of the windows' rows once; a line of weighted sums is read and written
+    once for every four rows. A row pass reads the elements of each output in that line and writes their sum.
+    A last pass reads the sum and its divisor, and writes the result once. Where elements may be left out
+    there are three lines, which are read and written for each row.
+    """
     takes = chosen_take_part if use.where else all_take_part
     shares = each_its_own if use.weights else all_alike
     number, read, write = NUMBER[use.line], half.READ[use.source], half.WRITE[use.target]

@@ -168,7 +168,10 @@ def converted(odd, read, lift, knobs, line, x, count):
 def kernel_of_neighbours(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks: each element is read once and each result written once.
 
-    Extremes look at some windows for NaNs before, and read them again in cache.
+    A pass merges each window to a total in a buffer, and a last one reads the totals and writes the results.
+    Long windows merge to a row first, and integers of 8 and 16 bits to one value for each eight neighbours:
+    these are written to a second buffer and read there. A look for NaNs, of extremes, comes before, and so do
+    conversions, which write a line: then the elements are read again in cache.
     """
     line, digest = kind.line, jit.source_digest()
     merge = line.careful if careful else line.merge
