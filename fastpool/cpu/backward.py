@@ -659,7 +659,7 @@ class Runs(NamedTuple):
         return found
 
     def tiles(self, each: int) -> Integers:
-        """The tiles of so many runs: as `Lines` has them."""
+        """The tiles of so many runs: each column is a `Tile`."""
         found = []
         for first in range(0, self.number, each):
             last = min(first + each, self.number)

@@ -1,8 +1,8 @@
 """Windows side by side in one pass: 2x2, 2x2x2, 2x2 of channels, and small ones with the chosen elements.
 
 Each element is read once and each result is written at once, so nothing is kept. The same pass looks for
-NaNs. Cells of two rows of neighbours are looked at before, which brings both rows into the first-level cache
-in the order of their addresses.
+NaNs. Another pass looks for them before in 2x2 cells of neighbours, and in cells of neighbours whose chosen
+elements are wanted. It brings their rows into the first-level cache in the order of their addresses.
 """
 
 from collections.abc import Callable

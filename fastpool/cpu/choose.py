@@ -74,7 +74,7 @@ CHOICES = (
         "squares",
         cells.are_squares,
         partial(cells.plan, cells.squares, looks=True),
-        "2x2 windows side by side: read, merged and written in one pass",
+        "2x2 windows side by side: read, merged and written in one pass; extremes look for NaN first",
     ),
     Choice(
         "cubes",
@@ -92,7 +92,7 @@ CHOICES = (
         "chosen cells",
         cells.are_chosen,
         cells.plan_chosen,
-        "small cells whose chosen elements are wanted: read, compared and written in one pass",
+        "chosen elements of small cells: read, compared and written in one pass; some look for NaN first",
     ),
     Choice(
         "planes",

@@ -80,8 +80,8 @@ class Plan(NamedTuple):
         Offsets of the planes and of the leading outputs, the grid and the kernel's own numbers, and more.
     like : ndarray
         What changes nothing, and the parameters, in the dtype that is computed in.
-    scratch : tuple of (int, dtype)
-        Memory that a thread works in.
+    memory : tuple of (int, dtype)
+        Buffers that a thread works in: how many elements of which dtype.
     tasks, work : int
         As `threads.run` has them.
     again : callable or None

@@ -1,7 +1,8 @@
 """What a `Line` is, and expressions that several operators share: passes over whole lines of memory.
 
 What a `Fold` does element by element with bookkeeping in tuples, these expressions do on what fills a vector
-register, for regular windows. A tuple of numbers, `knobs`, holds the operator's first two parameters.
+register, for regular windows. A tuple of three numbers, `knobs`, holds the operator's first parameters, or
+for rounded averages the constants of a division (`rounding.in_shares`).
 """
 
 from typing import NamedTuple
