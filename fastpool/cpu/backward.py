@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import jit, reuse, threads, windows
+from .. import jit, threads, windows
 from ..halves import unchanged
 from ..operators import OPERATORS, Operator
 from ..windows import Axis, Geometry, Integers
@@ -35,6 +35,7 @@ from .memory import (
     storage,
     wide_registers,
 )
+from .tasks import scratch_of
 
 Array = NDArray[Any]
 
@@ -121,7 +122,7 @@ class Plan(NamedTuple):
 
     def scratch(self) -> tuple[tuple[Array, ...]]:
         """Memory for one thread."""
-        return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
+        return scratch_of(self.memory)
 
 
 # Passes --------------------------------------------------------------------------------------------------

@@ -37,6 +37,38 @@ MOST_COUNTED = 2**24  # elements of a window that are counted, whose number floa
 Single = tasks.Plan  # one kernel
 
 
+class Call(NamedTuple):
+    """A call to plan.
+
+    Attributes
+    ----------
+    operator, geometry, divisors, params
+        As `jobs.Job` has them.
+    x : ndarray
+        An array like the input.
+    target : dtype
+        Of the results.
+    chosen : str
+        "places" or "taps" where the chosen elements are wanted too.
+    order : tuple of int
+        In which the geometry has the axes of `x`; empty where that is their own.
+    """
+
+    operator: Operator
+    x: Array
+    geometry: Geometry
+    divisors: Sequence[Integers]
+    params: NDArray[np.float64]
+    target: np.dtype[Any]
+    chosen: str = ""
+    order: tuple[int, ...] = ()
+
+    @property
+    def view(self) -> Array:
+        """The array, its axes in order."""
+        return self.x.transpose(self.order) if self.order else self.x
+
+
 def plan(  # noqa: PLR0911 - one for each kind of plan
     operator: Operator,
     x: Array,
@@ -51,6 +83,7 @@ def plan(  # noqa: PLR0911 - one for each kind of plan
     `chosen` is "places" where the plan also finds the chosen elements' indices, and "taps" where it finds
     which elements of their windows they are, as uint8; that by lines only, and None where they do not fit.
     """
+    call = Call(operator, x, geometry, divisors, params, target, chosen)
     if operator.counts:
         factors, tables = [table.columns[1] for table in geometry.tables], geometry.tables
         return Counts(geometry.output_shape, windows.divisor_grid(factors, tables, geometry.axes, x.ndim))
@@ -62,19 +95,16 @@ def plan(  # noqa: PLR0911 - one for each kind of plan
     if operator.averages and x.dtype.kind in "iu" and not windows.averages_fit(geometry.tables, divisors):
         line_choices = ()  # they wrap
     if x.size >= WORTHWHILE and line_choices and all(factor[0] > 0 for factor in divisors):
-        large = None if chosen else _in_two(operator, x, geometry, divisors, params, target)
+        large = None if chosen else _in_two(call)
         if large:
             return large
-        for form in _forms(operator, x, geometry, divisors, chosen):
-            found = _lines_or_parts(operator, x, form, params, target, chosen)
+        for form in _forms(call):
+            found = _lines_or_parts(form)
             if found:
-                whole: Lines = (
-                    _turned(operator, x, form, params, target, chosen, found) if form.order else found
-                )
+                whole: Lines = _turned(form, found) if form.order else found
                 if operator.bears is None:
                     return whole
-                other = _by_elements(operator, x, geometry, divisors, params, target)
-                return Ranged(whole, other, operator.bears, params)
+                return Ranged(whole, _by_elements(call), operator.bears, params)
     if chosen == "taps":
         return None
     ranks = operator.fold(x.dtype, target).combine in RANKS
@@ -82,8 +112,7 @@ def plan(  # noqa: PLR0911 - one for each kind of plan
         ranked = rank.plan(operator.name, x, geometry, params, target)
         if ranked:
             return ranked
-    general = _by_elements(operator, x, geometry, divisors, params, target)
-    return general._replace(why=_why_general(x, geometry, ranks=ranks, lined=bool(line_choices)))
+    return _by_elements(call)._replace(why=_why_general(x, geometry, ranks=ranks, lined=bool(line_choices)))
 
 
 class Counts(NamedTuple):
@@ -175,27 +204,10 @@ def plan_present(
     if line is None or shape.positions() >= MOST_COUNTED:
         return None
     line = line._replace(dtype="float64") if weighs else line
-    knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
-    reduction = tasks.Reduction(
-        operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
-        line,
-        shape,
-        shape.leads(),
-        storage(x.dtype),
-        storage(target),
-        True,
-        x.dtype.kind == "f",
-        "",
-        np.ones(1),
-        partial(_weights, (), line),
-        np.array([line.neutral, *knobs], line.dtype),
-        x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
-        None,
-        choose.limits(),
-    )
-    return present.plan(
-        reduction, Takes(*takes), present.counts_of(line, shape.positions()), geometry.axes[0]
-    )
+    call = Call(operator, x, geometry, (), params, target)
+    reduction = _reduction(call, line, shape, _knobs(line, params), np.ones(1))
+    counts = present.counts_of(line, shape.positions())
+    return present.plan(reduction, Takes(*takes), counts, geometry.axes[0])
 
 
 class Twice(NamedTuple):
@@ -245,17 +257,11 @@ def _left(x: Array, cut: tuple[int, int, int]) -> Array:
     return x.reshape(cut[0], -1)[:, cut[1] * cut[2] :]
 
 
-def _in_two(
-    operator: Operator,
-    x: Array,
-    geometry: Geometry,
-    divisors: Sequence[Integers],
-    params: NDArray[np.float64],
-    target: np.dtype[Any],
-) -> Twice | None:
+def _in_two(call: Call) -> Twice | None:
     """Large planes in parts, which threads share; None for all else, and for floats of 16 bits."""
-    axes, tables = geometry.axes, geometry.tables
-    plane = math.prod(geometry.plane)
+    operator, x, target = call.operator, call.x, call.target
+    axes, tables = call.geometry.axes, call.geometry.tables
+    plane = math.prod(call.geometry.plane)
     whole = all(len(table) == 1 and table.fewest == table.size for table in tables)
     if not whole or plane < LARGE or not x.flags.c_contiguous or storage(x.dtype) != "native":
         return None
@@ -278,69 +284,37 @@ def _in_two(
         inner, shape, behind = (2,), cut[:2], (cut[0], -(-plane // PART))
     elif len(axes) == 1 or x.size >= FEW * plane:
         return None
-    parts = _whole(first, choice, _parts(x, cut), inner, params, dtype)
-    total = math.prod(int(factor[0]) for factor in divisors)
-    down = (1,) if cut else axes[:1]
-    rest = _whole(operator, last, np.empty(behind, dtype), down, params, target, total)
+    part = call._replace(operator=first, target=dtype)
+    parts = _whole(choice, part._replace(x=_parts(x, cut)), inner)
+    total = math.prod(int(factor[0]) for factor in call.divisors)
+    rest = _whole(last, call._replace(x=np.empty(behind, dtype)), (1,) if cut else axes[:1], total)
     if cut and behind != shape:
-        left = _whole(first, choice, _left(x, cut), (1,), params, dtype)
+        left = _whole(choice, part._replace(x=_left(x, cut)), (1,))
     if parts is None or rest is None or (left is None and behind != shape):
         return None
-    again = _again(operator, geometry, divisors, params, x.dtype, target) if adds else None
+    again = _again(operator, call) if adds else None
     return Twice(parts, rest, shape, dtype, again, cut, left)
 
 
-def _whole(
-    operator: Operator,
-    choice: LineChoice | None,
-    x: Array,
-    axes: tuple[int, ...],
-    params: NDArray[np.float64],
-    target: np.dtype[Any],
-    divisor: int = 1,
-) -> Single | None:
-    """How to reduce whole axes by lines."""
-    geometry = Geometry(x.shape, axes, tuple(windows.adaptive(x.shape[axis], 1) for axis in axes))
+def _whole(choice: LineChoice | None, call: Call, axes: tuple[int, ...], divisor: int = 1) -> Single | None:
+    """How to reduce whole axes of the call's array by lines."""
+    shape = call.x.shape
+    geometry = Geometry(shape, axes, tuple(windows.adaptive(shape[axis], 1) for axis in axes))
     divisors = [np.full(1, divisor), *(np.ones(1, np.int64) for _ in axes[1:])]
-    found = choice and _by_lines(operator, choice, x, geometry, divisors, params, target, "")
+    found = choice and _by_lines(choice, call._replace(geometry=geometry, divisors=divisors))
     return found._replace(again=None) if found else None
 
 
-def _again(
-    operator: Operator,
-    geometry: Geometry,
-    divisors: Sequence[Integers],
-    params: NDArray[np.float64],
-    source: np.dtype[Any],
-    target: np.dtype[Any],
-) -> Callable[[Array, Array], None]:
-    """The same call by elements."""
-    own = operator.fold(source, target)
+def _again(operator: Operator, call: Call) -> Callable[[Array, Array], None]:
+    """An operator over the call's windows by elements, of whatever array: the call's own is not kept."""
+    own = operator.fold(call.x.dtype, call.target)
+    geometry, divisors, params = call.geometry, call.divisors, call.params
     return lambda x, y: fold.reduce(operator.name, own, x, geometry, divisors, params, y)
 
 
-def _by_elements(
-    operator: Operator,
-    x: Array,
-    geometry: Geometry,
-    divisors: Sequence[Integers],
-    params: NDArray[np.float64],
-    target: np.dtype[Any],
-) -> fold.Plan:
-    chosen_fold = operator.fold(x.dtype, target)
-    return fold.plan(operator.name, chosen_fold, x, geometry, divisors, params, target)
-
-
-class Form(NamedTuple):
-    """The same windows, written in another way; `order` is that of the axes, empty where they stay."""
-
-    geometry: Geometry
-    divisors: Sequence[Integers]
-    order: tuple[int, ...] = ()
-
-    def view(self, x: Array) -> Array:
-        """The array, its axes in order."""
-        return x.transpose(self.order) if self.order else x
+def _by_elements(call: Call) -> fold.Plan:
+    operator, x, geometry, divisors, params, target, *_ = call
+    return fold.plan(operator.name, operator.fold(x.dtype, target), x, geometry, divisors, params, target)
 
 
 def _is_one_element(axis: windows.Axis) -> bool:
@@ -348,34 +322,30 @@ def _is_one_element(axis: windows.Axis) -> bool:
     return axis.regular == (1, 1, 0) or axis.size == len(axis) == 1
 
 
-def _forms(
-    operator: Operator, x: Array, geometry: Geometry, divisors: Sequence[Integers], chosen: str
-) -> list[Form]:
-    """The geometry, without axes of one-element windows, and in the order of the memory."""
-    found = [Form(geometry, divisors)]
+def _forms(call: Call) -> list[Call]:
+    """The call without axes of one-element windows, and as it is, both in the order of the memory."""
+    geometry, divisors, found = call.geometry, call.divisors, [call]
     pooled = [n for n, table in enumerate(geometry.tables) if not _is_one_element(table)]
-    if 0 < len(pooled) < len(geometry.tables) and not chosen:
+    if 0 < len(pooled) < len(geometry.tables) and not call.chosen:
         rest = math.prod(int(factor[0]) for n, factor in enumerate(divisors) if n not in pooled)
         kept = [divisors[n] for n in pooled]
         axes = tuple(geometry.axes[n] for n in pooled)
         fewer = Geometry(geometry.shape, axes, tuple(geometry.tables[n] for n in pooled))
-        found.insert(0, Form(fewer, (kept[0] * rest, *kept[1:])))
-    order = tuple(sorted(range(x.ndim), key=lambda axis: (-x.strides[axis], axis)))
-    if not x.flags.c_contiguous and x.transpose(order).flags.c_contiguous:
-        commutes = not chosen and (operator.backward == "spread" or x.dtype.kind in "iub")
+        found.insert(0, call._replace(geometry=fewer, divisors=(kept[0] * rest, *kept[1:])))
+    order = turn.memory_order(call.x)
+    if order:
+        commutes = not call.chosen and (call.operator.backward == "spread" or call.x.dtype.kind in "iub")
         found = [turned for form in found if (turned := _in_order(form, order, commutes=commutes))]
     return found
 
 
-def _in_order(form: Form, order: tuple[int, ...], *, commutes: bool) -> Form | None:
-    """The form over the axes in another order; None where the order of a window's elements would change."""
-    axes = [order.index(axis) for axis in form.geometry.axes]
+def _in_order(call: Call, order: tuple[int, ...], *, commutes: bool) -> Call | None:
+    """The call over the axes in another order; None where the order of a window's elements would change."""
+    axes = [order.index(axis) for axis in call.geometry.axes]
     if axes != sorted(axes) and not commutes:
         return None
-    along = sorted(range(len(axes)), key=axes.__getitem__)
-    shape = tuple(form.geometry.shape[axis] for axis in order)
-    tables = tuple(form.geometry.tables[n] for n in along)
-    return Form(Geometry(shape, tuple(sorted(axes)), tables), [form.divisors[n] for n in along], order)
+    divisors = [call.divisors[n] for n in sorted(range(len(axes)), key=axes.__getitem__)]
+    return call._replace(geometry=turn.reordered(call.geometry, order), divisors=divisors, order=order)
 
 
 class Turned(NamedTuple):
@@ -451,94 +421,84 @@ class Ranged(NamedTuple):
 Lines = Single | Parts | Turned | Slabs | Twice
 
 
-def _turned(
-    operator: Operator,
-    x: Array,
-    form: Form,
-    params: NDArray[np.float64],
-    target: np.dtype[Any],
-    chosen: str,
-    found: Single | Parts,
-) -> Slabs | Turned:
+def _turned(call: Call, found: Single | Parts) -> Slabs | Turned:
     """Plans whose results are turned, slab by slab where that fits."""
-
-    def planned(piece: Array, smaller: Form) -> Single | Parts | None:
-        return _lines_or_parts(operator, piece, smaller, params, target, "")
-
-    return (None if chosen else slabs.plan(x, form, target, planned)) or Turned(
-        found, form.order, form.geometry.output_shape
-    )
+    by_slabs = None if call.chosen else slabs.plan(call, _lines_or_parts)
+    return by_slabs or Turned(found, call.order, call.geometry.output_shape)
 
 
-def _lines_or_parts(
-    operator: Operator,
-    x: Array,
-    form: Form,
-    params: NDArray[np.float64],
-    target: np.dtype[Any],
-    chosen: str,
-) -> Single | Parts | None:
+def _lines_or_parts(call: Call) -> Single | Parts | None:
     """Lines for the operator, or for each of its parts."""
-    view, shape = form.view(x), (form.geometry, form.divisors)
+    operator = call.operator
     if operator.line:
-        return _by_lines(operator, operator.line, view, *shape, params, target, chosen)
-    dtype = np.dtype(np.float64) if operator.wide else target
+        return _by_lines(operator.line, call)
+    if operator.join is None or call.chosen:
+        return None
+    dtype = np.dtype(np.float64) if operator.wide else call.target
     if dtype.itemsize == 2:  # results of parts are not rounded to 16 bits before they are joined
         dtype = np.dtype(np.float32)
-    found = [_by_lines(operator, part, view, *shape, params, dtype, "") for part in operator.parts]
+    found = [_by_lines(part, call._replace(target=dtype)) for part in operator.parts]
     plans = [part for part in found if part]
-    if operator.join is None or chosen or len(plans) < len(found):
-        return None
-    return Parts(plans, dtype, operator.join, params)
+    return Parts(plans, dtype, operator.join, call.params) if len(plans) == len(found) else None
 
 
-def _by_lines(
-    operator: Operator,
-    choice: LineChoice,
-    x: Array,
-    geometry: Geometry,
-    divisors: Sequence[Integers],
-    params: NDArray[np.float64],
-    target: np.dtype[Any],
-    chosen: str,
-) -> Single | None:
+def _by_lines(choice: LineChoice, call: Call) -> Single | None:
     """None where lines do not fit geometry, layout or operator."""
-    shape = Shape.of(x, geometry, placed=bool(chosen))
+    operator, x, divisors = call.operator, call.view, call.divisors
+    shape = Shape.of(x, call.geometry, placed=bool(call.chosen))
     if shape is None:
         return None
-    if chosen:
-        fits = operator.placed and _one_block(x, geometry) and x.dtype == target
+    if call.chosen:
+        fits = operator.placed and _one_block(x, call.geometry) and x.dtype == call.target
         line = operator.placed(x.dtype) if fits and operator.placed else None
     else:
-        line = choice(x.dtype, target, shape.positions(), choose.chain(shape), params)
+        line = choice(x.dtype, call.target, shape.positions(), choose.chain(shape), call.params)
     if line is None:
         return None
     uniform = line.scales == "none" or all((factor == factor[0]).all() for factor in divisors)
-    knobs = [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
+    knobs = _knobs(line, call.params)
     if uniform and line.scales == "inverse":
         divisor = math.prod(int(factor[0]) for factor in divisors)
         line, knobs = in_shares(line, shape.positions(), divisor) or (line, knobs)
-    adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
-    alone = uniform or bool(chosen)
     across, down = _weights(divisors, line, shape, None)
-    reduction = tasks.Reduction(
-        operator.name if line.lift is unlifted else f"{operator.name}_{line.lift.__name__}",
-        line,
-        shape,
-        shape.leads(),
-        storage(x.dtype),
-        storage(target),
-        storage(x.dtype) != "native" or raw(x).dtype != line.dtype or line.lift is not unlifted,
-        x.dtype.kind == "f",
-        chosen,
-        across * down if alone else None,
-        partial(_weights, divisors, line),
-        np.array([line.neutral, *knobs], line.dtype),
-        x.size if line.lift is not unlifted else threads.vector_work(x.size, line.itemsize),
-        _again(adds, geometry, divisors, params, x.dtype, target) if may_overflow(line) else None,
-        choose.limits(),
+    scale = across * down if uniform or call.chosen else None
+    adds = OPERATORS["avg" if line.scales == "divisor" else "sum"]
+    again = _again(adds, call) if may_overflow(line) else None
+    return choose.plan(_reduction(call, line, shape, knobs, scale, again))
+
+
+def _knobs(line: Line, params: NDArray[np.float64]) -> list[Any]:
+    """The operator's first parameters, of lines that can hold them."""
+    return [*params, 0, 0, 0][:3] if line.dtype == "float64" else [0, 0, 0]
+
+
+def _reduction(
+    call: Call,
+    line: Line,
+    shape: Shape,
+    knobs: Sequence[Any],
+    scale: Array | None,
+    again: Callable[[Array, Array], None] | None = None,
+) -> tasks.Reduction:
+    """The call's windows as a shape, reduced by a line."""
+    x, lifts = call.view, line.lift is not unlifted
+    return tasks.Reduction(
+        name=f"{call.operator.name}_{line.lift.__name__}" if lifts else call.operator.name,
+        line=line,
+        shape=shape,
+        leads=shape.leads(),
+        source=storage(x.dtype),
+        target=storage(call.target),
+        converts=storage(x.dtype) != "native" or raw(x).dtype != line.dtype or lifts,
+        floats=x.dtype.kind == "f",
+        chosen=call.chosen,
+        scale=scale,
+        weigh=partial(_weights, call.divisors, line),
+        like=np.array([line.neutral, *knobs], line.dtype),
+        work=x.size if lifts else threads.vector_work(x.size, line.itemsize),
+        again=again,
+        limits=choose.limits(),
     )
-    return choose.plan(reduction)
 
 
 def _weights(

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import jit, reuse, threads, ways
+from .. import jit, threads, ways
 from ..operators.line import Line, may_overflow
 from . import half, passes, rows
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, flatten, peek, pointer, poke, raw, wide_registers
-from .tasks import GRID, Array, Reduction, begin, following, located, read_grid
+from .tasks import GRID, Array, Reduction, begin, begun_at, following, located, read_grid, scratch_of
 
 TINY = float(np.nextafter(0, 1))  # the least sum of weights that is one
 COUNTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by the bytes of a value, so that lines run alike
@@ -344,9 +344,6 @@ class Plan(NamedTuple):
         windows with too few elements: fewer than `least`, or, with weights, of which none is above 0.
         """
         values, origin = flatten(raw(x))
-        outer, *rest = self.tables
-        if origin:
-            outer = outer + np.array([[origin], [0]])
         met, marks, period = np.zeros(2, np.int64), beside.marks(x.shape, self.first), 0
         if marks is not None and marks.size < x.size:  # those of one plane
             period = marks.size if marks.size >= self.row else 0
@@ -357,14 +354,14 @@ class Plan(NamedTuple):
         wanted = np.array([least * TINY if self.weighs else least])
         arguments = (
             (values, raw(y).ravel(), listed, sentinel, self.like, filling, wanted, np.array([period]), met),
-            (outer, *rest),
+            begun_at(origin, self.tables),
         )
         threads.run(self.kernel, arguments, self.tasks, self.work, self.scratch)
         return bool(met[0]), bool(met[1])
 
     def scratch(self) -> tuple[tuple[Array, ...]]:
         """Memory for one thread."""
-        return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
+        return scratch_of(self.memory)
 
     def way(self) -> ways.Way:
         """What it says of itself."""

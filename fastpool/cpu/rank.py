@@ -589,8 +589,8 @@ def plan(name: str, x: Array, geometry: Geometry, params: NDArray[np.float64], t
         return None
     if kind is None or min(table.fewest for table in geometry.tables) < 1:
         return None
-    order = memory_order(x)
-    own = turned_geometry(geometry, order)
+    order = turn.memory_order(x)
+    own = turn.reordered(geometry, order)
     elements = math.prod(table.most for table in geometry.tables)
     if x.dtype.itemsize == 1 and kind in ("lower", "mode") and elements > BYTES_LONGEST[kind]:
         found = histograms.plan(kind, x.dtype, _strides(x, own, order), own, _byte_params(kind, x, params))
@@ -791,22 +791,6 @@ def ignored_value(params: NDArray[np.float64], dtype: np.dtype[Any]) -> Any:
     """The value that a mode ignores: its low bits, read as the dtype."""
     bits = np.array([int(params[1]) << 32 | int(params[2])], np.uint64)
     return bits.astype(f"u{dtype.itemsize}").view(dtype)[0]
-
-
-def memory_order(x: Array) -> tuple[int, ...]:
-    """The order of the axes in which the array is C-contiguous; empty where it is that anyway, or nowhere."""
-    order = tuple(sorted(range(x.ndim), key=lambda axis: (-x.strides[axis], axis)))
-    return order if not x.flags.c_contiguous and x.transpose(order).flags.c_contiguous else ()
-
-
-def turned_geometry(geometry: Geometry, order: tuple[int, ...]) -> Geometry:
-    """The same windows over the axes in another order: a window's elements have none that matters here."""
-    if not order:
-        return geometry
-    pairs = zip(geometry.axes, geometry.tables, strict=True)
-    found = sorted(((order.index(axis), table) for axis, table in pairs), key=lambda pair: pair[0])
-    axes, tables = zip(*found, strict=True)
-    return Geometry(tuple(geometry.shape[axis] for axis in order), axes, tables)
 
 
 def ordered(x: Array, y: Array, order: tuple[int, ...], geometry: Geometry) -> tuple[Array, Array]:

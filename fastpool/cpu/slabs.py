@@ -75,12 +75,12 @@ class Slabs(NamedTuple):
                 slab.turn.run(flat, top * pitch, results.reshape(-1))
 
 
-def plan(x: Array, form: Any, target: np.dtype[Any], planned: Callable[[Array, Any], Any]) -> Slabs | None:
+def plan(call: Any, planned: Callable[[Any], Any]) -> Slabs | None:
     """Slabs along the axis behind that along which the input is contiguous; None where that does not fit.
 
-    `form` is of the axes in the order of memory, and `planned` gives the plan of an array and a form.
+    The `call` is a `plans.Call` in the order of memory, and `planned` gives the plan of such a call.
     """
-    order, geometry = form.order, form.geometry
+    x, target, order, geometry = call.x, call.target, call.order, call.geometry
     axis = order[-1] + 1
     if axis == x.ndim:
         return None
@@ -102,12 +102,12 @@ def plan(x: Array, form: Any, target: np.dtype[Any], planned: Callable[[Array, A
         )
         divisors = [  # cells are whole, and so all have one divisor
             np.full(table.columns.shape[1], factor[0]) if n == own else factor
-            for n, table, factor in zip(geometry.axes, tables, form.divisors, strict=True)
+            for n, table, factor in zip(geometry.axes, tables, call.divisors, strict=True)
         ]
-        smaller = form._replace(geometry=Geometry(shape, geometry.axes, tables), divisors=divisors)
+        smaller = Geometry(shape, geometry.axes, tables)
         piece = x[(slice(None),) * axis + (slice(count * stride),)]
-        found = planned(piece, smaller)
-        shape = smaller.geometry.output_shape
+        found = planned(call._replace(x=piece, geometry=smaller, divisors=divisors))
+        shape = smaller.output_shape
         strides = c_strides(shape)
         turned = turn.plan(tuple(shape[n] for n in back), tuple(strides[n] for n in back), c_strides(whole))
         if found is None or turned is None:

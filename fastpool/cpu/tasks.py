@@ -68,6 +68,16 @@ def parted(outputs: int, width: int) -> int:
     return outputs if outputs <= 2 * width else width
 
 
+def begun_at(origin: int, tables: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A plan's tables for an input that begins so far in its memory; the first one has offsets in it."""
+    return (tables[0] + np.array([[origin], [0]]), *tables[1:]) if origin else tables
+
+
+def scratch_of(memory: tuple[tuple[int, Any], ...]) -> tuple[tuple[Array, ...]]:
+    """One argument of a kernel: buffers, of each of which the number of elements and the dtype are given."""
+    return (tuple(reuse.empty((size,), dtype) for size, dtype in memory),)
+
+
 class Plan(NamedTuple):
     """A kernel and its arguments but for the arrays of a call.
 
@@ -107,12 +117,9 @@ class Plan(NamedTuple):
         Returns whether sums may have overflowed, and nothing was done `again`.
         """
         values, origin = flatten(raw(x))
-        outer, *rest = self.tables
-        if origin:
-            outer = outer + np.array([[origin], [0]])
         met = np.zeros(1, np.int64)
         chosen = NOWHERE if places is None else places.ravel()
-        arguments = ((values, raw(y).ravel(), chosen, self.like, met), (outer, *rest))
+        arguments = ((values, raw(y).ravel(), chosen, self.like, met), begun_at(origin, self.tables))
         threads.run(self.kernel, arguments, self.tasks, self.work, self.scratch)
         if met[0] and self.careful:
             threads.run(self.careful(), arguments, self.tasks, self.work, self.scratch)
@@ -123,7 +130,7 @@ class Plan(NamedTuple):
 
     def scratch(self) -> tuple[tuple[Array, ...]]:
         """Memory for one thread."""
-        return (tuple(reuse.empty((size,), dtype) for size, dtype in self.memory),)
+        return scratch_of(self.memory)
 
     def way(self) -> ways.Way:
         """What it says of itself."""

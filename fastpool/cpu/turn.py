@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, threads
-from ..windows import Integers
+from ..windows import Geometry, Integers
 from .memory import (
     ahead,
     apart,
@@ -130,3 +130,19 @@ def copy(into: Array, x: Array) -> None:
         return
     flat, origin = flatten(x)
     found.run(into.reshape(-1), 0, flat, origin)
+
+
+def memory_order(x: Array) -> tuple[int, ...]:
+    """The order of the axes in which the array is C-contiguous; empty where it is that anyway, or nowhere."""
+    order = tuple(sorted(range(x.ndim), key=lambda axis: (-x.strides[axis], axis)))
+    return order if not x.flags.c_contiguous and x.transpose(order).flags.c_contiguous else ()
+
+
+def reordered(geometry: Geometry, order: tuple[int, ...]) -> Geometry:
+    """The same windows over the axes in an order; an empty one leaves them as they are."""
+    if not order:
+        return geometry
+    pairs = zip(geometry.axes, geometry.tables, strict=True)
+    found = sorted(((order.index(axis), table) for axis, table in pairs), key=lambda pair: pair[0])
+    axes, tables = zip(*found, strict=True)
+    return Geometry(tuple(geometry.shape[axis] for axis in order), axes, tables)

@@ -42,8 +42,8 @@ class Anew(str):
 # Witnesses -----------------------------------------------------------------------------------------------
 
 
-def _by_elements(operator, x, geometry, divisors, params, target, chosen):
-    return plans._by_elements(operator, x, geometry, divisors, params, target)
+def _by_elements(*like):
+    return plans._by_elements(plans.Call(*like))
 
 
 def _back_by_elements(*like):
