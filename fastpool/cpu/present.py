@@ -161,21 +161,10 @@ class Kind(NamedTuple):
 
 
 @cache
-def kernel(kind: Kind) -> Callable[..., bool]:
-    """All windows of some tasks; ``met`` tells whether sums overflowed and whether windows lack elements.
-
-    A column pass reads one or two rows of elements and their marks, and the next ones two or four each. All
-    write a line of values and one of counts, and the next ones read these too. Row passes go along both lines
-    as in `rows`. A last pass reads a value and a count, and writes the result once. Windows of 2x2 side by
-    side are one pass in all, without lines.
-    """
-    line, along, digest = kind.line, kind.along, jit.source_digest()
-    pairs = along is passes.pair
-    takes, of_phases, watches = kind.takes, kind.along is rows.phases, may_overflow(kind.line)
-    weighs = takes.weighs
-    merge = line.merge if takes.numbers else line.careful or line.merge
+def expressions(kind: Kind) -> tuple[Callable[..., Any], ...]:
+    """What reads an element and its count, what adds counts, and what makes a result of value and count."""
+    line, weighs, is_present = kind.line, kind.takes.weighs, taking(kind.takes)
     read, write, lift, finish = half.READ[kind.source], half.WRITE[kind.target], line.lift, line.finish
-    is_present = taking(takes)
     computed, counted = getattr(np, line.dtype), getattr(np, kind.counts)
     scale_type = np.float64 if line.dtype in ("float64", "int32") else np.float32
     inverse = line.scales == "inverse"
@@ -197,6 +186,24 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     jit.expression(element)
     jit.expression(plus)
     jit.expression(value_of)
+    return element, plus, value_of
+
+
+@cache
+def kernel(kind: Kind) -> Callable[..., bool]:
+    """All windows of some tasks; ``met`` tells whether sums overflowed and whether windows lack elements.
+
+    A column pass reads one or two rows of elements and their marks, and the next ones two or four each. All
+    write a line of values and one of counts, and the next ones read these too. Row passes go along both lines
+    as in `rows`. A last pass reads a value and a count, and writes the result once. Windows of 2x2 side by
+    side are one pass in all, without lines.
+    """
+    line, along, takes, digest = kind.line, kind.along, kind.takes, jit.source_digest()
+    pairs, of_phases, watches = along is passes.pair, along is rows.phases, may_overflow(line)
+    cell = passes.pair if pairs else single
+    merge = line.merge if takes.numbers else line.careful or line.merge
+    read, counted = half.READ[kind.source], getattr(np, kind.counts)
+    element, plus, value_of = expressions(kind)
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -238,45 +245,14 @@ def kernel(kind: Kind) -> Callable[..., bool]:
                     to = ahead(lines, at), ahead(tally, at), ahead(x, further), own
                     merge_rows(uses, element, *to, rows_at, high, count)
                 if pairs:
-                    ends = (
-                        value_of,
-                        (merge, plus),
-                        wanted,
-                        out,
-                        lines,
-                        tally,
-                        size,
-                        repeat,
-                        (g.out_pitch, g.line),
-                    )
-                    lack = give(passes.pair, *ends)
+                    values, counts, pitch = lines, tally, g.line
                 else:
-                    along(passes.unfinished, uses, sums, spare, lines, taps, g, n, repeat, size, g.line)
-                    along(
-                        passes.unfinished,
-                        (plus, 0),
-                        tallies,
-                        spare_tally,
-                        tally,
-                        taps,
-                        g,
-                        n,
-                        repeat,
-                        size,
-                        g.line,
-                    )
-                    ends = (
-                        value_of,
-                        (merge, plus),
-                        wanted,
-                        out,
-                        sums,
-                        tallies,
-                        size,
-                        repeat,
-                        (g.out_pitch, size),
-                    )
-                    lack = give(single, *ends)
+                    rest = taps, g, n, repeat, size, g.line
+                    along(passes.unfinished, uses, sums, spare, lines, *rest)
+                    along(passes.unfinished, (plus, 0), tallies, spare_tally, tally, *rest)
+                    values, counts, pitch = sums, tallies, size
+                pitches = g.out_pitch, pitch
+                lack = give(cell, value_of, (merge, plus), wanted, out, values, counts, size, repeat, pitches)
                 few, output = bool(few | lack), output + repeat
             place, tile_before = following(grid, place), tile
         if few:
