@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import jit
-from ..operators.line import Line, may_overflow
-from . import half, passes, places
+from ..operators.line import Line
+from . import half, passes, places, tasks
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, fields, peek, pointer, poke, wide_registers
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
@@ -209,11 +209,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     the second pass reads them there again. There is no buffer.
     """
     line, one_pass, digest = kind.line, kind.one_pass, jit.source_digest()
-    merge = line.careful if careful else line.merge
-    lift, finish, read, write = line.lift, line.finish, half.READ[kind.source], half.WRITE[kind.target]
-    odd = half.IS_NAN[kind.source] if line.careful and not careful else passes.never
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
+    odd = passes.never if careful else odd  # that there are NaNs is known then
+    read, lift, tell, placed = half.READ[kind.source], line.lift, places.TOLD[kind.chosen], bool(kind.chosen)
     before, inside = (look, passes.never) if kind.looks else (passes.never, odd)
-    watches, tell, placed = may_overflow(line), places.TOLD[kind.chosen], bool(kind.chosen)
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -242,10 +241,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    form = (
-        f"{kind.form}_{kind.name}" + (f"_{kind.chosen}" if placed else "") + ("_careful" if careful else "")
-    )
-    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
+    how = f"{kind.form}_{kind.name}" + f"_{kind.chosen}" * placed
+    return jit.kernel(walk, tasks.named(how, kind, careful=careful))
 
 
 # Which windows -------------------------------------------------------------------------------------------

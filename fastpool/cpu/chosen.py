@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import jit
 from ..operators.line import Line
-from . import half, passes
+from . import passes, tasks
 from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
 from .rows import (
     ALONE,
@@ -318,10 +318,18 @@ def write_columns(columns, g, units):
         poke(columns, j, np.int32(j // g.channels * units.across))
 
 
+class Kind(NamedTuple):
+    """What a kernel is compiled for: the operator, what is wanted, and how elements are stored."""
+
+    name: str
+    line: Line
+    chosen: str
+    source: str
+    target: str
+
+
 @cache
-def kernel(
-    name: str, line: Line, chosen: str, source: str, target: str, *, careful: bool
-) -> Callable[..., None]:
+def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks, in lines of values and, beside them, of places.
 
     Column passes merge three rows of input, and then two more each, so that each element is read once for
@@ -330,10 +338,8 @@ def kernel(
     become a line, and row passes merge three of these, and then two more each. Each pass writes both lines,
     and the last one each result once.
     """
-    put, digest = PUT[chosen], jit.source_digest()
-    merge = line.careful if careful else line.merge
-    odd = half.IS_NAN[source] if line.careful else passes.never
-    take, write = passes.TAKE[source], half.WRITE[target]
+    put, take, digest = PUT[kind.chosen], passes.TAKE[kind.source], jit.source_digest()
+    merge, odd, _, write, _ = tasks.expressions_of(kind, careful=careful)
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -385,8 +391,7 @@ def kernel(
         if found:
             met[0] = 1
 
-    how = f"{chosen}_{name}{'_careful' if careful else ''}"
-    return jit.kernel(walk, f"rows_{how}_{source}_{line.dtype}_{target}")
+    return jit.kernel(walk, tasks.named(f"rows_{kind.chosen}_{kind.name}", kind, careful=careful))
 
 
 # Which windows ---------------------------------------------------------------------------------------------
@@ -447,8 +452,9 @@ def plan(r: Reduction) -> Plan:
     further = [n for own in places for n in own]
     numbers = *numbers_of(r, width=width, band=band, block=block, line=line), *units
     blocks = -(-row.outputs // band), -(-columns.outputs // width)
-    made = partial(kernel, r.name, r.line, r.chosen, r.source, r.target)
-    return r.plan(made, numbers, blocks, memory, (r.scale, np.array([*firsts, *further], np.int64)))
+    kind = Kind(r.name, r.line, r.chosen, r.source, r.target)
+    scales = r.scale, np.array([*firsts, *further], np.int64)
+    return r.plan(partial(kernel, kind), numbers, blocks, memory, scales)
 
 
 jit.register(__name__, passes="apart")

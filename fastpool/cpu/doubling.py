@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .. import jit
-from ..operators.line import Line, may_overflow
-from . import half, passes
+from ..operators.line import Line
+from . import half, passes, tasks
 from .flags import clear_overflow, overflowed
 from .memory import ahead, fields, peek, pointer, wide_registers
 from .rows import (
@@ -264,15 +264,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     `by_growth` merges up to four shorter windows at each length, down the rows and along them. So it makes as
     many passes over lines in cache as a window's length has digits in base 4. `by_sweeps` merges twice a row.
     """
-    line, down_rows, digest = kind.line, kind.down, jit.source_digest()
+    down_rows, digest = kind.down, jit.source_digest()
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
+    read, lift = half.READ[kind.source], kind.line.lift
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
-    merge = line.careful if careful else line.merge
-    finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
-    odd, read, lift = (
-        half.IS_NAN[kind.source] if line.careful else passes.never,
-        half.READ[kind.source],
-        line.lift,
-    )
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -310,8 +305,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    how = f"{kind.name}{'' if kind.uniform else '_scaled'}{'_careful' if careful else ''}"
-    return jit.kernel(walk, f"doubling_{kind.down.__name__}_{how}_{kind.source}_{line.dtype}_{kind.target}")
+    how = f"doubling_{down_rows.__name__}_{kind.name}" + "_scaled" * (not kind.uniform)
+    return jit.kernel(walk, tasks.named(how, kind, careful=careful))
 
 
 # Which windows ---------------------------------------------------------------------------------------------

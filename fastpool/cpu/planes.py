@@ -10,8 +10,8 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from .. import jit
-from ..operators.line import Line, may_overflow, value_alone
-from . import half, passes, places
+from ..operators.line import Line, value_alone
+from . import passes, places, tasks
 from .flags import clear_overflow, overflowed
 from .memory import (
     ahead,
@@ -189,21 +189,11 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     Windows of 3, 7, 15 elements take 1, 2, 3 passes along the rows, and as many down them. The first reads
     each element from memory, the last writes each result. Between them are lines in the first-level cache.
     """
-    line, placed, digest = kind.line, bool(kind.chosen), jit.source_digest()
-    merge = line.careful if careful else line.merge
-    element, finish, write, watches = (
-        line.element,
-        line.finish,
-        half.WRITE[kind.target],
-        may_overflow(line),
-    )
-    odd = half.IS_NAN[kind.source] if line.careful else passes.never
+    element, placed, digest = kind.line.element, bool(kind.chosen), jit.source_digest()
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
     further, to = (passes.moved, passes.give_placed) if placed else (value_alone, passes.give)
-    lines_of, growing = (
-        passes.line_of_pairs if placed else passes.line_of,
-        grown if kind.larger else as_they_are,
-    )
-
+    lines_of = passes.line_of_pairs if placed else passes.line_of
+    growing = grown if kind.larger else as_they_are
     tell = places.TOLD[kind.chosen]
 
     def walk(arrays, tables, memory, first, last):
@@ -229,9 +219,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    form = f"planes_{kind.name}" + ("" if kind.larger else "_3x3") + (f"_{kind.chosen}" if placed else "")
-    form += "_careful" if careful else ""
-    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
+    how = f"planes_{kind.name}" + "_3x3" * (not kind.larger) + f"_{kind.chosen}" * placed
+    return jit.kernel(walk, tasks.named(how, kind, careful=careful))
 
 
 # Which windows -------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import jit
-from ..operators.line import Line, may_overflow
+from ..operators.line import Line
 from ..windows import Integers
-from . import half, passes
+from . import half, passes, tasks
 from .flags import clear_overflow, overflowed
 from .memory import ahead, choose, fields, move_4, move_8, peek, pointer, poke, wide_registers
 from .shape import SHORT, Shape
@@ -307,18 +307,13 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     extremes, reads it once more there. Along the line a window of k takes as many passes of the same kind
     (`ones`, `channels`, `picked`), or one for each factor of two and three (`cells`). `phases` has one more.
     """
-    line, along, digest = kind.line, kind.along, jit.source_digest()
+    along, of_phases, digest = kind.along, kind.along is phases, jit.source_digest()
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
+    read, lift, take = half.READ[kind.source], kind.line.lift, passes.TAKE[kind.source]
+    gather = from_ring if kind.rings else from_input
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
-    merge, of_phases = line.careful if careful else line.merge, kind.along is phases
-    finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
-    odd, read, lift = (
-        half.IS_NAN[kind.source] if line.careful else passes.never,
-        half.READ[kind.source],
-        line.lift,
-    )
-    gather, take = from_ring if kind.rings else from_input, passes.TAKE[kind.source]
     straight = not kind.converts
-    direct = straight and kind.uniform and kind.along is ones
+    direct = straight and kind.uniform and along is ones
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -362,8 +357,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    how = f"{along.__name__}_{kind.name}{'' if kind.uniform else '_scaled'}{'_careful' if careful else ''}"
-    return jit.kernel(walk, f"rows_{how}_{kind.source}_{line.dtype}_{kind.target}")
+    how = f"rows_{along.__name__}_{kind.name}" + "_scaled" * (not kind.uniform)
+    return jit.kernel(walk, tasks.named(how, kind, careful=careful))
 
 
 # Which windows -------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from .. import jit
-from ..operators.line import Line, may_overflow, value_alone
-from . import half, passes, places
+from ..operators.line import Line, value_alone
+from . import half, passes, places, tasks
 from .flags import clear_overflow, overflowed
 from .memory import (
     ahead,
@@ -365,15 +365,9 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     two rows of input to lines. It reads these and five lines that it has kept, and writes two lines to keep
     and two rows of results, each once.
     """
-    line, slide, placed, digest = kind.line, kind.slides, bool(kind.chosen), jit.source_digest()
-    merge = line.careful if careful else line.merge
-    element, finish, write, watches = (
-        line.element,
-        line.finish,
-        half.WRITE[kind.target],
-        may_overflow(line),
-    )
-    odd = half.IS_NAN[kind.source] if line.careful or slide is by_2 else passes.never
+    slide, placed, digest = kind.slides, bool(kind.chosen), jit.source_digest()
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
+    odd, element = half.IS_NAN[kind.source] if slide is by_2 else odd, kind.line.element
     further, to = (moved, give_placed) if placed else (value_alone, give)
     lines_of = passes.line_of_pairs if placed else passes.line_of
     tell = places.TOLD[kind.chosen]
@@ -403,9 +397,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    form = f"slides_{slide.__name__}_{kind.name}" + (f"_{kind.chosen}" if placed else "")
-    form += "_careful" if careful else ""
-    return jit.kernel(walk, f"{form}_{kind.source}_{line.dtype}_{kind.target}")
+    how = f"slides_{slide.__name__}_{kind.name}" + f"_{kind.chosen}" * placed
+    return jit.kernel(walk, tasks.named(how, kind, careful=careful))
 
 
 # Which windows -------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import jit, reuse, threads, ways
-from ..operators.line import Line, add, unlifted
+from ..operators.line import Line, add, may_overflow, unlifted
 from ..windows import Integers
+from . import half, passes
 from .memory import fields, flatten, raw
 from .shape import Lead, Shape
 
@@ -76,6 +77,22 @@ def begun_at(origin: int, tables: tuple[Any, ...]) -> tuple[Any, ...]:
 def scratch_of(memory: tuple[tuple[int, Any], ...]) -> tuple[tuple[Array, ...]]:
     """One argument of a kernel: buffers, of each of which the number of elements and the dtype are given."""
     return (tuple(reuse.empty((size,), dtype) for size, dtype in memory),)
+
+
+def expressions_of(kind: Any, *, careful: bool) -> tuple[Any, ...]:
+    """What merges, what finds NaNs, what finishes and writes results; and whether sums may overflow.
+
+    A `kind` has a `line`, and names how the input (`source`) and the results (`target`) are stored.
+    """
+    line = kind.line
+    merge = line.careful if careful else line.merge
+    odd = half.IS_NAN[kind.source] if line.careful else passes.never
+    return merge, odd, line.finish, half.WRITE[kind.target], may_overflow(line)
+
+
+def named(how: str, kind: Any, *, careful: bool) -> str:
+    """A kernel's name: how it goes, and what else it is compiled for."""
+    return f"{how}{'_careful' if careful else ''}_{kind.source}_{kind.line.dtype}_{kind.target}"
 
 
 class Plan(NamedTuple):

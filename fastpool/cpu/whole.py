@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import jit
-from ..operators.line import Line, may_overflow
-from . import half, passes
+from ..operators.line import Line
+from . import half, passes, tasks
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, fields, once, peek, pointer, poke, wide_registers
 from .rows import own_scales, scales_in
@@ -43,11 +43,6 @@ class Kind(NamedTuple):
     converts: bool  # the input has another dtype, or what is merged is computed from it
     source: str
     target: str
-
-    def named(self, form: str, *, careful: bool) -> str:
-        """A kernel's name."""
-        how = f"{form}_{self.name}{'_careful' if careful else ''}"
-        return f"{how}_{self.source}_{self.line.dtype}_{self.target}"
 
 
 # Passes ----------------------------------------------------------------------------------------------------
@@ -174,11 +169,9 @@ def kernel_of_neighbours(kind: Kind, *, careful: bool) -> Callable[..., None]:
     conversions, which write a line: then the elements are read again in cache.
     """
     line, digest = kind.line, jit.source_digest()
-    merge = line.careful if careful else line.merge
-    finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
-    odd = half.IS_NAN[kind.source] if line.careful else passes.never
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
     read, lift, brought = half.READ[kind.source], line.lift, converted if kind.converts else as_it_lies
-    reduce = by_eights if kind.line.itemsize < FOUR else by_elements
+    reduce = by_eights if line.itemsize < FOUR else by_elements
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -208,7 +201,7 @@ def kernel_of_neighbours(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    return jit.kernel(walk, kind.named("neighbours", careful=careful))
+    return jit.kernel(walk, tasks.named(f"neighbours_{kind.name}", kind, careful=careful))
 
 
 # Groups of rows --------------------------------------------------------------------------------------------
@@ -369,10 +362,8 @@ def kernel_of_groups(kind: Kind, *, careful: bool) -> Callable[..., None]:
 
     The results of groups of eight rows are lines in cache, which merge pair by pair.
     """
-    line, (take, held), digest = kind.line, taken(kind.source, kind.line), jit.source_digest()
-    merge = line.careful if careful else line.merge
-    finish, write, watches = line.finish, half.WRITE[kind.target], may_overflow(line)
-    odd = half.IS_NAN[kind.source] if line.careful else passes.never
+    (take, held), digest = taken(kind.source, kind.line), jit.source_digest()
+    merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -406,7 +397,7 @@ def kernel_of_groups(kind: Kind, *, careful: bool) -> Callable[..., None]:
         if overflowed() if watches else found:
             met[0] = 1
 
-    return jit.kernel(walk, kind.named("groups", careful=careful))
+    return jit.kernel(walk, tasks.named(f"groups_{kind.name}", kind, careful=careful))
 
 
 # Which windows ---------------------------------------------------------------------------------------------
