@@ -232,7 +232,7 @@ def kernel(kind: Kind) -> Callable[..., bool]:
             output, end = band * g.band, min((band + 1) * g.band, g.high)
             while output < end:
                 row, top, bottom, repeat = rows.rows_of(g, output, end)
-                high = rows.places(rows_at, g, slabs, deep, row, top, bottom)
+                high = rows.row_offsets(rows_at, g, slabs, deep, row, top, bottom)
                 out = ahead(y, output * g.out_pitch)
                 if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
                     own = ahead(marks, -earlier(period[0], begins + peek(rows_at, 0)))

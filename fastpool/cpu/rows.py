@@ -168,7 +168,7 @@ def rows_of(g, output, end):
     return row, top, bottom, repeat
 
 
-def places(out, g, slabs, deep, row, top, bottom):
+def row_offsets(out, g, slabs, deep, row, top, bottom):
     """Where the rows of a window begin, of all slabs; and how many there are."""
     high = bottom - top
     for s in range(deep):
@@ -199,7 +199,7 @@ def look(odd, x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count):
 def from_input(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight):
     """Merge rows of the input; single ones that need no room stay where they are, if they may."""
     (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
-    high = places(rows_at, g, slabs, deep, row, top, bottom)
+    high = row_offsets(rows_at, g, slabs, deep, row, top, bottom)
     line_at, pitch = lines, g.line
     if high == 1 and straight and inside and (repeat == 1 or g.jump == 1):
         line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), lines), g.stride * g.pitch
@@ -212,7 +212,7 @@ def from_input(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, in
 def to_results(uses, reads, lines, x, g, slabs, fresh, deep, rows_at, of, count, out):
     """Merge rows of the input to results, of windows of one column."""
     row, top, bottom, repeat, seen = of
-    high, pitches = places(rows_at, g, slabs, deep, row, top, bottom), (g.out_pitch, g.stride * g.pitch)
+    high, pitches = row_offsets(rows_at, g, slabs, deep, row, top, bottom), (g.out_pitch, g.stride * g.pitch)
     passes.merge_to(passes.finished, uses, out, lines, x, rows_at, high, count, repeat, *pitches)
     return look(reads[0], x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)
 

@@ -228,8 +228,8 @@ def by_up_to_9(uses, blank, out, taps, kept, g, x, scale, across, down):
         one = choose(output >= 0, ahead(out, output * out_pitch), unwanted)
         two = ahead(out, (output + 1) * out_pitch)
         two = choose(0 <= output < outputs - 1, two, ahead(unwanted, line))
-        oldest, near = turned(newest + line, ring), turned(newest + 2 * line, ring)
-        between, far = turned(newest + min(3, half) * line, ring), turned(newest + half * line, ring)
+        oldest, near = wrapped(newest + line, ring), wrapped(newest + 2 * line, ring)
+        between, far = wrapped(newest + min(3, half) * line, ring), wrapped(newest + half * line, ring)
         for j in range(0, count, together):
             at = min(j, count - together)
             own, below = ahead(pairs, at), ahead(singles, at)
@@ -242,7 +242,7 @@ def by_up_to_9(uses, blank, out, taps, kept, g, x, scale, across, down):
     return found
 
 
-def turned(at, ring):
+def wrapped(at, ring):
     """A place in a ring; division takes as long as a row."""
     return at - ring if at >= ring else at
 

@@ -314,7 +314,7 @@ def divide_parts(finish, write, out, counted, sums, divisors, factor, count, rul
 # Tasks: a tile of a row of outputs -------------------------------------------------------------------------
 
 
-def places_of(places, axes, row, step, at):
+def row_offsets(places, axes, row, step, at):
     """Where in an array the rows of an output begin, of `step` along each axis; and how many they are."""
     rank, outputs, first, lo, count, _, _, _, _ = axes
     number = 1
@@ -376,7 +376,7 @@ def one_line(use, arrays, at, row, tile, axes, step, columns, scratch, rule):
     first, outputs, begin, count = tile
     lines, sums, places, by, spare, _, _, _ = scratch
     table, _, single, divisors = columns
-    taps = places_of(places, axes, row, step, at[0] + begin * channels)
+    taps = row_offsets(places, axes, row, step, at[0] + begin * channels)
     offset, factor = weights_of(by, axes, row, ahead(step, 3 * axes[0]), halves)
     weigh_rows(number, read, lines, x, places, by, taps, count * channels)
     along(sums, lines, spare, table, first, outputs, begin, channels, single)
@@ -394,9 +394,9 @@ def three_lines(use, arrays, at, row, tile, axes, step, columns, scratch, rule):
     lines, sums, places, by, spare, line, each, most = scratch
     rank, here = axes[0], begin * channels
     at_where, at_weights = ahead(places, most), ahead(places, 2 * most)
-    taps = places_of(places, axes, row, step, at[0] + here)
-    places_of(at_where, axes, row, ahead(step, rank), at[1] + here)
-    places_of(at_weights, axes, row, ahead(step, 2 * rank), at[2] + here)
+    taps = row_offsets(places, axes, row, step, at[0] + here)
+    row_offsets(at_where, axes, row, ahead(step, rank), at[1] + here)
+    row_offsets(at_weights, axes, row, ahead(step, 2 * rank), at[2] + here)
     offset, factor = weights_of(by, axes, row, ahead(step, 3 * rank), halves)
     other, third = ahead(lines, line), ahead(lines, 2 * line)
     fill(lines, 3 * line)
