@@ -402,11 +402,8 @@ def _gather_taps(stored: str) -> Callable[..., None]:
                 name_none(names, memory[2].size)
                 if b.direct:
                     begin, end = max(low, 0), min(end_at, gy_all.size)
-                    to, gy, chosen = (
-                        begin - low,
-                        ahead(pointer(gy_all), begin),
-                        ahead(pointer(chosen_all), begin),
-                    )
+                    to = begin - low
+                    gy, chosen = ahead(pointer(gy_all), begin), ahead(pointer(chosen_all), begin)
                     bring(read, ahead(g, to), ahead(names, to), gy, chosen, end - begin)
                 else:
                     bring_lines(read, g, names, pointer(gy_all), pointer(chosen_all), b, top, left)
@@ -835,11 +832,8 @@ def repeat_runs(write, out, lines, runs, tile, s):
     """A row of runs, in each of which all elements have the same sum."""
     for run in range(tile.runs, tile.end):
         begin, count, lo, number = run_of(runs, run)
-        x, to, sums = (
-            ahead(lines, (lo - tile.window) * s.channels),
-            ahead(out, (begin - tile.left) * s.channels),
-            ahead(lines, s.line),
-        )
+        x, sums = ahead(lines, (lo - tile.window) * s.channels), ahead(lines, s.line)
+        to = ahead(out, (begin - tile.left) * s.channels)
         if number == 1:
             sums = x
         else:

@@ -377,13 +377,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
                 merge_rows(merge, take, inner, x, rows_at, shifts, high, count, repeat, pitches)
                 met_one, seen = look(odd, x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)
                 found = bool(found | met_one)
-                corner = (
-                    places[lead]
-                    + output % units.high * units.down
-                    - units.above
-                    + left * units.across
-                    - units.before
-                )
+                corner = places[lead] + output % units.high * units.down - units.above
+                corner += left * units.across - units.before
                 to = from_element(y, output * g.out_pitch)
                 give(put, merge, write, to, lines, elements, g, units, corner, columns, n, repeat)
                 output += repeat
@@ -436,10 +431,8 @@ def plan(r: Reduction) -> Plan:
     else:
         in_plane = row.place and len(r.shape.tables) > 1  # else rows are planes
         high, down = (len(r.shape.tables[-2]), row.stride * row.place) if in_plane else (row.outputs, 0)
-        corner, across = (
-            (row.before * row.place, columns.before * columns.place),
-            columns.stride * columns.place,
-        )
+        corner = row.before * row.place, columns.before * columns.place
+        across = columns.stride * columns.place
         units = Units(row.step * row.place, columns.step * columns.place, down, across, *corner, high)
     deep = max(len(lead.slabs) for lead in r.leads)
     memory = (

@@ -76,11 +76,8 @@ read_growth, read_lengths = fields(Growth), fields(Lengths)
 def grown(give, uses, out, spare, lines, lengths, g, n, repeat, out_pitch, pitch):
     """Windows along lines that run on, at every element, of which those at the stride are given."""
     (numbers, first, number), source, other = lengths, lines, spare
-    size, step, last = (
-        max(repeat, -(-n * g.jump * g.channels // pitch)) * pitch,
-        g.gap * g.channels,
-        number - 1,
-    )
+    size = max(repeat, -(-n * g.jump * g.channels // pitch)) * pitch
+    step, last = g.gap * g.channels, number - 1
     for i in range(number if g.jump > 1 else last):
         w = read_growth(numbers, first + i * GROWTH)
         rows, count = taps_of(w, source, lines, step), size - (w.length - 1) * step

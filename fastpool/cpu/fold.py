@@ -355,19 +355,11 @@ def _walk(
         lows = axes + rank * FIELDS
         counted, divisors = lows + width, lows + 2 * width
         at = lows - FIELDS
-        length, begin, stride, place_stride = (
-            layout[at],
-            layout[at + BEGIN],
-            layout[at + STRIDE],
-            layout[at + PLACE],
-        )
-        out_stride, step, place_step = layout[at + OUT], layout[at + STEP], layout[at + PLACE_STEP]
-        repeats, period, times, advance = (
-            layout[at + REPEATS],
-            layout[at + PERIOD],
-            layout[at + TIMES],
-            layout[at + ADVANCE],
-        )
+        length, begin = layout[at], layout[at + BEGIN]
+        stride, place_stride, out_stride = layout[at + STRIDE], layout[at + PLACE], layout[at + OUT]
+        step, place_step = layout[at + STEP], layout[at + PLACE_STEP]
+        repeats, period = layout[at + REPEATS], layout[at + PERIOD]
+        times, advance = layout[at + TIMES], layout[at + ADVANCE]
         counts = np.empty(rank, np.int64)
         per_plane = segments
         for axis in range(rank - 1):

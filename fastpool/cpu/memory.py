@@ -290,10 +290,8 @@ def _gatherer(turns):
                 total = cgutils.alloca_once_value(builder, zeros)
                 begin, end = (builder.load(builder.gep(first, [number(turn + n)])) for n in (0, 1))
                 with cgutils.for_range_slice(builder, begin, end, number(1)) as (tap, _):
-                    offset, name = (
-                        builder.load(builder.gep(far, [tap])),
-                        builder.load(builder.gep(own, [tap])),
-                    )
+                    offset = builder.load(builder.gep(far, [tap]))
+                    name = builder.load(builder.gep(own, [tap]))
                     one = builder.insert_element(ir.Constant(label, ir.Undefined), name, place(0))
                     name = builder.shuffle_vector(one, one, ir.Constant(everywhere, [0] * width))
                     chosen = builder.icmp_unsigned("==", builder.load(at(tags, offset, label), align=1), name)

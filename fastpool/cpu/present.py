@@ -328,10 +328,8 @@ class Plan(NamedTuple):
         sentinel = raw(np.zeros(1, x.dtype) if beside.nodata is None else np.full(1, beside.nodata, x.dtype))
         filling = raw(np.zeros(1, y.dtype) if fill is None else np.full(1, fill, y.dtype))
         wanted = np.array([least * TINY if self.weighs else least])
-        arguments = (
-            (values, raw(y).ravel(), listed, sentinel, self.like, filling, wanted, np.array([period]), met),
-            begun_at(origin, self.tables),
-        )
+        own = sentinel, self.like, filling, wanted, np.array([period]), met
+        arguments = (values, raw(y).ravel(), listed, *own), begun_at(origin, self.tables)
         threads.run(self.kernel, arguments, self.tasks, self.work, self.scratch)
         return bool(met[0]), bool(met[1])
 

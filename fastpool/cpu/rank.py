@@ -510,10 +510,8 @@ def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., No
                             odd, read, x, own, place, axes, counts, rows, size, like[0], numbers
                         )
                         found = found or met_one
-                        at_edges[ready], sizes[ready] = (
-                            (unit * outputs + column) * deep + channel,
-                            rows * size,
-                        )
+                        at_edges[ready] = (unit * outputs + column) * deep + channel
+                        sizes[ready] = rows * size
                         ready += 1
                         if ready == EDGE:
                             settle_all(settle, finish, write, y, edges, sorting, ready, *rest)

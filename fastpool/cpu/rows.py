@@ -223,10 +223,8 @@ def from_ring(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, ins
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
     for s in range(deep):
         for r in range(max(row, 0, seen), end):
-            line, source = (
-                ahead(ring, (s * g.ring + r % g.ring) * g.line),
-                ahead(x, peek(slabs, s) + r * g.pitch),
-            )
+            line = ahead(ring, (s * g.ring + r % g.ring) * g.line)
+            source = ahead(x, peek(slabs, s) + r * g.pitch)
             found = bool(found | passes.convert(odd, read, lift, knobs, line, source, count))
         for t in range(high):
             at = s * g.ring + (row + (top + t) * g.step) % g.ring
@@ -500,10 +498,8 @@ def numbers_of(r: Reduction, *, width: int, band: int, block: int, line: int, ri
 
 def scales_in(r: Reduction, band: int, width: int) -> tuple[Array, Integers]:
     """The scales of all shapes of blocks, and where those of the columns and the rows of each block begin."""
-    (downs, down, top), (acrosses, across, left) = (
-        r.shape.row.parts(band),
-        r.shape.columns.parts(width),
-    )
+    downs, down, top = r.shape.row.parts(band)
+    acrosses, across, left = r.shape.columns.parts(width)
     tiles = Tiles(tiled(downs, down, top), tiled(acrosses, across, left))
     columns, rows = r.weigh(r.shape, tiles)
     tall = np.arange(len(r.leads))[:, None] * sum(count for _, count in tiles.rows)

@@ -165,9 +165,7 @@ def slid_by_2(uses, blank, out, taps, kept, a, b, x, scale, step, first, last, s
     found = False
     for j in range(lanes(kept)):
         at = 2 * j
-        for tap in range(
-            -1, 3
-        ):  # whole pairs of elements are read at once, and what is between others is not
+        for tap in range(-1, 3):  # whole pairs are read at once, and what is between others is not
             found = bool(found | odd(peek(x, at + tap)))
         row = three(merge, element, blank, x, at, 1, precedes(first, j + 1), precedes(j + 1, last + 1))
         above = merge(load(a, j, 0), load(b, j, 3))

@@ -373,12 +373,8 @@ def kernel_of_groups(kind: Kind, *, careful: bool) -> Callable[..., None]:
         x_all, y_all, _, like, met = arrays
         outer, leads, numbers, scales, begins, slabs_of_all = tables
         grid, g, knobs = read_grid(numbers, 0), read_lines(numbers, GRID), (like[1], like[2], like[3])
-        uses, lines, found, place = (
-            (merge, take, held, odd, knobs),
-            pointer(memory[0]),
-            False,
-            begin(grid, first),
-        )
+        uses, lines = (merge, take, held, odd, knobs), pointer(memory[0])
+        place, found = begin(grid, first), False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
             left, top, layer = tile // g.layers * g.width, band * g.band, tile % g.layers * g.deep
