@@ -144,11 +144,15 @@ def beside(array: Array, other: Array) -> Array:
 def spread_to(array: Array, shape: tuple[int, ...], argument: str) -> Array:
     """A view of another shape, of which axes that the array lacks or has once have a stride of 0.
 
+    An array that has the shape is returned as it is.
+
     Raises
     ------
     ValueError
         Where the array does not broadcast to the shape.
     """
+    if array.shape == shape:
+        return array
     own = (1,) * (len(shape) - array.ndim) + tuple(array.shape)
     if array.ndim > len(shape) or any(n not in (1, length) for n, length in zip(own, shape, strict=True)):
         raise ValueError(f"{argument} must broadcast to the shape of x, {shape}, got shape {array.shape}")

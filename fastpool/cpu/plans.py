@@ -206,7 +206,7 @@ def plan_present(
     line = line._replace(dtype="float64") if weighs else line
     call = Call(operator, x, geometry, (), params, target)
     reduction = _reduction(call, line, shape, _knobs(line, params), np.ones(1))
-    counts = present.counts_of(line, shape.positions())
+    counts = present.counts_of(line, shape.positions(), Takes(*takes))
     return present.plan(reduction, Takes(*takes), counts, geometry.axes[0])
 
 

@@ -33,6 +33,11 @@ class Takes(NamedTuple):
     weighs: bool = False  # elements have weights, in place of a mask
 
     @property
+    def masked(self) -> bool:
+        """By a mask of bytes."""
+        return self.listed and not self.weighs
+
+    @property
     def name(self) -> str:
         """For that of a kernel."""
         return "_".join(name for name, has in self._asdict().items() if has)
@@ -280,9 +285,10 @@ class Beside(NamedTuple):
         They are those of an input of a shape, whose `first` axes are not pooled. Leading axes along which
         they repeat are left out.
         """
-        given = [np.broadcast_to(each, shape) for each in (self.where, self.weights) if each is not None]
-        if not given:
+        beside = [each for each in (self.where, self.weights) if each is not None]
+        if not beside:
             return None
+        given = [each if each.shape == shape else np.broadcast_to(each, shape) for each in beside]
         once = (0,) * min(first, *map(_repeated, given))
         found = given[-1][once]
         if self.weights is None:
@@ -381,14 +387,16 @@ def _kernel(kind: Kind, *, careful: bool) -> Callable[..., Any]:
     return kernel(kind)
 
 
-def counts_of(line: Line, positions: int) -> str:
+def counts_of(line: Line, positions: int, takes: Takes) -> str:
     """The dtype of counts beside a line: as long as its values, or longer where windows are too large.
 
-    Floats count in floats, whose sums and quotients need no conversion.
+    Floats count in floats, whose sums and quotients need no conversion. What a mask of bytes lists is counted
+    in numbers as short as they can be, of which a register holds the more.
     """
-    if line.dtype.startswith("float"):
+    if line.dtype.startswith("float") and not takes.masked:
         return line.dtype
-    fits = [size for size in COUNTS if size >= line.itemsize and positions <= np.iinfo(COUNTS[size]).max]
+    least = 1 if takes.masked else line.itemsize
+    fits = [size for size in COUNTS if size >= least and positions <= np.iinfo(COUNTS[size]).max]
     return COUNTS[fits[0]]
 
 
