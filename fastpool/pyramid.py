@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -626,7 +627,9 @@ def _store(
         )
         for level, array in zip(pyramid, arrays, strict=True)
     ]
-    dask.compute(da.store(whole, arrays, lock=False, compute=False))
+    # The pool waits for tasks that still run when one has failed: they would open the closed input again.
+    with ThreadPoolExecutor(dask.system.CPU_COUNT) as pool, dask.config.set(pool=pool):
+        dask.compute(da.store(whole, arrays, lock=False, compute=False))
 
 
 def _metadata(

@@ -18,6 +18,7 @@ from fastpool.cli import app
 
 zarr = pytest.importorskip("zarr")
 dask = pytest.importorskip("dask")
+pytest.importorskip("dask.array")
 tifffile = pytest.importorskip("tifffile")
 
 
@@ -332,6 +333,25 @@ def test_damage_is_one_line_and_leaves_nothing(volume, tmp_path, kind):
     message = "decompressing" if kind == "tif" else f"cannot read {str(source)!r}"
     refused(run(source, tmp_path / "y.zarr"), message)
     assert sorted(each.name for each in tmp_path.iterdir()) == before
+
+
+def test_no_task_runs_on_after_an_error(tmp_path):
+    """It would open the input again, which is closed by then."""
+    started, ended = [], []
+
+    def block(x, block_info):
+        if block_info[0]["chunk-location"] == (0, 0):
+            time.sleep(0.05)
+            raise OSError("damaged")
+        started.append(1)
+        time.sleep(0.3)
+        ended.append(1)
+        return x
+
+    level = dask.array.zeros((4, 64), chunks=(4, 8)).map_blocks(block, dtype=float)
+    with pytest.raises(OSError, match="damaged"):
+        pyramid._store(tmp_path / "y.zarr", [level], {}, "yx", (4, 8))
+    assert len(started) == len(ended) > 0
 
 
 @pytest.mark.parametrize("op", ["max", "min", "mean", "median"])
