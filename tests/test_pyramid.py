@@ -335,7 +335,7 @@ def test_damage_is_one_line_and_leaves_nothing(volume, tmp_path, kind):
     assert sorted(each.name for each in tmp_path.iterdir()) == before
 
 
-def test_no_task_runs_on_after_an_error(tmp_path):
+def test_no_task_runs_on_after_an_error(tmp_path, monkeypatch):
     """It would open the input again, which is closed by then."""
     started, ended = [], []
 
@@ -348,6 +348,7 @@ def test_no_task_runs_on_after_an_error(tmp_path):
         ended.append(1)
         return x
 
+    monkeypatch.setattr(dask.system, "CPU_COUNT", 4)
     level = dask.array.zeros((4, 64), chunks=(4, 8)).map_blocks(block, dtype=float)
     with pytest.raises(OSError, match="damaged"):
         pyramid._store(tmp_path / "y.zarr", [level], {}, "yx", (4, 8))
