@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # asv_bench is not installed
 
 from asv_bench import trials  # noqa: E402
-from asv_bench.gate import decide, draws, report  # noqa: E402
+from asv_bench.gate import decide, draws, report, sample  # noqa: E402
 from asv_bench.gate.__main__ import Found, main  # noqa: E402
 from asv_bench.gate.suite import SIDES, Row, Side, Suite, rows_of  # noqa: E402
 
@@ -367,6 +367,35 @@ def test_interrupt_leaves_no_process_and_no_file(project, tmp_path, number):
         time.sleep(0.1)
 
 
+def test_a_sample_is_not_what_interrupts_made_of_it():
+    slow = iter([5.0, 1.0, 1.1, 9.0, 1.2, 1.3, 1.4, 1.5])
+    asked = []
+
+    def timed(calls):
+        asked.append(calls)
+        return calls * next(slow)
+
+    assert sample.per_call(timed, 83) == pytest.approx(1.2)
+    assert asked == [10] * sample.PIECES
+    assert sample.per_call(float, 1) == 1
+
+
+def test_what_a_sample_takes_is_counted_after_the_first_pair(tmp_path):
+    """What compiles, or waits for a process that does, says nothing of the calls of a sample."""
+    root = tmp_path / "benchmarks"
+    root.mkdir()
+    (root / "__init__.py").touch()
+    (root / "slow.py").write_text(
+        "import pathlib, time\nPATH = pathlib.Path(__file__).with_name('seen')\n"
+        "class Slow:\n    def setup(self):\n        self.first = not PATH.exists()\n"
+        "        PATH.touch()\n    def time_it(self):\n        time.sleep(0.02 * self.first)\n"
+    )
+    sides = [Side(name, "", sys.executable, {}, str(root)) for name in SIDES]
+    drawer = draws.Drawer(sides, turns=1, moves=9)
+    drawer.draw([row("slow.Slow.time_it")], 1)
+    assert drawer.settled["slow.Slow.time_it"]["number"] > 10
+
+
 def test_one_process_measures_every_kind_of_benchmark(tmp_path):
     root = tmp_path / "benchmarks"
     root.mkdir()
@@ -385,8 +414,8 @@ def test_one_process_measures_every_kind_of_benchmark(tmp_path):
     kinds = ["track" if "track" in name else "time" for name in names]
     rows = [row(f"odd.{name}", kind) for name, kind in zip(names, kinds, strict=True)]
     sides = [Side(name, "", sys.executable, {}, str(root)) for name in SIDES]
-    drawer = draws.Drawer(sides, pairs=1, turns=2, moves=9)
-    found = {name.split(".", 1)[1]: one for name, one in drawer.draw(rows).items()}
+    drawer = draws.Drawer(sides, turns=2, moves=9)
+    found = {name.split(".", 1)[1]: one for name, one in drawer.draw(rows, 1).items()}
     assert [tuple(pair) for pair in found["Cached.track_calls"].pairs] == [(3, 3, 1)]
     assert drawer.settled["odd.Once.time_pop"]["number"] == 1
     assert len(found["Once.time_pop"].pairs) == len(found["timeraw_import"].pairs) == 1
@@ -409,6 +438,39 @@ def test_every_slowdown_can_be_planted():
         assert len(changed) == (kind != "none")
         for path in changed:
             compile(git(ROOT, "show", f"{commit}:{path}"), path, "exec")
+
+
+def test_a_trial_of_the_full_gate_counts_for_the_quick_one():
+    class Drawer:
+        """Draws a row that becomes slower behind the pairs of the quick gate."""
+
+        def __init__(self):
+            self.drawn = []
+
+        def count(self, rows, pairs):
+            return len(rows) * pairs
+
+        def draw(self, rows, pairs, advance):
+            advance()
+            self.drawn.append(([row.id for row in rows], pairs))
+            made = {"same": drawn(1, pairs=pairs), "slow": drawn(1.2, pairs=pairs)}
+            made["late"] = drawn(1, pairs=pairs)
+            made["late"].pairs[12:] = drawn(1.3, pairs=pairs - 12).pairs
+            return {row.id: made[row.id] for row in rows}
+
+    drawer = Drawer()
+    rows = [row(name) for name in ("same", "slow", "late")]
+    full, quick = trials.trial(drawer, rows, ["full", "quick"], {"kind": "none"})
+    assert (full["mode"], quick["mode"]) == ("full", "quick")
+    assert [full["rows"][name][1] for name in ("same", "slow")] == ["unchanged", "slower"]
+    assert [quick["rows"][name][1] for name in ("same", "slow", "late")] == [
+        "unchanged",
+        "slower",
+        "unchanged",
+    ]
+    assert full["rows"]["late"][1] == "slower"
+    wanted = ["same", "slow", "late"], trials.FULL
+    assert drawer.drawn == [wanted, (["slow", "late"], 45)]  # nothing for the quick one alone
 
 
 def test_table_of_trials(tmp_path):

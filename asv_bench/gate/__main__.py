@@ -21,7 +21,7 @@ from .suite import Suite
 
 OURS = Path(__file__).parents[1] / "asv.conf.json"
 WIDTH = 140  # of the table in a file
-FULL, QUICK = {"pairs": 20, "turns": 15}, {"pairs": 20, "turns": 9}
+FULL, QUICK, TURNS = 30, 20, 7  # pairs, pairs with --quick, and turns of each
 CONFIRMS = 1.5  # times as many pairs in the second draw, which few rows need
 
 
@@ -33,10 +33,14 @@ def parser():
     found.add_argument(
         "--quick",
         action="store_true",
-        help="the rows of the file QUICK, in fewer turns",
+        help="the rows of the file QUICK, in fewer pairs",
     )
-    found.add_argument("--pairs", type=int, help="pairs of processes a row; default 20")
-    found.add_argument("--turns", type=int, help="turns of a pair, for each row; default 15, 9 with --quick")
+    found.add_argument(
+        "--pairs", type=int, help=f"pairs of processes a row; default {FULL}, {QUICK} with --quick"
+    )
+    found.add_argument(
+        "--turns", type=int, default=TURNS, help=f"turns of a pair, for each row; default {TURNS}"
+    )
     found.add_argument("--processors", type=int, default=1, help="that a benchmark uses: 2 for two threads")
     found.add_argument(
         "--moves", type=float, default=0.1, help="drop pairs whose control moves by more than this part"
@@ -65,38 +69,36 @@ class Found:
         return 1 if broken or "slower" in found else 2 if "unmeasured" in found or not self.rows else 0
 
 
-def judge(sides, rows, *, console=None, **settings):
+def judge(drawer, rows, pairs, console=None):
     """Draw all rows, and what moved once more.
 
     Parameters
     ----------
-    sides : sequence of Side
+    drawer : Drawer
     rows : sequence of Row
+    pairs : int
+        Of each row in the first draw.
     console : rich.console.Console, optional
         Where progress is shown.
-    **settings
-        As `Drawer` takes them.
 
     Returns
     -------
     Found
     """
-    drawer = Drawer(sides, **settings)
-    pairs = settings["pairs"]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=console is None, transient=True) as progress:
 
-        def drawn(rows, name):
-            task = progress.add_task(name, total=drawer.count(rows))
-            return drawer.draw(rows, lambda: progress.advance(task))
+        def drawn(rows, pairs, name):
+            task = progress.add_task(name, total=drawer.count(rows, pairs))
+            return drawer.draw(rows, pairs, lambda: progress.advance(task))
 
-        draws = drawn(rows, "pairs")
+        draws = drawn(rows, pairs, "pairs")
         verdicts = first = decide.decide(rows, draws, pairs)
         moved = [row for row in rows if verdicts[row.id].verdict in ("slower", "faster")]
         if moved:
-            drawer.pairs = pairs = round(CONFIRMS * pairs)
-            again = drawn(moved, "once more")
-            verdicts = decide.confirmed(verdicts, decide.decide(moved, again, pairs))
+            more = round(CONFIRMS * pairs)
+            again = drawn(moved, more, "once more")
+            verdicts = decide.confirmed(verdicts, decide.decide(moved, again, more))
             draws |= again
     return Found(rows, verdicts, draws, first)
 
@@ -108,22 +110,21 @@ def main(arguments=None):
         console = Console(width=WIDTH)
     suite = Suite(given.config)
     base = given.base or next(iter(suite.text("BASELINE")), "HEAD~1")
-    settings = QUICK if given.quick else FULL
-    settings = {name: getattr(given, name) or usual for name, usual in settings.items()}
-    settings |= {"moves": given.moves, "processors": given.processors, "seed": given.seed}
+    pairs = given.pairs or (QUICK if given.quick else FULL)
+    settings = {name: getattr(given, name) for name in ("turns", "moves", "processors", "seed")}
     commits = [suite.commit(base), suite.commit(given.head)]
     title = f"{commits[1][:9]} against {commits[0][:9]}"
-    console.print(f"{title}: {settings['pairs']} pairs of processes a row")
+    console.print(f"{title}: {pairs} pairs of processes a row")
     sides = suite.install(commits)
     only = given.only or (suite.text("QUICK") if given.quick else None)
     rows = suite.rows(commits[1], only)
-    found = judge(sides, rows, **settings, console=console)
+    found = judge(Drawer(sides, **settings), rows, pairs, console)
     console.print(report.table(rows, found.verdicts, found.draws))
     console.print(report.summary(found.verdicts))
     if given.markdown:
         Path(given.markdown).write_text(report.markdown(title, rows, found.verdicts, found.draws))
     if given.json:
-        about = {"base": commits[0], "head": commits[1], **settings, "code": found.code}
+        about = {"base": commits[0], "head": commits[1], "pairs": pairs, **settings, "code": found.code}
         report.write_json(given.json, about, rows, found.verdicts, found.draws)
     return found.code
 

@@ -22,9 +22,9 @@ from .sample import SHARED
 from .suite import environment
 
 SCRIPT = Path(__file__).with_name("sample.py")
-BATCH = 16  # rows that one pair of processes measures
+BATCH = 24  # rows that one pair of processes measures
 TRIES = 2  # pairs at most, for each one that is wanted
-LEAST = 0.004  # seconds of work a sample
+LEAST = 0.002  # seconds of work a sample
 TIMEOUT = 600  # seconds that one answer may take
 MEMORY_PAIRS = 5  # pairs for what a process holds at its peak, which hardly varies
 CONTROLS = ("copy", "loop")
@@ -150,8 +150,6 @@ class Drawer:
     ----------
     sides : sequence of Side
         The base and the head.
-    pairs : int
-        Pairs of processes that a row wants.
     turns : int
         Turns of the two processes of a pair, for each row.
     moves : float
@@ -162,13 +160,15 @@ class Drawer:
         Of the order of the rows.
     """
 
-    def __init__(self, sides, *, pairs, turns, moves=0.1, processors=1, seed=0):
-        self.sides, self.pairs, self.turns, self.moves = list(sides), pairs, turns, moves
+    def __init__(self, sides, *, turns, moves=0.1, processors=1, seed=0):
+        self.sides, self.turns, self.moves = list(sides), turns, moves
         self.processors, self.random = processors, random.Random(seed)
         self.settled = {}  # by row, the calls of a sample and the bytes of a copy
 
-    def draw(self, rows, advance=lambda: None):
-        """Measure all rows; `advance` is called after each pair of `count(rows)`.
+    def draw(self, rows, pairs, advance=lambda: None):
+        """Measure all rows, each in so many pairs.
+
+        It calls `advance` for each pair: `count` times, or more often if it drops pairs.
 
         Returns
         -------
@@ -177,21 +177,18 @@ class Drawer:
         """
         draws = {row.id: Draw() for row in rows}
         for batch in batches(rows):
-            pairs = self._wanted(batch)
-            for number in range(-1, TRIES * pairs):  # the first one compiles, and is not counted
-                wanted = [row for row in batch if draws[row.id].wants(pairs)]
+            count = _wanted(batch, pairs)
+            for number in range(-1, TRIES * count):  # the first one compiles, and is not counted
+                wanted = [row for row in batch if draws[row.id].wants(count)]
                 if wanted:
                     self._pair(self.random.sample(wanted, len(wanted)), draws, number)
-                if wanted or number < pairs:
+                if wanted or number < count:
                     advance()
         return draws
 
-    def count(self, rows):
+    def count(self, rows, pairs):
         """How often `draw` advances where no control moves."""
-        return sum(1 + self._wanted(batch) for batch in batches(rows))
-
-    def _wanted(self, batch):
-        return MEMORY_PAIRS if batch[0].kind == "peakmemory" else self.pairs
+        return sum(1 + _wanted(batch, pairs) for batch in batches(rows))
 
     def _pair(self, rows, draws, number):
         """What a pair of processes says of some rows; where one crashes another pair goes on behind it."""
@@ -205,8 +202,7 @@ class Drawer:
                         break
 
     def _row(self, processes, row, draw, number):
-        each = {"id": row.id} | self.settled.get(row.id, {})
-        if not self._together(processes, "setup", each, draw, number):
+        if not self._set_up(processes, row, draw, number):
             return
         if row.kind == "time" and number >= 0:
             chosen = self._chosen(number)
@@ -217,22 +213,31 @@ class Drawer:
                 draw.add(turns, self.moves)
             for process in processes:
                 process.keep_on(PROCESSORS)
-        self._together(processes, "teardown", each, draw, number)
-
-    def _together(self, processes, what, row, draw, number):
-        """Both processes do something at once; False where the row ends by it."""
         for process in processes:
-            process.ask(what, row)
-        found = [self._answer(process, draw) for process in processes]
-        draw.skipped |= any("skipped" in one for one in found)
+            process.ask("teardown")
+            self._answer(process, draw)
+
+    def _set_up(self, processes, row, draw, number):
+        """Set a row up in both processes; False where it ends by that.
+
+        The first time both compile, at once. Later they take turns: each tracks its figure with the processor
+        to itself. The first one then also counts the calls that a sample takes.
+        """
+        found = {}
+        if number < 0:
+            for process in processes:
+                process.ask("setup", {"id": row.id})
+        for process in processes[::-1] if number > 0 and number % 2 else processes:
+            if number >= 0:
+                process.ask("setup", {"id": row.id} | self.settled.get(row.id, {}))
+            one = found[process.side.name] = self._answer(process, draw)
+            if number >= 0 and "number" in one:
+                self.settled.setdefault(row.id, {name: one[name] for name in ("number", "size")})
+        draw.skipped |= any("skipped" in one for one in found.values())
         if draw.errors or draw.skipped:
             return False
-        for one in found:
-            for name in {"number", "size"} & set(one):
-                settled = self.settled.setdefault(row["id"], {})
-                settled[name] = max(one[name], settled.get(name, 0))
-        if "value" in found[0] and number >= 0:
-            base, head = (one["value"] for one in found)
+        base, head = (found[side.name].get("value") for side in self.sides)
+        if base is not None and number >= 0:
             draw.pairs.append(Pair(base, head, head / base if base > 0 else math.nan))
         return True
 
@@ -259,6 +264,10 @@ class Drawer:
         """The processors of a pair: others for the next one."""
         first = number * self.processors
         return {PROCESSORS[(first + n) % len(PROCESSORS)] for n in range(self.processors)}
+
+
+def _wanted(batch, pairs):
+    return MEMORY_PAIRS if batch[0].kind == "peakmemory" else pairs
 
 
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]

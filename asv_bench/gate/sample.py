@@ -25,6 +25,8 @@ MOST = 1 << 24  # calls of one sample
 ANEW = 2  # times a sample that a setup may take to be made again for each one, with memory elsewhere
 PAD = 1 << 18  # bytes at most by which that memory moves
 CONTROL = 0.25  # of the seconds of a sample, for each control: two processes are told apart to a part in ten
+PIECES = 8  # of a sample, each timed on its own: their lower quartile is the figure of the sample
+SHORTEST = 1e-9  # seconds that anything takes
 
 
 class Timed:
@@ -48,8 +50,8 @@ class Timed:
         self.controls = {}
         for name, work in {"copy": copy, "loop": loop}.items():
             timer = timeit.Timer(work, timer=clock)
-            number = max(1, round(CONTROL * least / max(min(timer.repeat(3, 1)), 1e-9)))
-            self.controls[name] = partial(self.per_call, timer.timeit, number)
+            number = max(1, round(CONTROL * least / max(min(timer.repeat(3, 1)), SHORTEST)))
+            self.controls[name] = partial(per_call, timer.timeit, number)
 
     def take(self, benchmark):
         """A benchmark that is set up; the same one, set up once more, has its memory elsewhere."""
@@ -57,28 +59,33 @@ class Timed:
         self.timer = benchmark._get_timer(*benchmark._build_params())
         self.seconds(1)  # what a first call does once
 
-    @staticmethod
-    def per_call(timed, number):
-        return timed(number) / number
-
     def seconds(self, number):
         """Of some calls in turn. A benchmark that asks for `number = 1` is set up anew before each."""
         self.benchmark._redo_setup_next &= self.benchmark.number == 1
         return self.timer.timeit(number)
 
     def calibrated(self, least):
-        """How many calls a sample needs to take so many seconds."""
+        """How many calls take so many seconds, by the fastest of three tries."""
+        if self.benchmark.number == 1:
+            return 1
         number = 1
-        while number < MOST:
-            taken = self.seconds(number)
-            if taken >= least or self.benchmark.number == 1:
-                break
-            number = min(MOST, max(2 * number, int(number * least / max(taken, 1e-9))))
-        return number
+        while True:
+            taken = max(min(self.seconds(number) for _ in range(3)), SHORTEST)
+            if number >= MOST or taken >= least / 4:
+                return max(1, min(MOST, round(number * least / taken)))
+            number = min(MOST, 4 * number)
 
     def sample(self):
         found = {name: control() for name, control in self.controls.items()}
-        return found | {"time": self.per_call(self.seconds, self.number)}
+        return found | {"time": per_call(self.seconds, self.number)}
+
+
+def per_call(timed, calls):
+    """Seconds of a call: the lower quartile of the pieces of a sample, some of which interrupts lengthen."""
+    pieces = min(PIECES, calls)
+    each = round(calls / pieces)
+    times = sorted(max(timed(each), SHORTEST) / each for _ in range(pieces))
+    return times[len(times) // 4]
 
 
 class Process:
@@ -88,7 +95,7 @@ class Process:
         self.root, self.least = root, least
         self.shared = memoryview(mmap.mmap(file, SHARED))
         self.benchmark = self.timed = None
-        self.pads, self.seconds, self.least = [], 0.0, least
+        self.pads, self.seconds = [], 0.0
 
     def setup(self, row):
         """Set a row up: what its samples and copies take, its value where it has one, or "skipped"."""
