@@ -604,15 +604,7 @@ def _plan(
         parts is not None and parts.weights is not None,
     )
     axes = _rows_table(own, step)
-    ones = np.ones(int(columns.count.max(initial=1)))
-    single = bool(last is None)
-    divisors = np.repeat(columns.divisor, channels)
-    nowhere = np.zeros(columns.outputs, np.int64)
-    even, apart_by = _even_outputs(columns, channels), int(tiles[3].max(initial=0)) + 2
-    own_places = np.arange(ones.size)
-    own_places = own_places % even[2] * apart_by + own_places // even[2]
-    arrays = columns.lo, columns.count, columns.begin, columns.weights, nowhere, ones, own_places
-    table = arrays, (*even, apart_by), _beside(columns, channels, single=single), single, divisors
+    table = _line_table(columns, channels, int(tiles[3].max(initial=0)), single=last is None)
     rule = _rule(x, y, mean, parts, counts, floats, channels)
     taps = math.prod(int(each.count.max(initial=1)) for each in own)
     span, outputs = int(tiles[3].max(initial=0)) * channels, int(tiles[1].max(initial=0)) * channels
@@ -624,13 +616,29 @@ def _plan(
         max(taps, 1),
         several,
         lines,
-        even[2],
+        table[1][2],
     )
     tasks = outer.shape[1] * math.prod(each.outputs for each in own) * tiles.shape[1]
     read = [int(each.count.sum()) for each in own]
     work = outer.shape[1] * math.prod(read) * int(tiles[3].sum()) * channels
     arguments = tuple(held), outer, tiles, axes, table, rule
     return order, result, number, Plan(_kernel(use), arguments, tasks, work, lambda: (scratch(),))
+
+
+def _line_table(columns: Table, channels: int, longest: int, *, single: bool) -> tuple[Any, ...]:
+    """What a pass along a row of a tile reads, whose line has at most `longest` elements.
+
+    Returns arrays of the windows and of the places of their elements in a line, how the outputs follow each
+    other, which windows lie beside each other, whether there are channels alone, and the divisors.
+    """
+    even, apart_by = _even_outputs(columns, channels), longest + 2
+    ones = np.ones(int(columns.count.max(initial=1)))
+    own = np.arange(ones.size)
+    own = own % even[2] * apart_by + own // even[2]
+    nowhere = np.zeros(columns.outputs, np.int64)
+    arrays = columns.lo, columns.count, columns.begin, columns.weights, nowhere, ones, own
+    divisors = np.repeat(columns.divisor, channels)
+    return arrays, (*even, apart_by), _beside(columns, channels, single=single), single, divisors
 
 
 def _scratch(span: int, outputs: int, taps: int, several: int, line: str, step: int) -> tuple[Array, ...]:
