@@ -39,7 +39,10 @@ def parser():
         "--pairs", type=int, help=f"pairs of processes a row; default {FULL}, {QUICK} with --quick"
     )
     found.add_argument(
-        "--turns", type=int, default=TURNS, help=f"turns of a pair, for each row; default {TURNS}"
+        "--turns",
+        type=int,
+        default=TURNS,
+        help=f"turns of a pair for each row, more where they vary; default {TURNS}",
     )
     found.add_argument("--processors", type=int, default=1, help="that a benchmark uses: 2 for two threads")
     found.add_argument(

@@ -25,6 +25,8 @@ SCRIPT = Path(__file__).with_name("sample.py")
 BATCH = 24  # rows that one pair of processes measures
 TRIES = 2  # pairs at most, for each one that is wanted
 LEAST = 0.002  # seconds of work a sample
+MORE = 4  # times as many turns as usual, at most, until ...
+KNOWN = 0.01  # ... the standard error of a pair's log-ratio is below that
 TIMEOUT = 600  # seconds that one answer may take
 MEMORY_PAIRS = 5  # pairs for what a process holds at its peak, which hardly varies
 CONTROLS = ("copy", "loop")
@@ -72,6 +74,12 @@ class Draw:
 
 def _ratio(turns, name):
     return statistics.median(head[name] / base[name] for base, head in turns)
+
+
+def _error(turns):
+    """The standard error of the median of the turns' log-ratios, by their quartiles."""
+    low, _, high = statistics.quantiles([math.log(head["time"] / base["time"]) for base, head in turns])
+    return (high - low) / math.sqrt(len(turns))  # of a normal distribution: 0.93 times that
 
 
 class Ended(Exception):  # noqa: N818
@@ -151,7 +159,7 @@ class Drawer:
     sides : sequence of Side
         The base and the head.
     turns : int
-        Turns of the two processes of a pair, for each row.
+        Turns of the two processes of a pair for each row, and up to `MORE` times as many where they vary.
     moves : float
         How far a control may move between the two processes of a pair, as a part of its time.
     processors : int
@@ -208,7 +216,7 @@ class Drawer:
             chosen = self._chosen(number)
             for process in processes:
                 process.keep_on(chosen)
-            turns = [self._turn(processes, number + turn, draw) for turn in range(self.turns)]
+            turns = self._turns(processes, number, draw)
             if not draw.errors:
                 draw.add(turns, self.moves)
             for process in processes:
@@ -240,6 +248,15 @@ class Drawer:
         if base is not None and number >= 0:
             draw.pairs.append(Pair(base, head, head / base if base > 0 else math.nan))
         return True
+
+    def _turns(self, processes, number, draw):
+        """As many turns as a pair has at least, and more until their ratio is known well enough."""
+        turns = []
+        while not draw.errors and len(turns) < MORE * self.turns:
+            if len(turns) >= max(2, self.turns) and _error(turns) < KNOWN:
+                break
+            turns.append(self._turn(processes, number + len(turns), draw))
+        return turns
 
     def _turn(self, processes, turn, draw):
         """A sample of each process, one after the other: base first in every other turn."""
