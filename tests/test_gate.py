@@ -380,15 +380,31 @@ def test_a_sample_is_not_what_interrupts_made_of_it():
     assert sample.per_call(float, 1) == 1
 
 
-def test_what_a_sample_takes_is_counted_after_the_first_pair(tmp_path):
-    """What compiles, or waits for a process that does, says nothing of the calls of a sample."""
-    root = tmp_path / "benchmarks"
+@pytest.mark.parametrize(("noise", "turns"), [(0.001, 7), (0.5, 28)])
+def test_pairs_take_more_turns_where_they_vary(noise, turns):
+    rng = np.random.default_rng(0)
+    drawer = draws.Drawer(SIDES, turns=7)
+    drawer._turn = lambda *_: tuple({"time": np.exp(rng.normal(0, noise))} for _ in SIDES)
+    assert len(drawer._turns((), 0, draws.Draw())) == turns
+
+
+def suite_of(folder, module, text):
+    """A folder of benchmarks with one module."""
+    root = folder / "benchmarks"
     root.mkdir()
     (root / "__init__.py").touch()
-    (root / "slow.py").write_text(
+    (root / f"{module}.py").write_text(text)
+    return root
+
+
+def test_what_a_sample_takes_is_counted_after_the_first_pair(tmp_path):
+    """What compiles, or waits for a process that does, says nothing of the calls of a sample."""
+    root = suite_of(
+        tmp_path,
+        "slow",
         "import pathlib, time\nPATH = pathlib.Path(__file__).with_name('seen')\n"
         "class Slow:\n    def setup(self):\n        self.first = not PATH.exists()\n"
-        "        PATH.touch()\n    def time_it(self):\n        time.sleep(0.02 * self.first)\n"
+        "        PATH.touch()\n    def time_it(self):\n        time.sleep(0.02 * self.first)\n",
     )
     sides = [Side(name, "", sys.executable, {}, str(root)) for name in SIDES]
     drawer = draws.Drawer(sides, turns=1, moves=9)
@@ -397,10 +413,7 @@ def test_what_a_sample_takes_is_counted_after_the_first_pair(tmp_path):
 
 
 def test_one_process_measures_every_kind_of_benchmark(tmp_path):
-    root = tmp_path / "benchmarks"
-    root.mkdir()
-    (root / "__init__.py").touch()
-    (root / "odd.py").write_text(ODDITIES)
+    root = suite_of(tmp_path, "odd", ODDITIES)
     names = [
         "Cached.track_calls",
         "Once.time_pop",
