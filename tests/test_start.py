@@ -18,13 +18,13 @@ from fastpool import jit
 PACKAGE = Path(fp.__file__).parent
 FIRST_CALL = """
 import time, numpy as np, fastpool as fp
-from fastpool.cpu import fold
+from fastpool.cpu import walk
 from fastpool.operators.extremes import MAX
 begin = time.process_time()
 y = fp.max_pool(np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4), 2)
 seconds = time.process_time() - begin
-walk = fold._walk("max", MAX.fold(None, None), None, fold.FORWARD, "native", "native", fold.ALL)
-print(seconds, sum(walk.stats.cache_hits.values()), y.ravel().tolist())
+kernel = walk.kernel("max", MAX.fold(None, None), None, walk.FORWARD, "native", "native", walk.ALL)
+print(seconds, sum(kernel.stats.cache_hits.values()), y.ravel().tolist())
 """
 
 

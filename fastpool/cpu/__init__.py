@@ -2,10 +2,11 @@
 
 from .align import align_backward, align_forward, align_way
 from .backward import has_taps, plan_backward
-from .fold import LISTED, WEIGHED, Present, gather, plan_planes, reduce, reduce_present
+from .fold import Present, gather, plan_planes, reduce, reduce_present
 from .missing import first_few, keep, mask_of, product, replaced, settle, shared, slope_of_weights
 from .plans import plan, plan_present
 from .present import Beside
+from .walk import LISTED, WEIGHED
 from .weighted import weigh, weigh_way
 
 __all__ = [

@@ -19,7 +19,6 @@ from ..halves import unchanged
 from ..operators import OPERATORS, Operator
 from ..windows import Axis, Geometry, Integers
 from . import fold, half, passes, plans
-from .fold import NO_REPEAT, repeated
 from .memory import (
     GATHERED,
     ahead,
@@ -36,6 +35,7 @@ from .memory import (
     wide_registers,
 )
 from .tasks import scratch_of
+from .walk import NO_REPEAT, repeated
 
 Array = NDArray[Any]
 
