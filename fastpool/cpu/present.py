@@ -194,6 +194,38 @@ def expressions(kind: Kind) -> tuple[Callable[..., Any], ...]:
     return element, plus, value_of
 
 
+def _reduce_rows(kind: Kind) -> Callable[..., bool]:
+    """What makes some rows of output: whether some of their windows have too few elements."""
+    along, pairs = kind.along, kind.along is passes.pair
+    element, plus, value_of = expressions(kind)
+    cell = passes.pair if pairs else single
+
+    def reduce_rows(uses, wanted, memory, taps, g, x, marks, begins, period, rows_at, block, out):
+        (lines, spare, sums), (tally, spare_tally, tallies) = memory
+        high, repeat, margin, n, count = block
+        size = n * g.channels
+        if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
+            own = ahead(marks, -earlier(period, begins + peek(rows_at, 0)))
+            return give_squares(value_of, uses, element, wanted, out, x, own, rows_at, size)
+        for r in range(repeat):
+            at, further = r * g.line + margin, r * g.stride * g.pitch
+            own = ahead(marks, further - earlier(period, begins + further + peek(rows_at, 0)))
+            to = ahead(lines, at), ahead(tally, at), ahead(x, further), own
+            merge_rows(uses, element, *to, rows_at, high, count)
+        if pairs:
+            values, counts, pitch = lines, tally, g.line
+        else:
+            rest = taps, g, n, repeat, size, g.line
+            along(passes.unfinished, uses, sums, spare, lines, *rest)
+            along(passes.unfinished, (plus, 0), tallies, spare_tally, tally, *rest)
+            values, counts, pitch = sums, tallies, size
+        pitches, merges = (g.out_pitch, pitch), (uses[0], plus)
+        return give(cell, value_of, merges, wanted, out, values, counts, size, repeat, pitches)
+
+    jit.expression(reduce_rows)
+    return reduce_rows
+
+
 @cache
 def kernel(kind: Kind) -> Callable[..., bool]:
     """All windows of some tasks; ``met`` tells whether sums overflowed and whether windows lack elements.
@@ -203,12 +235,10 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     as in `rows`. A last pass reads a value and a count, and writes the result once. Windows of 2x2 side by
     side are one pass in all, without lines.
     """
-    line, along, takes, digest = kind.line, kind.along, kind.takes, jit.source_digest()
-    pairs, of_phases, watches = along is passes.pair, along is rows.phases, may_overflow(line)
-    cell = passes.pair if pairs else single
+    line, takes, reduce_rows, digest = kind.line, kind.takes, _reduce_rows(kind), jit.source_digest()
+    of_phases, watches = kind.along is rows.phases, may_overflow(line)
     merge = line.merge if takes.numbers else line.careful or line.merge
-    read, counted = half.READ[kind.source], getattr(np, kind.counts)
-    element, plus, value_of = expressions(kind)
+    read, counted, plus = half.READ[kind.source], getattr(np, kind.counts), expressions(kind)[1]
 
     def walk(arrays, tables, memory, first, last):
         _ = digest  # captured, and so part of the cache key
@@ -221,16 +251,16 @@ def kernel(kind: Kind) -> Callable[..., bool]:
         grid, g = read_grid(numbers, 0), rows.read_rows(numbers, GRID)
         lines, spare, sums, _, rows_at, taps = rows.parts_of((memory[0], memory[2]), g, of_phases)
         tally, spare_tally, tallies, _, _, _ = rows.parts_of((memory[1], memory[2]), g, of_phases)
+        buffers = (lines, spare, sums), (tally, spare_tally, tallies)
         uses, wanted = (merge, read(nodata[0]), neutral, knobs, plus), (counted(least[0]), fill[0], knobs)
         place, tile_before, few = begin(grid, first), -1, False
         for _ in range(first, last):
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
             left, n, start, low, count = rows.columns_of(g, tile)
-            margin, size = (low - start) * g.channels, n * g.channels
+            margin, begins = (low - start) * g.channels, x_at + low * g.channels
             if tile != tile_before and (margin > 0 or count < g.line):
                 passes.fill(lines, neutral, g.line * g.block)
                 passes.fill(tally, 0, g.line * g.block)
-            begins = x_at + low * g.channels
             x, marks = ahead(pointer(x_all), begins), ahead(pointer(marks_all), begins)
             y = ahead(pointer(y_all), y_at + left * g.channels)
             slabs, deep = ahead(pointer(slabs_of_all), leads[2, lead]), leads[3, lead]
@@ -238,26 +268,9 @@ def kernel(kind: Kind) -> Callable[..., bool]:
             while output < end:
                 row, top, bottom, repeat = rows.rows_of(g, output, end)
                 high = rows.row_offsets(rows_at, g, slabs, deep, row, top, bottom)
-                out = ahead(y, output * g.out_pitch)
-                if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
-                    own = ahead(marks, -earlier(period[0], begins + peek(rows_at, 0)))
-                    lack = give_squares(value_of, uses, element, wanted, out, x, own, rows_at, size)
-                    few, output = bool(few | lack), output + 1
-                    continue
-                for r in range(repeat):
-                    at, further = r * g.line + margin, r * g.stride * g.pitch
-                    own = ahead(marks, further - earlier(period[0], begins + further + peek(rows_at, 0)))
-                    to = ahead(lines, at), ahead(tally, at), ahead(x, further), own
-                    merge_rows(uses, element, *to, rows_at, high, count)
-                if pairs:
-                    values, counts, pitch = lines, tally, g.line
-                else:
-                    rest = taps, g, n, repeat, size, g.line
-                    along(passes.unfinished, uses, sums, spare, lines, *rest)
-                    along(passes.unfinished, (plus, 0), tallies, spare_tally, tally, *rest)
-                    values, counts, pitch = sums, tallies, size
-                pitches = g.out_pitch, pitch
-                lack = give(cell, value_of, (merge, plus), wanted, out, values, counts, size, repeat, pitches)
+                block, out = (high, repeat, margin, n, count), ahead(y, output * g.out_pitch)
+                reads = x, marks, begins, period[0], rows_at
+                lack = reduce_rows(uses, wanted, buffers, taps, g, *reads, block, out)
                 few, output = bool(few | lack), output + repeat
             place, tile_before = following(grid, place), tile
         if few:
@@ -265,7 +278,7 @@ def kernel(kind: Kind) -> Callable[..., bool]:
         if watches and overflowed():
             met[0] = 1
 
-    name = f"present_{along.__name__}_{kind.name}_{takes.name}"
+    name = f"present_{kind.along.__name__}_{kind.name}_{takes.name}"
     return jit.kernel(walk, f"{name}_{kind.source}_{line.dtype}_{kind.target}")
 
 
