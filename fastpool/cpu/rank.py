@@ -9,7 +9,7 @@ NaNs are only looked for while lines are read. Where there is one, every window 
 max pooling, which NaN wins.
 """
 
-# ruff: noqa: D103, PLR0912, PLR0915 - kernels are one loop nest each, and their passes say what they do
+# ruff: noqa: D103 - passes say what they do
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
 import math
@@ -27,8 +27,20 @@ from .. import jit, threads, ways, windows
 from ..operators import OPERATORS, ranks
 from ..windows import Axis, Geometry, Integers
 from . import half, histograms, networks, plans, turn
-from .fold import NO_REPEAT, repeated
-from .memory import ahead, apart, c_strides, flatten, peek, pointer, poke, raw, steps, storage, wide_registers
+from .memory import (
+    ahead,
+    apart,
+    c_strides,
+    fields,
+    flatten,
+    peek,
+    pointer,
+    poke,
+    raw,
+    steps,
+    storage,
+    wide_registers,
+)
 from .networks import (
     BOTH,
     FIVE,
@@ -46,6 +58,7 @@ from .networks import (
     sort_4,
     sort_5,
 )
+from .walk import NO_REPEAT, column_of
 
 Array = NDArray[Any]
 
@@ -61,11 +74,78 @@ PLACES = 3  # lines for a mode's run, longest run and value
 
 # What a kernel is told of its axes, all but the last pooled one, and of the call ---------------------------
 
-LENGTH, BEGIN, PITCH, STEP, FULL = range(5)
-UNITS, BATCH, PIECES, FIRST, LAST, WIDTH, HALO, DEEP, OUTPUTS, JUMP, COLUMN, TAP, ELEMENTS, LINE = range(14)
-IGNORES, AFTER, EDGES = 14, 15, 16  # a value is ignored; where spare lines and those of edges begin
-CELLS = 17  # whether windows are cells of two columns, whose mode is taken from the input as it lies
-REPEATS, PERIOD, TIMES, ADVANCE = range(18, 22)  # which columns repeat, as `windows.Repeat` has it
+
+class Outer(NamedTuple):
+    """An axis before the last pooled one."""
+
+    length: int  # outputs
+    begin: int  # its first column in the tables; -1 where it is not pooled
+    pitch: int  # distances of outputs' windows and of a window's elements, in the input
+    step: int
+    full: int  # elements of a full window
+
+
+class Numbers(NamedTuple):
+    """A call."""
+
+    units: int  # rows of windows
+    batch: int  # units of a task, which is one of so many pieces of them
+    pieces: int
+    first: int  # the full windows of a unit, and how many of them a piece has
+    last: int
+    width: int
+    halo: int  # windows that lines reach further
+    deep: int  # channels
+    length: int  # windows of a unit
+    jump: int  # distance of its windows
+    begin: int  # the first column of the last pooled axis in the tables
+    tap: int  # distance of a window's elements along that axis
+    elements: int  # of a window
+    line: int  # distance of lines
+    ignores: int  # whether a value is ignored
+    after: int  # where spare lines and those of edges begin
+    edges: int
+    cells: int  # whether windows are cells of two columns, whose mode is taken from the input as it lies
+    repeats: int  # which columns repeat, as `windows.Repeat` has it
+    period: int
+    times: int
+    advance: int
+    axes: int  # before the last pooled one
+    columns: int  # of the tables
+
+
+class Step(NamedTuple):
+    """A pass of a program: what it does, where two lines lie that it writes, and two that it reads."""
+
+    operation: int
+    low: int
+    high: int
+    a: int
+    b: int
+
+
+class Sorter(NamedTuple):
+    """A program, and where it leaves the wanted elements of windows."""
+
+    steps: Any  # pointers, and how many there are
+    passes: int
+    ranks: Any
+    wanted: int
+
+
+class Places(NamedTuple):
+    """Pointers to where windows come from and go to: those of units, and those at edges."""
+
+    bases: Any
+    ends: Any
+    counts: Any  # elements of a unit's windows along each axis, and room for as many numbers
+    sizes: Any  # elements of windows at edges
+    edge_ends: Any
+
+
+OUTER, STEP = len(Outer._fields), len(Step._fields)
+REPEAT = ("repeats", "period", "times", "advance")
+read_outer, read_numbers, read_step = fields(Outer), fields(Numbers), fields(Step)
 
 
 # Values --------------------------------------------------------------------------------------------------
@@ -179,21 +259,25 @@ def middles_of_25(out, columns, pitch, deep, count):
         poke(out, j, middle_25(columns, pitch, deep, j))
 
 
-def carry_out(program, lines, count):
+def carry_out(sorter, lines, count):
     """The passes of a program."""
-    for number in range(program.shape[0]):
-        a, b = ahead(lines, program[number, 3]), ahead(lines, program[number, 4])
-        low, high = ahead(lines, program[number, 1]), ahead(lines, program[number, 2])
-        if program[number, 0] == BOTH:
+    for number in range(sorter.passes):
+        step = read_step(sorter.steps, number * STEP)
+        a, b, low, high = (
+            ahead(lines, step.a),
+            ahead(lines, step.b),
+            ahead(lines, step.low),
+            ahead(lines, step.high),
+        )
+        if step.operation == BOTH:
             exchange(low, high, a, b, count)
-        elif program[number, 0] == MINIMUM:
+        elif step.operation == MINIMUM:
             smaller(low, a, b, count)
-        elif program[number, 0] == SORT_THREE:
-            third = ahead(high, program[number, 2] - program[number, 1])
-            sort_three(low, high, third, a, b, ahead(b, program[number, 4] - program[number, 3]), count)
-        elif program[number, 0] == MIDDLE_OF_NINE:
-            largest = ahead(high, program[number, 2] - program[number, 3])
-            middle_of_nine(low, a, high, largest, program[number, 4] - program[number, 3], count)
+        elif step.operation == SORT_THREE:
+            third = ahead(high, step.high - step.low)
+            sort_three(low, high, third, a, b, ahead(b, step.b - step.a), count)
+        elif step.operation == MIDDLE_OF_NINE:
+            middle_of_nine(low, a, high, ahead(high, step.high - step.a), step.b - step.a, count)
         else:
             larger(high, a, b, count)
 
@@ -285,52 +369,54 @@ def vote_cells_8(out, a, b, c, d, everything, ignore, count):
 # of two; `settle` that of one window ----------------------------------------------------------------------
 
 
-def deliver_ranks(lines, results, count, like, numbers):
+def deliver_ranks(lines, sorter, count, like, numbers):
     """The lines hold the ranks already."""
 
 
-def put_ranks(finishes, write, y, lines, results, start, count, weights, numbers):
-    a, b = ahead(lines, results[0] + start), ahead(lines, results[results.shape[0] - 1] + start)
-    if results.shape[0] == 1:
-        interpolate(finishes[0], write, y, a, a, 0.0, count)
+def put_ranks(finishes, write, y, lines, sorter, start, count, weights, numbers):
+    a, b = peek(sorter.ranks, 0) + start, peek(sorter.ranks, sorter.wanted - 1) + start
+    if sorter.wanted == 1:
+        interpolate(finishes[0], write, y, ahead(lines, a), ahead(lines, a), 0.0, count)
     else:
-        interpolate(finishes[1], write, y, a, b, weights[1], count)
+        interpolate(finishes[1], write, y, ahead(lines, a), ahead(lines, b), weights[1], count)
 
 
-def settle_ranks(finish, write, lines, ranks, at, size, like, weights, numbers):
+def settle_ranks(finish, write, lines, sorter, at, size, like, weights, numbers):
     place = weights[0] * (size - 1)
     rank = int(place)
-    a, b = peek(lines, ranks[rank] + at), peek(lines, ranks[min(rank + 1, size - 1)] + at)
+    a = peek(lines, peek(sorter.ranks, rank) + at)
+    b = peek(lines, peek(sorter.ranks, min(rank + 1, size - 1)) + at)
     return write(finish(a, b, place - rank))
 
 
-def deliver_mode(lines, results, count, like, numbers):
+def deliver_mode(lines, sorter, count, like, numbers):
     """The value with the longest run."""
-    ignored, ignore = numbers[IGNORES] != 0, like[1]
-    run = ahead(lines, numbers[AFTER])
-    longest, best = ahead(run, numbers[LINE]), ahead(run, 2 * numbers[LINE])
-    if numbers[ELEMENTS] == 4:
-        vote_4(best, lines, numbers[LINE], not ignored, ignore, count)
+    ignored, ignore = numbers.ignores != 0, peek(like, 1)
+    run = ahead(lines, numbers.after)
+    longest, best = ahead(run, numbers.line), ahead(run, 2 * numbers.line)
+    if numbers.elements == 4:
+        vote_4(best, lines, numbers.line, not ignored, ignore, count)
         return
-    if numbers[ELEMENTS] == 8:
-        vote_8(best, lines, numbers[LINE], not ignored, ignore, count)
+    if numbers.elements == 8:
+        vote_8(best, lines, numbers.line, not ignored, ignore, count)
         return
-    begin_runs(run, longest, best, ahead(lines, results[0]), ignored, ignore, count)
-    for rank in range(1, results.shape[0]):
-        before, value = ahead(lines, results[rank - 1]), ahead(lines, results[rank])
+    value = ahead(lines, peek(sorter.ranks, 0))
+    begin_runs(run, longest, best, value, ignored, ignore, count)
+    for rank in range(1, sorter.wanted):
+        before, value = value, ahead(lines, peek(sorter.ranks, rank))
         extend_runs(run, longest, best, before, value, ignored, ignore, count)
 
 
-def put_mode(finishes, write, y, lines, results, start, count, weights, numbers):
-    best = ahead(lines, numbers[AFTER] + 2 * numbers[LINE] + start)
+def put_mode(finishes, write, y, lines, sorter, start, count, weights, numbers):
+    best = ahead(lines, numbers.after + 2 * numbers.line + start)
     interpolate(finishes[0], write, y, best, best, 0.0, count)
 
 
 def cells_mode(y, x, leaves, count, like, numbers):
     """The modes of one row of cells, two lines a row of the input."""
-    everything, ignore = numbers[IGNORES] == 0, like[1]
+    everything, ignore = numbers.ignores == 0, peek(like, 1)
     a, b = ahead(x, leaves[0, 0]), ahead(x, leaves[2, 0])
-    if numbers[ELEMENTS] == 4:
+    if numbers.elements == 4:
         vote_cells_4(y, a, b, everything, ignore, count)
     else:
         c, d = ahead(x, leaves[4, 0]), ahead(x, leaves[6, 0])
@@ -341,51 +427,46 @@ def cells_ranks(y, x, leaves, count, like, numbers):
     """Ranks of cells go by lines."""
 
 
-def settle_mode(finish, write, lines, ranks, at, size, like, weights, numbers):
-    best, longest, run = peek(lines, ranks[0] + at), 0, 0
+def settle_mode(finish, write, lines, sorter, at, size, like, weights, numbers):
+    best, longest, run = peek(lines, peek(sorter.ranks, 0) + at), 0, 0
     before = best
     for rank in range(size):
-        value = peek(lines, ranks[rank] + at)
+        value = peek(lines, peek(sorter.ranks, rank) + at)
         run = run + 1 if value == before else 1
-        run = 0 if (numbers[IGNORES] != 0) & (value == like[1]) else run
+        run = 0 if (numbers.ignores != 0) & (value == peek(like, 1)) else run
         best = value if run > longest else best
         longest = max(run, longest)
         before = value
     return best
 
 
-def settle_all(settle, finish, write, y, lines, sorting, count, sizes, ends, ranks, like, weights, numbers):
-    """The windows at edges that have been gathered."""
-    carry_out(sorting, lines, count)
-    for at in range(count):
-        value = settle(finish, write, lines, ranks, at, sizes[at], like, weights, numbers)
-        poke(y, ends[at], value)
-
-
 # The kernel ----------------------------------------------------------------------------------------------
 
 
-def locate(axes, table, unit, counts):
+def locate(axes, table, unit, counts, numbers):
     """The offset of a unit's windows along all axes but the last pooled one, and whether they are full."""
     base, inside = 0, True
-    for axis in range(axes.shape[0] - 1, -1, -1):
-        i, begin = unit % axes[axis, LENGTH], axes[axis, BEGIN]
-        unit = unit // axes[axis, LENGTH]
-        base += (i if begin < 0 else table[0, begin + i]) * axes[axis, PITCH]
-        counts[axis] = 1 if begin < 0 else table[1, begin + i]
-        inside = inside and counts[axis] == axes[axis, FULL]
+    for number in range(numbers.axes - 1, -1, -1):
+        axis = read_outer(axes, number * OUTER)
+        i, unit = unit % axis.length, unit // axis.length
+        low, count = i, 1
+        if axis.begin >= 0:
+            low, count = peek(table, axis.begin + i), peek(table, numbers.columns + axis.begin + i)
+        base += low * axis.pitch
+        poke(counts, number, count)
+        inside = inside and count == axis.full
     return base, inside
 
 
 def read_lines(odd, read, x, lines, bases, units, leaves, left, width, numbers):
     """Lay out full windows: one line for each leaf, in it one stretch a unit; and whether there is a NaN."""
-    deep, jump = numbers[DEEP], numbers[JUMP]
-    found, pitch = False, (width + numbers[HALO]) * deep
+    deep, jump = numbers.deep, numbers.jump
+    found, pitch = False, (width + numbers.halo) * deep
     for leaf in range(leaves.shape[0]):
         columns = width + leaves[leaf, 1]
         for unit in range(units):
-            source = ahead(x, bases[unit] + leaves[leaf, 0] + left * jump * deep)
-            out = ahead(lines, leaf * numbers[LINE] + unit * pitch)
+            source = ahead(x, peek(bases, unit) + leaves[leaf, 0] + left * jump * deep)
+            out = ahead(lines, leaf * numbers.line + unit * pitch)
             if jump == 1:
                 met = take_each(odd, read, out, source, columns * deep, 1)
             elif deep > 1:
@@ -406,121 +487,178 @@ def read_window(odd, read, x, lines, base, axes, counts, rows, size, top, number
 
     Rows are counted axis by axis, behind the `counts`: to divide their number takes as long as to read a row.
     """
-    found, line, place, rank = False, 0, base, axes.shape[0]
-    for axis in range(rank):
-        counts[rank + axis] = 0
+    found, line, place, seen = False, 0, base, ahead(counts, numbers.axes)
+    for number in range(numbers.axes):
+        poke(seen, number, 0)
     for _ in range(rows):
         for tap in range(size):
-            value = peek(x, place + tap * numbers[TAP])
+            value = peek(x, place + tap * numbers.tap)
             found = found or odd(value)
             poke(lines, line * EDGE, read(value))
             line += 1
-        for axis in range(rank - 1, -1, -1):
-            counts[rank + axis] += 1
-            place += axes[axis, STEP]
-            if counts[rank + axis] < counts[axis]:
+        for number in range(numbers.axes - 1, -1, -1):
+            step, done = read_outer(axes, number * OUTER).step, peek(seen, number) + 1
+            place += step
+            poke(seen, number, done)
+            if done < peek(counts, number):
                 break
-            place -= counts[axis] * axes[axis, STEP]
-            counts[rank + axis] = 0
-    for blank in range(line, numbers[ELEMENTS]):
+            place -= done * step
+            poke(seen, number, 0)
+    for blank in range(line, numbers.elements):
         poke(lines, blank * EDGE, top)
     return found
 
 
+class Kind(NamedTuple):
+    """What a kernel is compiled for."""
+
+    name: str  # "lower", "median", "quantile" or "mode"
+    source: str
+    target: str
+    five: bool  # for the middle of 5x5 alone
+
+    @property
+    def finishes(self) -> tuple[Callable[..., Any], ...]:
+        """What makes a result of two elements, of one, and of two of a full window."""
+        if self.name in ("lower", "mode"):
+            return lower, lower, lower
+        return between, alone, middle if self.name == "median" else between
+
+
+def _full_windows(kind: Kind) -> Callable[..., bool]:
+    """What reduces full windows of some units, all by the same passes: whether there is a NaN."""
+    (_, *finishes), five = kind.finishes, kind.five
+    read, write, odd = half.READ[kind.source], half.WRITE[kind.target], half.IS_NAN[kind.source]
+    deliver, put, reduce_cells = deliver_ranks, put_ranks, cells_ranks
+    if kind.name == "mode":
+        deliver, put, reduce_cells = deliver_mode, put_mode, cells_mode
+    one, two = finishes
+
+    def full_windows(x, y, lines, places, leaves, sorter, units, left, width, like, weights, numbers):
+        deep = numbers.deep
+        if numbers.cells:
+            for unit in range(units):
+                source = ahead(x, peek(places.bases, unit) + 2 * left)
+                reduce_cells(ahead(y, peek(places.ends, unit)), source, leaves, width, like, numbers)
+            return False
+        found = read_lines(odd, read, x, lines, places.bases, units, leaves, left, width, numbers)
+        pitch = (width + numbers.halo) * deep
+        if five:
+            line = numbers.line
+            columns, middles = ahead(lines, FIVE * line), ahead(lines, 2 * FIVE * line)
+            sort_columns_of_5(columns, lines, line, units * pitch)
+            middles_of_25(middles, columns, line, deep, units * pitch)
+        else:
+            carry_out(sorter, lines, units * pitch)
+        deliver(lines, sorter, units * pitch, like, numbers)
+        for unit in range(units):
+            to, start = ahead(y, peek(places.ends, unit)), unit * pitch
+            put((one, two), write, to, lines, sorter, start, width * deep, weights, numbers)
+        return found
+
+    jit.expression(full_windows)
+    return full_windows
+
+
+def _edge_windows(kind: Kind) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """What gathers a unit's windows at edges, and what sorts and writes those that are `ready`.
+
+    The first says whether there is a NaN, and how many are ready; whenever they are `EDGE`, they are written.
+    """
+    finish, settle = kind.finishes[0], settle_mode if kind.name == "mode" else settle_ranks
+    read, write, odd = half.READ[kind.source], half.WRITE[kind.target], half.IS_NAN[kind.source]
+
+    def settled(y, edges, sorter, ready, places, like, weights, numbers):
+        carry_out(sorter, edges, ready)
+        for at in range(ready):
+            size = peek(places.sizes, at)
+            value = settle(finish, write, edges, sorter, at, size, like, weights, numbers)
+            poke(y, peek(places.edge_ends, at), value)
+
+    def edge_windows(x, y, edges, axes, table, sorter, unit, ready, places, like, weights, numbers):
+        base, inside = locate(axes, table, unit, places.counts, numbers)
+        found, rows, deep, full = False, 1, numbers.deep, numbers.last - numbers.first if inside else 0
+        for axis in range(numbers.axes):
+            rows *= peek(places.counts, axis)
+        for output in range(numbers.length - full):
+            column = output + (full if output >= numbers.first else 0)
+            at, low = column_of(numbers, 0, column)
+            low, size = low + peek(table, at), peek(table, numbers.columns + at)
+            for channel in range(deep):
+                place, own = base + low * deep + channel, ahead(edges, ready)
+                top, counts = peek(like, 0), places.counts
+                met = read_window(odd, read, x, own, place, axes, counts, rows, size, top, numbers)
+                found = found or met
+                poke(places.edge_ends, ready, (unit * numbers.length + column) * deep + channel)
+                poke(places.sizes, ready, rows * size)
+                ready += 1
+                if ready == EDGE:
+                    settled(y, edges, sorter, ready, places, like, weights, numbers)
+                    ready = 0
+        return found, ready
+
+    jit.outlined(settled)
+    jit.expression(edge_windows)
+    return edge_windows, settled
+
+
 @cache
-def _kernel(name: str, source: str, target: str, five: bool) -> Callable[..., None]:
-    """The kernel for "lower", "median", "quantile" or "mode"; `five` is for the middle of 5x5 alone.
+def _kernel(kind: Kind) -> Callable[..., None]:
+    """The kernel for windows of one kind.
 
     A task is a piece of some rows of windows; their first piece has their windows at edges too. The first
     pass reads the rows of full windows, and writes an element to each line that holds it. Each pass of the
     program reads two lines or more, and writes one or more. The last reads one or two and writes each result
     once. Windows at edges are read one by one, and modes of small cells in one pass without lines.
     """
-    finish, one, two = between, alone, middle if name == "median" else between
-    if name in ("lower", "mode"):
-        finish = one = two = lower
-    read, write, odd = half.READ[source], half.WRITE[target], half.IS_NAN[source]
-    deliver, put, settle, reduce_cells = deliver_ranks, put_ranks, settle_ranks, cells_ranks
-    if name == "mode":
-        deliver, put, settle, reduce_cells = deliver_mode, put_mode, settle_mode, cells_mode
+    full_windows, (edge_windows, settled) = _full_windows(kind), _edge_windows(kind)
     digest = jit.source_digest()
 
-    def walk(arrays, axes, table, leaves, programs, weights, numbers, scratch, places, first, last):
+    def walk(arrays, axes, table, leaves, programs, weights, call, scratch, places, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
-        x, y, lines = pointer(arrays[0]), pointer(arrays[1]), pointer(scratch)
-        origin, like, met = arrays[2], arrays[3], arrays[4]
+        x, y, like, lines = (
+            ahead(pointer(arrays[0]), arrays[2]),
+            pointer(arrays[1]),
+            pointer(arrays[3]),
+            pointer(scratch),
+        )
+        outer, columns, numbers = pointer(axes), pointer(table), read_numbers(call, 0)
         program, results, sorting, ranks = programs
-        edges = ahead(lines, numbers[EDGES])
-        bases, ends, counts, sizes, at_edges = places
-        rest = (sizes, at_edges, ranks, like, weights, numbers)
-        deep, outputs = numbers[DEEP], numbers[OUTPUTS]
+        sorter = Sorter(pointer(program), program.shape[0], pointer(results), results.shape[0])
+        edge_sorter = Sorter(pointer(sorting), sorting.shape[0], pointer(ranks), ranks.shape[0])
+        own, room = pointer(places), places.shape[1]
+        to = Places(own, ahead(own, room), ahead(own, 2 * room), ahead(own, 3 * room), ahead(own, 4 * room))
+        edges, begins = (
+            ahead(lines, numbers.edges),
+            peek(columns, numbers.begin + numbers.first) * numbers.deep,
+        )
         found, ready = False, 0
         for task in range(first, last):
-            batch, piece = task // numbers[PIECES], task % numbers[PIECES]
-            begin, end = batch * numbers[BATCH], min((batch + 1) * numbers[BATCH], numbers[UNITS])
-            left = piece * numbers[WIDTH]
-            width = min(numbers[WIDTH], numbers[LAST] - numbers[FIRST] - left)
-            units = 0
+            batch, piece = task // numbers.pieces, task % numbers.pieces
+            begin, end = batch * numbers.batch, min((batch + 1) * numbers.batch, numbers.units)
+            left, units = piece * numbers.width, 0
+            width = min(numbers.width, numbers.last - numbers.first - left)
             for unit in range(begin, end):
-                base, inside = locate(axes, table, unit, counts)
+                base, inside = locate(outer, columns, unit, to.counts, numbers)
                 if inside and width > 0:
-                    bases[units] = origin + base + table[0, numbers[COLUMN] + numbers[FIRST]] * deep
-                    ends[units] = (unit * outputs + numbers[FIRST] + left) * deep
+                    poke(to.bases, units, base + begins)
+                    poke(to.ends, units, (unit * numbers.length + numbers.first + left) * numbers.deep)
                     units += 1
-            if numbers[CELLS]:
-                for unit in range(units):
-                    source = ahead(x, bases[unit] + 2 * left)
-                    reduce_cells(ahead(y, ends[unit]), source, leaves, width, like, numbers)
-            elif units > 0:
-                met_one = read_lines(odd, read, x, lines, bases, units, leaves, left, width, numbers)
-                found = found or met_one
-                pitch = (width + numbers[HALO]) * deep
-                if five:
-                    line = numbers[LINE]
-                    columns, middle = ahead(lines, FIVE * line), ahead(lines, 2 * FIVE * line)
-                    sort_columns_of_5(columns, lines, line, units * pitch)
-                    middles_of_25(middle, columns, line, deep, units * pitch)
-                else:
-                    carry_out(program, lines, units * pitch)
-                deliver(lines, results, units * pitch, like, numbers)
-                for unit in range(units):
-                    to, start = ahead(y, ends[unit]), unit * pitch
-                    put((one, two), write, to, lines, results, start, width * deep, weights, numbers)
-            if piece > 0:
-                continue
-            for unit in range(begin, end):
-                base, inside = locate(axes, table, unit, counts)
-                rows = 1
-                for axis in range(axes.shape[0]):
-                    rows *= counts[axis]
-                for output in range(outputs - (numbers[LAST] - numbers[FIRST] if inside else 0)):
-                    column = output
-                    if inside and output >= numbers[FIRST]:
-                        column += numbers[LAST] - numbers[FIRST]
-                    at, lo = column, 0
-                    if column >= numbers[REPEATS]:
-                        at, lo = repeated(column, numbers[REPEATS], numbers[PERIOD], numbers[TIMES])
-                        lo *= numbers[ADVANCE]
-                    at += numbers[COLUMN]
-                    lo, size = lo + table[0, at], table[1, at]
-                    for channel in range(deep):
-                        place, own = origin + base + lo * deep + channel, ahead(edges, ready)
-                        met_one = read_window(
-                            odd, read, x, own, place, axes, counts, rows, size, like[0], numbers
-                        )
-                        found = found or met_one
-                        at_edges[ready] = (unit * outputs + column) * deep + channel
-                        sizes[ready] = rows * size
-                        ready += 1
-                        if ready == EDGE:
-                            settle_all(settle, finish, write, y, edges, sorting, ready, *rest)
-                            ready = 0
-        settle_all(settle, finish, write, y, edges, sorting, ready, *rest)
+            if units > 0:
+                span = units, left, width
+                met = full_windows(x, y, lines, to, leaves, sorter, *span, like, weights, numbers)
+                found = found or met
+            for unit in range(begin, end if piece == 0 else begin):
+                at, rest = (unit, ready), (to, like, weights, numbers)
+                met, ready = edge_windows(x, y, edges, outer, columns, edge_sorter, *at, *rest)
+                found = found or met
+        settled(y, edges, edge_sorter, ready, to, like, weights, numbers)
         if found:
-            met[0] = 1
+            arrays[4][0] = 1
 
-    return jit.kernel(walk, f"networks_{name}{'_5x5' * five}_{source}_{target}")
+    name = f"networks_{kind.name}{'_5x5' * kind.five}"
+    return jit.kernel(walk, f"{name}_{kind.source}_{kind.target}")
 
 
 jit.register(half)
@@ -663,6 +801,29 @@ def _taps(columns: Axis, jump: int, *, shared: bool) -> list[Tap]:
     return [Tap(at % jump, phases.index(at % jump), at // jump) for at in offsets]
 
 
+class Reads(NamedTuple):
+    """How full windows are read into lines."""
+
+    first: int  # the full windows along the last pooled axis
+    last: int
+    jump: int  # distance of these windows
+    taps: list[Tap]
+    voted: bool  # whether they need no program
+
+    @classmethod
+    def of(cls, kind: str, columns: Axis, elements: int, deep: int) -> "Reads":
+        """They share lines where many overlap, and channels are few."""
+        first, last = _inside(columns)
+        jump, voted = columns.regular[1] if columns.regular else 1, kind == "mode" and elements in VOTED
+        shared = not voted and deep <= DEEPEST and last - first > 2 * columns.step * columns.most
+        return cls(first, last, jump, _taps(columns, jump, shared=shared), voted)
+
+    @property
+    def halo(self) -> int:
+        """How many windows further lines reach."""
+        return max(tap.shift for tap in self.taps)
+
+
 class Cut(NamedTuple):
     """How windows are cut into tasks: `batch` units of `width` windows, in lines that are `pitch` apart."""
 
@@ -692,38 +853,46 @@ def _networks(
     axes, table, rows = _axes(geometry, strides)
     stored = raw(x).dtype if storage(x.dtype) == "native" else np.dtype(np.float32)
     elements = len(rows) * columns.most
-    first, last = _inside(columns)
-    jump = columns.regular[1] if columns.regular else 1
-    voted = kind == "mode" and elements in VOTED
-    shared = not voted and deep <= DEEPEST and last - first > 2 * columns.step * columns.most
-    taps = _taps(columns, jump, shared=shared)
-    every = tuple(range(elements))
-    wanted = () if voted else _wanted(kind, elements, float(params[0]))
-    program = select(len(rows), tuple(tap[1:] for tap in taps), wanted)
-    sorting = select(elements, ((0, 0),), every)
+    reads = Reads.of(kind, columns, elements, deep)
+    wanted = () if reads.voted else _wanted(kind, elements, float(params[0]))
+    program = select(len(rows), tuple(tap[1:] for tap in reads.taps), wanted)
+    sorting = select(elements, ((0, 0),), tuple(range(elements)))
     room = min(max(CACHE // (stored.itemsize * program.lines), LEAST), MOST)
-    cut = Cut.of(room, last - first, len(columns), max(tap.shift for tap in taps), deep)
-    units, pieces = math.prod(axes[:, LENGTH].tolist()), max(1, -(-(last - first) // cut.width))
+    cut = Cut.of(room, reads.last - reads.first, len(columns), reads.halo, deep)
     after = program.lines * cut.pitch
-    edges = after + PLACES * (kind == "mode") * cut.pitch
-    numbers = [0] * REPEATS + [*(columns.repeat or NO_REPEAT)]
-    numbers[UNITS], numbers[BATCH], numbers[PIECES], numbers[WIDTH] = units, cut.batch, pieces, cut.width
-    numbers[FIRST], numbers[LAST], numbers[OUTPUTS] = first, last, len(columns)
-    numbers[HALO], numbers[DEEP], numbers[JUMP] = max(tap.shift for tap in taps), deep, jump
-    numbers[COLUMN], numbers[TAP] = table.shape[1] - columns.columns.shape[1], columns.step * deep
-    numbers[ELEMENTS], numbers[LINE], numbers[AFTER], numbers[EDGES] = elements, cut.pitch, after, edges
-    numbers[IGNORES] = int(kind == "mode" and params[0] != 0)
-    numbers[CELLS] = int(voted and (columns.most, columns.step, jump, deep) == (2, 1, 2, 1))
+    numbers = Numbers(
+        units=math.prod(axes[:, 0].tolist()),
+        batch=cut.batch,
+        pieces=max(1, -(-(reads.last - reads.first) // cut.width)),
+        first=reads.first,
+        last=reads.last,
+        width=cut.width,
+        halo=reads.halo,
+        deep=deep,
+        length=len(columns),
+        jump=reads.jump,
+        begin=table.shape[1] - columns.columns.shape[1],
+        tap=columns.step * deep,
+        elements=elements,
+        line=cut.pitch,
+        ignores=int(kind == "mode" and params[0] != 0),
+        after=after,
+        edges=after + PLACES * (kind == "mode") * cut.pitch,
+        cells=int(reads.voted and (columns.most, columns.step, reads.jump, deep) == (2, 1, 2, 1)),
+        **dict(zip(REPEAT, columns.repeat or NO_REPEAT, strict=True)),
+        axes=len(axes),
+        columns=table.shape[1],
+    )
     programs = (*_placed(program, cut.pitch, deep), *_placed(sorting, EDGE, deep))
     weights = (float(params[0]), math.modf(params[0] * (elements - 1))[0])
-    arguments = (axes, table, _leaves(rows, taps, deep), programs, weights, tuple(numbers))
+    arguments = (axes, table, _leaves(rows, reads.taps, deep), programs, weights, np.array(numbers))
     like = np.zeros(2, stored)
     like[0] = np.inf if stored.kind == "f" else np.iinfo(stored.name).max
-    if numbers[IGNORES]:
+    if numbers.ignores:
         like[1] = ignored_value(params, stored)
-    sizes = (edges + sorting.lines * EDGE, max(cut.batch, 2 * len(axes), EDGE))
-    tasks, work = -(-units // cut.batch) * pieces, x.size * elements
-    walk = _kernel(kind, storage(x.dtype), storage(target), program is MIDDLE_25)
+    sizes = (numbers.edges + sorting.lines * EDGE, max(cut.batch, 2 * len(axes), EDGE))
+    tasks, work = -(-numbers.units // cut.batch) * numbers.pieces, x.size * elements
+    walk = _kernel(Kind(kind, storage(x.dtype), storage(target), program is MIDDLE_25))
     return Networks(walk, geometry, order, arguments, like, sizes, tasks, work)
 
 
@@ -744,7 +913,7 @@ def _axes(geometry: Geometry, strides: Sequence[int]) -> tuple[Integers, Integer
     *others, last = geometry.tables
     written = [own.at(0, len(own)) for own in others]
     table = np.concatenate([*written, last.columns], axis=1)[:2]
-    return np.array(axes, np.int64).reshape(-1, FULL + 1), table, rows
+    return np.array(axes, np.int64).reshape(-1, OUTER), table, rows
 
 
 def _inside(columns: Axis) -> tuple[int, int]:
