@@ -33,6 +33,7 @@ from .memory import reread
 
 LARGE = 4_096  # elements of the smallest window that is counted
 DIGIT = 11  # bits that are counted at a time
+COUNTERS = 1 << DIGIT
 MOST = 16  # bits of values whose modes are counted
 
 
@@ -48,7 +49,7 @@ def instead(operator: Fold, dtype: np.dtype[Any], elements: int) -> tuple[Fold, 
         if bits > MOST or elements < max(LARGE, 1 << bits):
             return None
         return _modes(dtype), 1 << bits
-    return None if elements < LARGE else (_ranks(operator, dtype), 1 << DIGIT)
+    return None if elements < LARGE else (_ranks(operator, dtype), COUNTERS)
 
 
 @cache
@@ -96,21 +97,29 @@ def _both(
 TURN, KNOWN, RANK, TOTAL, ODD, EQUAL, LOW, TWIN, NEXT, HIGH = range(10)
 
 
-@cache
-def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its expressions
-    key_of, value_of = _keys(dtype)
-    bits, counters = 8 * dtype.itemsize, 1 << DIGIT
-    turns, offset = -(-bits // DIGIT), counters // 2 if bits == 64 else 0
-    floats = dtype.kind == "f"
-    interpolates = operator is QUANTILE_FOLD
-    places = operator in (QUANTILE_STATE, LOWER_STATE)
+def weight(acc, divisor, params):
+    """How far between two elements a quantile is."""
+    at = params[0][0] * (acc[TOTAL] - 1)
+    return at - np.floor(at)
 
-    def start(value, position, here, params):
-        for digit in range(counters):
-            params[1][digit] = 0
-        none = np.int64(-1)
-        zero = np.int64(0)
-        return zero, zero, zero, zero, none, zero, none, none, zero, none
+
+def low_place(acc, divisor, params):
+    """Where the wanted element is, or the first NaN."""
+    return acc[ODD] if acc[ODD] >= 0 else acc[LOW]
+
+
+def high_place(acc, divisor, params):
+    """Where the next one is; the same one where none is needed."""
+    if acc[ODD] >= 0:
+        return acc[ODD]
+    last = (weight(acc, divisor, params) == 0) | ((acc[TWIN] < 0) & (acc[HIGH] < 0))
+    return acc[LOW] if last else acc[TWIN] if acc[TWIN] >= 0 else acc[HIGH]
+
+
+def _count(dtype: np.dtype[Any]) -> Callable[..., Any]:
+    """What counts an element; in the last turn it looks for the wanted ones."""
+    key_of, bits, floats = _keys(dtype)[0], 8 * dtype.itemsize, dtype.kind == "f"
+    turns, offset = -(-bits // DIGIT), _offset(dtype)
 
     def count(acc, element, params):
         turn, known, rank, total, odd, equal, low, twin, following, high = acc
@@ -132,10 +141,31 @@ def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its
             following, high = key, position
         return turn, known, rank, total, odd, equal, low, twin, following, high
 
+    jit.expression(count)
+    return count
+
+
+def _offset(dtype: np.dtype[Any]) -> int:
+    """The counter of elements whose first bits are 0: keys of 64 bits are below 0 too."""
+    return COUNTERS // 2 if dtype.itemsize == 8 else 0
+
+
+def _turns(dtype: np.dtype[Any], *, places: bool, between_two: bool) -> tuple[Callable[..., Any], ...]:
+    """What begins the first turn, and each further one, and whether there is to be one."""
+    bits, offset = 8 * dtype.itemsize, _offset(dtype)
+    turns = -(-bits // DIGIT)
+
+    def start(value, position, here, params):
+        for digit in range(COUNTERS):
+            params[1][digit] = 0
+        none = np.int64(-1)
+        zero = np.int64(0)
+        return zero, zero, zero, zero, none, zero, none, none, zero, none
+
     def again(acc, params):
         turn, known, rank, total = acc[TURN], acc[KNOWN], acc[RANK], acc[TOTAL]
         if turn == 0:
-            for digit in range(counters):
+            for digit in range(COUNTERS):
                 total += params[1][digit]
             rank = np.int64(params[0][0] * (total - 1))
         digit = 0
@@ -144,18 +174,23 @@ def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its
             digit += 1
         above, shift = bits - DIGIT * turn, max(0, bits - DIGIT * (turn + 1))
         known = np.int64(digit - offset) if turn == 0 else (known << (above - shift)) | digit
-        for each in range(counters):
+        for each in range(COUNTERS):
             params[1][each] = 0
         return turn + 1, known, rank, total, acc[4], acc[5], acc[6], acc[7], acc[8], acc[9]
 
     def goes(acc, params):
         if acc[ODD] >= 0:
             return False
-        return bool((acc[TURN] < turns) | places | (interpolates & (weight(acc, 1, params) > 0)))
+        return bool((acc[TURN] < turns) | places | (between_two & (weight(acc, 1, params) > 0)))
 
-    def weight(acc, divisor, params):
-        at = params[0][0] * (acc[TOTAL] - 1)
-        return at - np.floor(at)
+    for expression in (start, again, goes):
+        jit.expression(expression)
+    return start, again, goes
+
+
+@cache
+def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:
+    value_of = _keys(dtype)[1]
 
     def interpolated(acc, divisor, params):
         low = np.float64(value_of(acc[KNOWN]))
@@ -166,25 +201,17 @@ def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:  # noqa: PLR0915 - its
     def lower(acc, divisor, params):
         return value_of(acc[KNOWN])
 
-    def low_place(acc, divisor, params):
-        return acc[ODD] if acc[ODD] >= 0 else acc[LOW]
-
-    def high_place(acc, divisor, params):
-        if acc[ODD] >= 0:
-            return acc[ODD]
-        last = (weight(acc, divisor, params) == 0) | ((acc[TWIN] < 0) & (acc[HIGH] < 0))
-        return acc[LOW] if last else acc[TWIN] if acc[TWIN] >= 0 else acc[HIGH]
-
+    jit.expression(interpolated)
+    jit.expression(lower)
     results = {
         QUANTILE_FOLD: (interpolated, nothing, nothing),
         LOWER_FOLD: (lower, nothing, nothing),
         QUANTILE_STATE: (low_place, high_place, weight),
         LOWER_STATE: (low_place, nothing, no_weight),
     }
-    expressions = start, lift_choice, count, *results[operator]
-    for expression in (weight, again, goes, *{*expressions} - {lift_choice, nothing, no_weight, weight}):
-        jit.expression(expression)
-    return Fold(*expressions, turns=turns + 1, again=again, goes=goes)
+    places, turns = operator in (QUANTILE_STATE, LOWER_STATE), -(-8 * dtype.itemsize // DIGIT) + 1
+    start, again, goes = _turns(dtype, places=places, between_two=operator is QUANTILE_FOLD)
+    return Fold(start, lift_choice, _count(dtype), *results[operator], turns=turns, again=again, goes=goes)
 
 
 @cache
@@ -210,3 +237,6 @@ def _modes(dtype: np.dtype[Any]) -> Fold:
     for expression in (start, count, most_frequent):
         jit.expression(expression)
     return Fold(start, lift_choice, count, most_frequent)
+
+
+jit.register(__name__)
