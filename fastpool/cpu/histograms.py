@@ -237,7 +237,7 @@ def count_column(x, counters, slabs, begin, end, first, last, pitch, flip, chang
     top, middle, fine = counters, ahead(counters, TOP), ahead(counters, TOP + MIDDLE)
     for slab in range(begin, end):
         for row in range(first, last):
-            value = np.int64(np.uint16(peek(x, slabs[slab] + row * pitch))) ^ flip
+            value = np.int64(np.uint16(peek(x, peek(slabs, slab) + row * pitch))) ^ flip
             poke(top, value >> LEVELS[0], peek(top, value >> LEVELS[0]) + change)
             poke(middle, value >> LEVELS[1], peek(middle, value >> LEVELS[1]) + change)
             poke(fine, value, peek(fine, value) + change)
@@ -279,7 +279,7 @@ def _words() -> Callable[..., None]:
             x = ahead(pointer(x_all), origin + outer[0, unit])
             y = ahead(pointer(y_all), outer[1, unit] + leads[lead, 0] + row * rows[OUT_PITCH])
             top, bottom = row_table[0, row], row_table[0, row] + row_table[1, row]
-            window = (slabs, leads[lead, 1], leads[lead, 2], top, bottom, rows[PITCH], flip)
+            window = (pointer(slabs), leads[lead, 1], leads[lead, 2], top, bottom, rows[PITCH], flip)
             high = (bottom - top) * (leads[lead, 2] - leads[lead, 1])
             begin, end = 0, 0
             for output in range(columns[OUTPUTS]):
