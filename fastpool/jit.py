@@ -81,13 +81,13 @@ PART: dict[str, Any] = {"no_cfunc_wrapper": True, "pipeline_class": PartCompiler
 
 @cache
 def source_digest() -> int:
-    """A number that changes with the source of any expression a kernel is built from.
+    """A number that changes with the source of any expression a kernel is built from, and of numba's options.
 
     numba's cache key covers the file that defines a kernel, not the helpers it calls; kernels capture this
     number, so that an edited operator misses the cache.
     """
     room = Path(__file__).parent
-    shared = [room / f"{name}.py" for name in ("aligned", "halves", "random", "weighted")]
+    shared = [room / f"{name}.py" for name in ("aligned", "halves", "jit", "random", "weighted")]
     sources = sorted([*shared, *room.glob("operators/*.py"), *room.glob("cpu/*.py")])
     text = b"".join(path.read_bytes() for path in sources)
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")

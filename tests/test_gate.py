@@ -342,6 +342,21 @@ def test_an_unknown_commit_is_told(project):
         gate(project, "--base", "no-such-commit")
 
 
+def test_kernels_of_another_commit_are_forgotten(project):
+    """pip leaves them, and numba would find them again where it does not know what has changed."""
+    suite = Suite(project / "bench/asv.conf.json")
+    commits = [suite.commit("HEAD")] * 2
+    suite.install(commits)
+    (package,) = (suite.environments / "head").glob("*/lib/python*/site-packages/counting")
+    kernel = package / "__pycache__" / "counting.cached-1.py311.1.nbc"
+    kernel.parent.mkdir(exist_ok=True)
+    kernel.write_bytes(b"")
+    suite.install(commits)
+    assert kernel.exists()
+    suite.install([commits[0], suite.commit("HEAD~1")])
+    assert not kernel.exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_leaves_no_process_and_no_file(project, tmp_path, number):
     command = [sys.executable, "-m", "asv_bench.gate", "--config", str(project / "bench/asv.conf.json")]

@@ -223,6 +223,19 @@ def test_an_edited_operator_misses_the_cache(tmp_path):
     assert first_call(**place)[1:] == (0, "[0.0, 2.0, 8.0, 10.0]")
 
 
+def test_edited_options_of_the_compiler_miss_the_cache(tmp_path):
+    copy = copy_of_the_package(tmp_path)
+    place = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    assert first_call(**place)[1] == 0
+    options = copy / "jit.py"
+    source = options.read_text()
+    edited = source.replace('"error_model": "numpy"', '"error_model": "numpy", "boundscheck": True')
+    assert edited != source
+    options.write_text(edited)
+    assert first_call(**place)[1] == 0
+    assert first_call(**place)[1] == 1
+
+
 def test_an_image_of_a_container_keeps_the_cache(tmp_path):
     """It keeps the times of files in whole seconds."""
     copy = copy_of_the_package(tmp_path)

@@ -92,6 +92,8 @@ class Suite:
         environment = next(iter(get_environments(conf, "")))
         try:
             environment.create()
+            if environment.installed_commit_hash != commit:
+                forget_kernels(conf.env_dir)
             environment.install_project(conf, self.repo, commit)
         except BaseException:
             shutil.rmtree(conf.env_dir, ignore_errors=True)
@@ -110,6 +112,15 @@ class Suite:
         return [
             row for row in rows_of(found) if any(expression.search(row.label) for expression in expressions)
         ]
+
+
+def forget_kernels(folder):
+    """Remove what numba compiled of an earlier commit.
+
+    pip leaves these files, and not every change of a project makes numba compile its kernels anew.
+    """
+    for path in Path(folder).rglob("*.nb[ci]"):
+        path.unlink()
 
 
 def rows_of(benchmarks):
