@@ -118,7 +118,12 @@ def name_intrinsics(module: str) -> None:
     """
     for name, found in vars(sys.modules[module]).items():
         if isinstance(found, _Intrinsic) and found.__module__ == module:
-            found._set_uuid(f"{module}.{name}")
+            name_intrinsic(found, f"{module}.{name}")
+
+
+def name_intrinsic(found: Any, name: str) -> None:
+    """As `name_intrinsics`, of one that a function makes."""
+    found._set_uuid(name)
 
 
 def expression(function: Any) -> None:

@@ -2,6 +2,7 @@
 
 import cases
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,30 @@ def test_moving_the_axes_commutes(case, op):
     moved = {**call, "axes": tuple(int(np.flatnonzero(order == axis)[0]) for axis in axes)}
     y = fp.pool(x.transpose(order), op, **moved)
     np.testing.assert_allclose(y, fp.pool(x, op, **call).transpose(order), rtol=1e-14)
+
+
+LONG = {
+    "max": "uint8",
+    "avg": "float32",
+    "lp": "float32",
+    "lse": "float32",
+    "median": "float32",
+    "mode": "uint8",
+}
+
+
+@pytest.mark.parametrize("op", LONG)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_long_axes_give_what_their_pieces_give(op, axis):
+    """Tables of more than 1,024 outputs tell of columns that repeat."""
+    rng = np.random.default_rng(axis)
+    for others in ((3, 4), (9, 3)):
+        shape = [*others[:axis], 1_300, *others[axis:]]
+        x = rng.integers(0, 40, shape).astype(LONG[op])
+        pieces = [x.take(range(602), axis), x.take(range(600, 1_300), axis)]
+        parts = [fp.pool(piece, op, (3, 3, 3), stride=1) for piece in pieces]
+        y = fp.pool(x, op, (3, 3, 3), stride=1)
+        np.testing.assert_allclose(y, np.concatenate(parts, axis), rtol=1e-6)
 
 
 @given(calls())

@@ -416,6 +416,18 @@ def test_large_windows_of_ranks(rng):
     np.testing.assert_allclose(np.nansum(gx * np.nan_to_num(x), 1), np.nanmedian(x, 1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("op", ["median", "mode"])
+def test_large_windows_of_ranks_without_an_element(op):
+    x = np.zeros((3, 70_000), np.int16)
+    x[1] = 7
+    np.testing.assert_array_equal(fp.global_pool(x, op, axes=1, nodata=0), [0, 7, 0])
+    if op == "median":
+        floats = np.where(x, x, np.nan).astype(np.float32)
+        y, pull = fp.vjp(fp.global_pool, floats, op, axes=1, skipna=True)
+        np.testing.assert_array_equal(y, [np.nan, 7, np.nan])
+        np.testing.assert_array_equal(pull(np.ones_like(y)).sum(1), [0, 1, 0])
+
+
 def test_threads_give_the_same_bits(rng, threads):
     x = rng.normal(size=(64, 50, 50)).astype(np.float32)
     x[rng.random(x.shape) < 0.2] = np.nan

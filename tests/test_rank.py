@@ -278,6 +278,19 @@ def test_rows_of_windows_longer_than_a_line(rng, threads):
     np.testing.assert_array_equal(y, np.minimum(pairs[::2], pairs[1::2]))
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_tables_that_repeat_beside_axes_of_few_outputs(rng, threads, name):
+    """Tables of one column and of many were joined in an order of memory that no kernel reads."""
+    short, long = (3, 1, (0, 0), 1), (3, 1, (1, 1), 1)
+    for sizes, lengths in [
+        ((long, short), (1_100, 3)),
+        ((short, long), (3, 1_100)),
+        ((long, short), (1_100, 4)),
+    ]:
+        form = geometry((2, *lengths, 2), (1, 2), sizes)
+        check(threads, numbers(rng, form.shape, np.uint8), form, name, CALLS[name])
+
+
 def test_irregular_bins(rng, threads):
     tables = windows.adaptive(11, 4), windows.adaptive(13, 5)
     form = windows.Geometry((3, 11, 13), (1, 2), tables)

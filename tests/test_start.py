@@ -175,6 +175,29 @@ def test_signatures_and_kernels_have_their_own_files(folder):
     assert all(start(*case) for case in cases)
 
 
+MADE_BY_FUNCTIONS = """
+import gc, numpy as np, fastpool as fp
+from fastpool import jit
+from numba.core.registry import CPUDispatcher
+x = np.random.default_rng(0).random((1, 1, 150, 150), np.float32)
+fp.global_pool(x, "median", axes=(2, 3)), fp.median_pool(x, 3), fp.max_pool(x, 3, where=x > 0.5)
+fp.area_pool(x, (40, 40), axes=(2, 3)), fp.lse_pool(x, 2), fp.soft_pool(x[:, :, :9, :9], 2)
+compiled = [each for each in gc.get_objects() if isinstance(each, CPUDispatcher) and each.signatures]
+kernels = [each.stats for each in compiled if isinstance(each._cache, jit.Cache)]
+misses, hits = [len(each.cache_misses) for each in kernels], [len(each.cache_hits) for each in kernels]
+print(sum(misses), sum(hits))
+"""
+
+
+def test_kernels_are_found_again_whatever_functions_made_them(tmp_path):
+    """numba names what a function makes at random, and such names are part of a kernel's key."""
+    place = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    missed, hits = map(int, python(MADE_BY_FUNCTIONS, **place).split())
+    assert missed >= 6
+    assert hits == 0
+    assert python(MADE_BY_FUNCTIONS, **place).split() == ["0", str(missed)]
+
+
 def test_processes_that_write_at_once_do_not_mix(folder):
     """An index that two of them write would lose or swap entries."""
     code = (

@@ -63,6 +63,10 @@ class Suite:
             return made or self._git("rev-parse", "HEAD")
         return self._git("rev-parse", "--verify", f"{name}^{{commit}}")
 
+    def _tree(self, commit):
+        """What a commit holds; a work tree with changes becomes another commit each time."""
+        return commit and self._git("rev-parse", "--verify", f"{commit}^{{tree}}")
+
     def _git(self, *arguments):
         command = ["git", "-C", str(self.folder), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -92,7 +96,7 @@ class Suite:
         environment = next(iter(get_environments(conf, "")))
         try:
             environment.create()
-            if environment.installed_commit_hash != commit:
+            if self._tree(environment.installed_commit_hash) != self._tree(commit):
                 forget_kernels(conf.env_dir)
             environment.install_project(conf, self.repo, commit)
         except BaseException:

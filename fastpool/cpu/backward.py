@@ -317,7 +317,7 @@ def plan_taps(call: Call) -> Plan:
     memory = (lines, call.computed), (span, call.computed), (span, np.uint8)
     arrays = far.astype(np.int64), own[order].astype(np.uint8), begins.astype(np.int64), at.astype(np.int64)
     tasks = -(-call.planes * row.lines // block.height) * block.tiles
-    return Plan(_gather_taps(storage(call.target)), (arrays, np.array(block)), memory, tasks)
+    return Plan(_gather_taps(storage(call.target)), (arrays, np.array(block, np.int64)), memory, tasks)
 
 
 def name_none(names, count):
@@ -443,7 +443,7 @@ def plan_indices(call: Call) -> Plan:
     height = min(table.size, height if native else max(1, min(height, SLOW // row)))
     edges = np.append(np.arange(0, table.size, height), table.size)
     bands = np.stack([edges[:-1] * row, edges[1:] * row, *(n * inner for n in _reaching(table, edges))])
-    numbers = np.array([table.size * row, len(table) * inner, channels])
+    numbers = np.array([table.size * row, len(table) * inner, channels], np.int64)
     memory = (0 if native else height * row, computed)
     return Plan(_scatter(storage(call.target)), (bands, numbers), (memory,), call.planes * bands.shape[1])
 
@@ -755,7 +755,7 @@ def runs_of(table: Axis, channels: int) -> Along:
     """Any windows: runs of elements that are in the same ones."""
     runs, size = Runs.of(table, TILE), table.size * channels
     each = runs.number if size <= 2 * TILE else max(1, TILE * runs.number // size)
-    return Along(repeat_runs, runs.tiles(each), runs.columns, np.array(runs.repeat), runs.step, 1, 1)
+    return Along(repeat_runs, runs.tiles(each), runs.columns, np.array(runs.repeat, np.int64), runs.step, 1, 1)
 
 
 def plan_shares(call: Call) -> Plan | None:
@@ -793,10 +793,10 @@ def plan_shares(call: Call) -> Plan | None:
     *down, across = (windows.inverse(axis).most for axis in axes)
     computed = call.adds_up_in(math.prod(down) + across)
     inverse = 1 / divisor if divisor & (divisor - 1) == 0 else 0
-    tables = leads, (runs.columns, np.array(runs.repeat)), (along.columns, along.repeat), along.tiles.T.copy()
+    tables = leads, (runs.columns, np.array(runs.repeat, np.int64)), (along.columns, along.repeat), along.tiles.T.copy()
     tasks = call.planes * shares.leads * -(-shares.runs // height) * shares.tiles
     kernel = _share(storage(call.gy.dtype), storage(call.target), along.walk)
-    numbers = np.array(shares), np.array([divisor, inverse], computed)
+    numbers = np.array(shares, np.int64), np.array([divisor, inverse], computed)
     return Plan(kernel, (tables, *numbers), ((line + along.memory * channels, computed),), tasks)
 
 

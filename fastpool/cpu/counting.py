@@ -119,7 +119,7 @@ def high_place(acc, divisor, params):
 def _count(dtype: np.dtype[Any]) -> Callable[..., Any]:
     """What counts an element; in the last turn it looks for the wanted ones."""
     key_of, bits, floats = _keys(dtype)[0], 8 * dtype.itemsize, dtype.kind == "f"
-    turns, offset = -(-bits // DIGIT), _offset(dtype)
+    turns, offset = _digits(dtype), _offset(dtype)
 
     def count(acc, element, params):
         turn, known, rank, total, odd, equal, low, twin, following, high = acc
@@ -145,6 +145,11 @@ def _count(dtype: np.dtype[Any]) -> Callable[..., Any]:
     return count
 
 
+def _digits(dtype: np.dtype[Any]) -> int:
+    """How often elements are counted."""
+    return -(-8 * dtype.itemsize // DIGIT)
+
+
 def _offset(dtype: np.dtype[Any]) -> int:
     """The counter of elements whose first bits are 0: keys of 64 bits are below 0 too."""
     return COUNTERS // 2 if dtype.itemsize == 8 else 0
@@ -152,8 +157,7 @@ def _offset(dtype: np.dtype[Any]) -> int:
 
 def _turns(dtype: np.dtype[Any], *, places: bool, between_two: bool) -> tuple[Callable[..., Any], ...]:
     """What begins the first turn, and each further one, and whether there is to be one."""
-    bits, offset = 8 * dtype.itemsize, _offset(dtype)
-    turns = -(-bits // DIGIT)
+    bits, turns, offset = 8 * dtype.itemsize, _digits(dtype), _offset(dtype)
 
     def start(value, position, here, params):
         for digit in range(COUNTERS):
@@ -176,7 +180,7 @@ def _turns(dtype: np.dtype[Any], *, places: bool, between_two: bool) -> tuple[Ca
         known = np.int64(digit - offset) if turn == 0 else (known << (above - shift)) | digit
         for each in range(COUNTERS):
             params[1][each] = 0
-        return turn + 1, known, rank, total, acc[4], acc[5], acc[6], acc[7], acc[8], acc[9]
+        return turn + 1, known, rank, total, *acc[ODD:]
 
     def goes(acc, params):
         if acc[ODD] >= 0:
@@ -190,6 +194,7 @@ def _turns(dtype: np.dtype[Any], *, places: bool, between_two: bool) -> tuple[Ca
 
 @cache
 def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:
+    """The fold that finds an element of a rank, and one of the four results."""
     value_of = _keys(dtype)[1]
 
     def interpolated(acc, divisor, params):
@@ -209,7 +214,7 @@ def _ranks(operator: Fold, dtype: np.dtype[Any]) -> Fold:
         QUANTILE_STATE: (low_place, high_place, weight),
         LOWER_STATE: (low_place, nothing, no_weight),
     }
-    places, turns = operator in (QUANTILE_STATE, LOWER_STATE), -(-8 * dtype.itemsize // DIGIT) + 1
+    places, turns = operator in (QUANTILE_STATE, LOWER_STATE), _digits(dtype) + 1
     start, again, goes = _turns(dtype, places=places, between_two=operator is QUANTILE_FOLD)
     return Fold(start, lift_choice, _count(dtype), *results[operator], turns=turns, again=again, goes=goes)
 

@@ -117,9 +117,14 @@ def runs(shape: Sequence[int], strides: Sequence[Sequence[int]], axes: Sequence[
 
 
 def _data(context, builder, kind, value):
-    """The first element's address of an array, or of a pointer itself."""
+    """The first element's address of an array, or of a pointer itself.
+
+    What is read through it lies in C order, which the type of an array tells.
+    """
     if isinstance(kind, types.CPointer):
         return value
+    if kind.layout != "C":
+        raise TypeError(f"kernels take C-contiguous arrays by their address, got {kind}")
     return context.make_array(kind)(context, builder, value).data
 
 
@@ -146,6 +151,7 @@ def reread(wanted: Any) -> Any:
 
         return wanted(number), generate
 
+    jit.name_intrinsic(read, f"{__name__}.reread.{wanted}")
     return read
 
 
@@ -157,6 +163,8 @@ def fields(kind: Any) -> Any:
     @intrinsic
     def read(typing_context, array, first):
         wanted = types.NamedUniTuple(types.int64, count, kind)
+        if array.dtype != types.int64:
+            raise TypeError(f"{kind.__name__} is read from 64-bit integers, got {array}")
 
         def generate(context, builder, signature, arguments):
             data = builder.gep(_data(context, builder, array, arguments[0]), [arguments[1]])

@@ -195,13 +195,17 @@ def expressions(kind: Kind) -> tuple[Callable[..., Any], ...]:
 
 
 def _reduce_rows(kind: Kind) -> Callable[..., bool]:
-    """What makes some rows of output: whether some of their windows have too few elements."""
+    """What makes some rows of output: whether some of their windows have too few elements.
+
+    A `block` of rows has so many rows of input a window, so many rows of output, a margin before the first
+    element that is read, so many columns of output, and so many elements that are read of a row.
+    """
     along, pairs = kind.along, kind.along is passes.pair
     element, plus, value_of = expressions(kind)
     cell = passes.pair if pairs else single
 
-    def reduce_rows(uses, wanted, memory, taps, g, x, marks, begins, period, rows_at, block, out):
-        (lines, spare, sums), (tally, spare_tally, tallies) = memory
+    def reduce_rows(uses, wanted, buffers, taps, g, x, marks, begins, period, rows_at, block, out):
+        (lines, spare, sums), (tally, spare_tally, tallies) = buffers
         high, repeat, margin, n, count = block
         size = n * g.channels
         if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
@@ -269,8 +273,9 @@ def kernel(kind: Kind) -> Callable[..., bool]:
                 row, top, bottom, repeat = rows.rows_of(g, output, end)
                 high = rows.row_offsets(rows_at, g, slabs, deep, row, top, bottom)
                 block, out = (high, repeat, margin, n, count), ahead(y, output * g.out_pitch)
-                reads = x, marks, begins, period[0], rows_at
-                lack = reduce_rows(uses, wanted, buffers, taps, g, *reads, block, out)
+                lack = reduce_rows(
+                    uses, wanted, buffers, taps, g, x, marks, begins, period[0], rows_at, block, out
+                )
                 few, output = bool(few | lack), output + repeat
             place, tile_before = following(grid, place), tile
         if few:

@@ -70,7 +70,7 @@ EDGE = 256  # windows at edges that are sorted together
 LEAST, MOST = 256, 4_096  # elements of a line: fewer are mostly overhead, more bring nothing
 DEEPEST = 64  # channels up to which windows share columns; with more, lines would reach too far
 VOTED = (4, 8)  # elements of windows whose modes need no program
-PLACES = 3  # lines for a mode's run, longest run and value
+MODE_LINES = 3  # for a mode's run, longest run and value
 
 # What a kernel is told of its axes, all but the last pooled one, and of the call ---------------------------
 
@@ -86,18 +86,18 @@ class Outer(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """A call."""
+    """The sizes of a call."""
 
     units: int  # rows of windows
-    batch: int  # units of a task, which is one of so many pieces of them
-    pieces: int
-    first: int  # the full windows of a unit, and how many of them a piece has
-    last: int
-    width: int
+    batch: int  # units of a task
+    pieces: int  # into which the full windows of a unit are cut
+    first: int  # the first full window of a unit
+    last: int  # and the one behind the last
+    width: int  # full windows of a piece
     halo: int  # windows that lines reach further
     deep: int  # channels
     length: int  # windows of a unit
-    jump: int  # distance of its windows
+    jump: int  # from one of them to the next, in elements
     begin: int  # the first column of the last pooled axis in the tables
     tap: int  # distance of a window's elements along that axis
     elements: int  # of a window
@@ -127,10 +127,10 @@ class Step(NamedTuple):
 class Sorter(NamedTuple):
     """A program, and where it leaves the wanted elements of windows."""
 
-    steps: Any  # pointers, and how many there are
-    passes: int
-    ranks: Any
-    wanted: int
+    steps: Any  # a pointer to `Step`s
+    passes: int  # how many
+    ranks: Any  # a pointer to the places of elements in lines
+    wanted: int  # how many
 
 
 class Places(NamedTuple):
@@ -143,8 +143,21 @@ class Places(NamedTuple):
     edge_ends: Any
 
 
+class Given(NamedTuple):
+    """What all passes of a call have: pointers, the weights of ranks, and the sizes."""
+
+    x: Any
+    y: Any
+    lines: Any
+    axes: Any
+    table: Any
+    like: Any  # what sorts last, and the value that is ignored
+    places: Places
+    weights: Any
+    numbers: Numbers
+
+
 OUTER, STEP = len(Outer._fields), len(Step._fields)
-REPEAT = ("repeats", "period", "times", "advance")
 read_outer, read_numbers, read_step = fields(Outer), fields(Numbers), fields(Step)
 
 
@@ -263,12 +276,8 @@ def carry_out(sorter, lines, count):
     """The passes of a program."""
     for number in range(sorter.passes):
         step = read_step(sorter.steps, number * STEP)
-        a, b, low, high = (
-            ahead(lines, step.a),
-            ahead(lines, step.b),
-            ahead(lines, step.low),
-            ahead(lines, step.high),
-        )
+        a, b = ahead(lines, step.a), ahead(lines, step.b)
+        low, high = ahead(lines, step.low), ahead(lines, step.high)
         if step.operation == BOTH:
             exchange(low, high, a, b, count)
         elif step.operation == MINIMUM:
@@ -519,7 +528,7 @@ class Kind(NamedTuple):
 
     @property
     def finishes(self) -> tuple[Callable[..., Any], ...]:
-        """What makes a result of two elements, of one, and of two of a full window."""
+        """What makes a result: at edges, of two elements; in full windows, of one element, and of two."""
         if self.name in ("lower", "mode"):
             return lower, lower, lower
         return between, alone, middle if self.name == "median" else between
@@ -527,14 +536,14 @@ class Kind(NamedTuple):
 
 def _full_windows(kind: Kind) -> Callable[..., bool]:
     """What reduces full windows of some units, all by the same passes: whether there is a NaN."""
-    (_, *finishes), five = kind.finishes, kind.five
+    (_, one, two), five = kind.finishes, kind.five
     read, write, odd = half.READ[kind.source], half.WRITE[kind.target], half.IS_NAN[kind.source]
     deliver, put, reduce_cells = deliver_ranks, put_ranks, cells_ranks
     if kind.name == "mode":
         deliver, put, reduce_cells = deliver_mode, put_mode, cells_mode
-    one, two = finishes
 
-    def full_windows(x, y, lines, places, leaves, sorter, units, left, width, like, weights, numbers):
+    def full_windows(given, leaves, sorter, units, left, width):
+        x, y, lines, _, _, like, places, weights, numbers = given
         deep = numbers.deep
         if numbers.cells:
             for unit in range(units):
@@ -552,8 +561,8 @@ def _full_windows(kind: Kind) -> Callable[..., bool]:
             carry_out(sorter, lines, units * pitch)
         deliver(lines, sorter, units * pitch, like, numbers)
         for unit in range(units):
-            to, start = ahead(y, peek(places.ends, unit)), unit * pitch
-            put((one, two), write, to, lines, sorter, start, width * deep, weights, numbers)
+            out, start = ahead(y, peek(places.ends, unit)), unit * pitch
+            put((one, two), write, out, lines, sorter, start, width * deep, weights, numbers)
         return found
 
     jit.expression(full_windows)
@@ -568,14 +577,16 @@ def _edge_windows(kind: Kind) -> tuple[Callable[..., Any], Callable[..., None]]:
     finish, settle = kind.finishes[0], settle_mode if kind.name == "mode" else settle_ranks
     read, write, odd = half.READ[kind.source], half.WRITE[kind.target], half.IS_NAN[kind.source]
 
-    def settled(y, edges, sorter, ready, places, like, weights, numbers):
+    def settled(given, sorter, ready):
+        edges, places = ahead(given.lines, given.numbers.edges), given.places
         carry_out(sorter, edges, ready)
         for at in range(ready):
-            size = peek(places.sizes, at)
-            value = settle(finish, write, edges, sorter, at, size, like, weights, numbers)
-            poke(y, peek(places.edge_ends, at), value)
+            size, rest = peek(places.sizes, at), (given.like, given.weights, given.numbers)
+            value = settle(finish, write, edges, sorter, at, size, *rest)
+            poke(given.y, peek(places.edge_ends, at), value)
 
-    def edge_windows(x, y, edges, axes, table, sorter, unit, ready, places, like, weights, numbers):
+    def edge_windows(given, sorter, unit, ready):
+        x, _, lines, axes, table, like, places, _, numbers = given
         base, inside = locate(axes, table, unit, places.counts, numbers)
         found, rows, deep, full = False, 1, numbers.deep, numbers.last - numbers.first if inside else 0
         for axis in range(numbers.axes):
@@ -585,7 +596,7 @@ def _edge_windows(kind: Kind) -> tuple[Callable[..., Any], Callable[..., None]]:
             at, low = column_of(numbers, 0, column)
             low, size = low + peek(table, at), peek(table, numbers.columns + at)
             for channel in range(deep):
-                place, own = base + low * deep + channel, ahead(edges, ready)
+                place, own = base + low * deep + channel, ahead(lines, numbers.edges + ready)
                 top, counts = peek(like, 0), places.counts
                 met = read_window(odd, read, x, own, place, axes, counts, rows, size, top, numbers)
                 found = found or met
@@ -593,7 +604,7 @@ def _edge_windows(kind: Kind) -> tuple[Callable[..., Any], Callable[..., None]]:
                 poke(places.sizes, ready, rows * size)
                 ready += 1
                 if ready == EDGE:
-                    settled(y, edges, sorter, ready, places, like, weights, numbers)
+                    settled(given, sorter, ready)
                     ready = 0
         return found, ready
 
@@ -614,25 +625,18 @@ def _kernel(kind: Kind) -> Callable[..., None]:
     full_windows, (edge_windows, settled) = _full_windows(kind), _edge_windows(kind)
     digest = jit.source_digest()
 
-    def walk(arrays, axes, table, leaves, programs, weights, call, scratch, places, first, last):
+    def walk(arrays, axes, table, leaves, programs, weights, sizes, scratch, memory, first, last):
         _ = digest  # captured, and so part of the cache key
         wide_registers()
-        x, y, like, lines = (
-            ahead(pointer(arrays[0]), arrays[2]),
-            pointer(arrays[1]),
-            pointer(arrays[3]),
-            pointer(scratch),
-        )
-        outer, columns, numbers = pointer(axes), pointer(table), read_numbers(call, 0)
         program, results, sorting, ranks = programs
         sorter = Sorter(pointer(program), program.shape[0], pointer(results), results.shape[0])
         edge_sorter = Sorter(pointer(sorting), sorting.shape[0], pointer(ranks), ranks.shape[0])
-        own, room = pointer(places), places.shape[1]
-        to = Places(own, ahead(own, room), ahead(own, 2 * room), ahead(own, 3 * room), ahead(own, 4 * room))
-        edges, begins = (
-            ahead(lines, numbers.edges),
-            peek(columns, numbers.begin + numbers.first) * numbers.deep,
-        )
+        at, room, numbers = pointer(memory), memory.shape[1], read_numbers(sizes, 0)
+        places = Places(at, ahead(at, room), ahead(at, 2 * room), ahead(at, 3 * room), ahead(at, 4 * room))
+        x, y, like = ahead(pointer(arrays[0]), arrays[2]), pointer(arrays[1]), pointer(arrays[3])
+        tables = pointer(axes), pointer(table)
+        given = Given(x, y, pointer(scratch), *tables, like, places, weights, numbers)
+        begins = peek(given.table, numbers.begin + numbers.first) * numbers.deep
         found, ready = False, 0
         for task in range(first, last):
             batch, piece = task // numbers.pieces, task % numbers.pieces
@@ -640,20 +644,18 @@ def _kernel(kind: Kind) -> Callable[..., None]:
             left, units = piece * numbers.width, 0
             width = min(numbers.width, numbers.last - numbers.first - left)
             for unit in range(begin, end):
-                base, inside = locate(outer, columns, unit, to.counts, numbers)
+                base, inside = locate(given.axes, given.table, unit, places.counts, numbers)
                 if inside and width > 0:
-                    poke(to.bases, units, base + begins)
-                    poke(to.ends, units, (unit * numbers.length + numbers.first + left) * numbers.deep)
+                    poke(places.bases, units, base + begins)
+                    poke(places.ends, units, (unit * numbers.length + numbers.first + left) * numbers.deep)
                     units += 1
             if units > 0:
-                span = units, left, width
-                met = full_windows(x, y, lines, to, leaves, sorter, *span, like, weights, numbers)
+                met = full_windows(given, leaves, sorter, units, left, width)
                 found = found or met
             for unit in range(begin, end if piece == 0 else begin):
-                at, rest = (unit, ready), (to, like, weights, numbers)
-                met, ready = edge_windows(x, y, edges, outer, columns, edge_sorter, *at, *rest)
+                met, ready = edge_windows(given, edge_sorter, unit, ready)
                 found = found or met
-        settled(y, edges, edge_sorter, ready, to, like, weights, numbers)
+        settled(given, edge_sorter, ready)
         if found:
             arrays[4][0] = 1
 
@@ -860,6 +862,7 @@ def _networks(
     room = min(max(CACHE // (stored.itemsize * program.lines), LEAST), MOST)
     cut = Cut.of(room, reads.last - reads.first, len(columns), reads.halo, deep)
     after = program.lines * cut.pitch
+    repeats, period, times, advance = columns.repeat or NO_REPEAT
     numbers = Numbers(
         units=math.prod(axes[:, 0].tolist()),
         batch=cut.batch,
@@ -877,15 +880,18 @@ def _networks(
         line=cut.pitch,
         ignores=int(kind == "mode" and params[0] != 0),
         after=after,
-        edges=after + PLACES * (kind == "mode") * cut.pitch,
+        edges=after + MODE_LINES * (kind == "mode") * cut.pitch,
         cells=int(reads.voted and (columns.most, columns.step, reads.jump, deep) == (2, 1, 2, 1)),
-        **dict(zip(REPEAT, columns.repeat or NO_REPEAT, strict=True)),
+        repeats=repeats,
+        period=period,
+        times=times,
+        advance=advance,
         axes=len(axes),
         columns=table.shape[1],
     )
     programs = (*_placed(program, cut.pitch, deep), *_placed(sorting, EDGE, deep))
     weights = (float(params[0]), math.modf(params[0] * (elements - 1))[0])
-    arguments = (axes, table, _leaves(rows, reads.taps, deep), programs, weights, np.array(numbers))
+    arguments = (axes, table, _leaves(rows, reads.taps, deep), programs, weights, np.array(numbers, np.int64))
     like = np.zeros(2, stored)
     like[0] = np.inf if stored.kind == "f" else np.iinfo(stored.name).max
     if numbers.ignores:
@@ -912,7 +918,7 @@ def _axes(geometry: Geometry, strides: Sequence[int]) -> tuple[Integers, Integer
         begin += len(own)
     *others, last = geometry.tables
     written = [own.at(0, len(own)) for own in others]
-    table = np.concatenate([*written, last.columns], axis=1)[:2]
+    table = np.ascontiguousarray(np.concatenate([*written, last.columns], axis=1)[:2])
     return np.array(axes, np.int64).reshape(-1, OUTER), table, rows
 
 
@@ -948,7 +954,7 @@ def _placed(program: Program, pitch: int, deep: int) -> tuple[Integers, Integers
         for operation, low, high, a, a_shift, b, b_shift in program.steps
     ]
     results = [value.node * pitch + value.shift * deep for value in program.results]
-    return np.array(passes, np.int64).reshape(-1, 5), np.array(results, np.int64)
+    return np.array(passes, np.int64).reshape(-1, STEP), np.array(results, np.int64)
 
 
 # What plans of every kind share --------------------------------------------------------------------------

@@ -284,9 +284,9 @@ class Reduction(NamedTuple):
         places = [lead.first + offset for lead in self.leads for offset, _ in lead.slabs]
         fresh = np.zeros(len(places), np.int64)  # 1 where no earlier leading output reads this slab
         fresh[np.unique(places, return_index=True)[1]] = 1
-        slabs = np.array([*(offset for lead in self.leads for offset, _ in lead.slabs), *fresh])
+        slabs = np.array([*(offset for lead in self.leads for offset, _ in lead.slabs), *fresh], np.int64)
         scales = scales or (self.scale, NONE)
-        tables = outer.begins, leads, np.array([*grid, *numbers]), *scales, slabs
+        tables = outer.begins, leads, np.array([*grid, *numbers], np.int64), *scales, slabs
         tasks = len(outer) * len(self.leads) * math.prod(blocks)
         careful = partial(kernel, careful=True) if self.line.careful else None
         return Plan(kernel(careful=False), careful, tables, self.like, memory, tasks, self.work, self.again)

@@ -4,8 +4,6 @@ Arrays are flat, and axes are numbers of a layout, so that any number of pooled 
 order of memory take the same compiled kernel.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
-
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -145,7 +143,10 @@ def parts_of(head):
 
 
 def column_of(axis, table, output):
-    """An output's column in the tables, and how much further than they say its window begins."""
+    """An output's column in the tables, and how much further than they say its window begins.
+
+    `axis` has the length, the first column and the repeats of an axis; `table` says which of several tables.
+    """
     column, further = output, 0
     if output >= axis.repeats:
         column, turns = repeated(output, axis.repeats, axis.period, axis.times)
@@ -154,7 +155,10 @@ def column_of(axis, table, output):
 
 
 def row_of(layout, head, at, counts, plane, rest):
-    """A row of windows of a plane; `counts` gets the elements of a window along the other axes."""
+    """A row of windows of a plane, of which `rest` is the number.
+
+    `counts` gets the elements of its windows along all pooled axes but the last.
+    """
     table = layout[HEAD + 2 * head.planes + plane] if head.facts > 2 else 0
     further = 0
     if head.plane_run > 1:
@@ -178,13 +182,13 @@ def row_of(layout, head, at, counts, plane, rest):
     return Row(corner, place, here, own, rows, divisor, table)
 
 
-def elements_of(layout, head, at, counts, window, row):
-    """Where a row of a window's elements begins, in the input and in its plane."""
+def elements_of(layout, head, at, counts, window, rest):
+    """Where a row of a window's elements begins, in the input and in its plane; `rest` is its number."""
     tap, position = window.corner, window.place
     for number in range(head.rank - 2, -1, -1):
-        axis, i = read_axis(layout, at.axes + number * FIELDS), row
+        axis, i = read_axis(layout, at.axes + number * FIELDS), rest
         if number > 0:
-            i, row = row % counts[number], row // counts[number]
+            i, rest = rest % counts[number], rest // counts[number]
         tap += i * axis.step
         position += i * axis.place_step
     return tap, position
@@ -224,15 +228,15 @@ class Kind(NamedTuple):
     """What a kernel is compiled for."""
 
     operator: Fold
-    pull: Expression | None
+    pull: Expression | None  # what a window sends to an element; None forward
     way: str
     source: str  # how input and results are stored
     target: str
     takes: str
 
     @property
-    def counts(self) -> bool:
-        """Whether windows divide by what takes part, and write how much that is."""
+    def divides(self) -> bool:
+        """Whether results are divided by how many elements take part, and these numbers written too."""
         return self.way == FORWARD and self.takes != ALL
 
 
@@ -263,9 +267,11 @@ def _element(kind: Kind) -> Expression:
 
 
 def _visit(kind: Kind, element: Expression) -> tuple[Expression, Expression]:
-    """What is read of a window, and what is done with its elements: the accumulator after each.
+    """What is read of a window once, and what is done with each of its elements.
 
-    `fresh` tells the first one that takes part.
+    The second gets the element's place in the input (`tap`) and in its plane (`position`), what was read of
+    the window (`told`), and whether the element is the first that takes part (`fresh`). It gives the
+    accumulator after the element, which `SEND` leaves as it is.
     """
     start, lift, combine = kind.operator[:3]
     read, give, some = half.READ[kind.source], kind.pull or lift, kind.takes != ALL
@@ -273,7 +279,7 @@ def _visit(kind: Kind, element: Expression) -> tuple[Expression, Expression]:
     def nothing(arrays, window):
         return 0
 
-    def fold(arrays, acc, fresh, tap, position, window, own, params):
+    def fold(arrays, acc, fresh, tap, position, window, told, params):
         value = element(arrays, tap)
         if some:
             acc = start(value, position, window.here, params) if fresh else acc
@@ -282,16 +288,16 @@ def _visit(kind: Kind, element: Expression) -> tuple[Expression, Expression]:
     def value_of(arrays, window):
         return read(peek(arrays.others[0], window.here))
 
-    def pull(arrays, acc, fresh, tap, position, window, own, params):
-        sent = give(read(peek(arrays.values, tap)), own, window.own, *at_each(arrays, tap), params)
+    def pull(arrays, acc, fresh, tap, position, window, told, params):
+        sent = give(read(peek(arrays.values, tap)), told, window.own, *at_each(arrays, tap), params)
         return combine(acc, lift(sent, position, window.here, params), params)
 
     def gradient_of(arrays, window):
         sends = peek(arrays.others[5], window.here) != 0 if some else True
         return sends, peek(arrays.others[0], window.here), at_each(arrays, window.here)
 
-    def send(arrays, acc, fresh, tap, position, window, own, params):
-        sends, gradient, states = own
+    def send(arrays, acc, fresh, tap, position, window, told, params):
+        sends, gradient, states = told
         if sends:
             sent = give(gradient, read(peek(arrays.values, tap)), position, *states, params)
             poke(arrays.out, tap, peek(arrays.out, tap) + sent)
@@ -303,14 +309,14 @@ def _visit(kind: Kind, element: Expression) -> tuple[Expression, Expression]:
 def _close(kind: Kind) -> Expression:
     """What is written of a window: its value and further results, and how many elements took part."""
     finish, second, third = kind.operator[3:6]
-    write, counts = half.WRITE[kind.target], kind.counts
+    write, divides = half.WRITE[kind.target], kind.divides
 
     def close(arrays, acc, taken, window, params):
         here, elements, divisor = window.here, window.rows * window.size, window.divisor
-        if counts:
+        if divides:
             divisor = taken
             poke(arrays.others[2], here, taken if elements > 0 else -1)
-        if elements == 0 or (counts and taken == 0):
+        if elements == 0 or (divides and taken == 0):
             poke(arrays.out, here, write(0))
             if arrays.has_second:
                 poke(arrays.second, here, window.place if elements > 0 else -1)
@@ -332,16 +338,18 @@ def _close(kind: Kind) -> Expression:
 def _reduce_window(kind: Kind) -> Expression:
     """The loops over the elements of a window."""
     element, is_taken, close = _element(kind), _taken(kind), _close(kind)
-    own_of, visit = _visit(kind, element)
+    tell, visit = _visit(kind, element)
     start, turns, again, goes = kind.operator[0], *kind.operator[6:9]
-    for expression in (element, is_taken, own_of, visit, close):
+    for expression in (element, is_taken, tell, visit, close):
         jit.expression(expression)
 
     def reduce_window(arrays, layout, head, at, axis, counts, window, params):
-        own, taken = own_of(arrays, window), 0
+        told, taken = tell(arrays, window), 0
         acc = start(element(arrays, window.corner), window.place, window.here, params)
         for turn in range(turns):
             if turn > 0:
+                if taken == 0:
+                    break
                 acc = again(acc, params)
                 if not goes(acc, params):
                     break
@@ -350,7 +358,7 @@ def _reduce_window(kind: Kind) -> Expression:
                 for _ in range(window.size):
                     if is_taken(arrays, tap):
                         fresh = (taken == 0) & (turn == 0)
-                        acc = visit(arrays, acc, fresh, tap, position, window, own, params)
+                        acc = visit(arrays, acc, fresh, tap, position, window, told, params)
                         taken += 1 if turn == 0 else 0
                     tap += axis.step
                     position += axis.place_step
@@ -383,7 +391,7 @@ def kernel(
         head = read_head(layout, 0)
         at = parts_of(head)
         axis, counts = read_axis(layout, at.lows - FIELDS), np.empty(head.rank, np.int64)
-        wants, others, own = (second.size > 0, third.size > 0), pointers(saved), pointers(params)
+        wants, others, knobs = (second.size > 0, third.size > 0), pointers(saved), pointers(params)
         arrays = Arrays(pointer(values), pointer(out), pointer(second), pointer(third), *wants, others)
         per_plane = head.segments
         for number in range(head.rank - 1):
@@ -405,7 +413,7 @@ def kernel(
                     here = row.here + output * axis.out + layout[at.cells + head.cells + cell]
                     for _ in range(head.cell_run):
                         window = Window(corner, place, here, row.own + output, row.rows, count, divisor)
-                        reduce_window(arrays, layout, head, at, axis, counts, window, own)
+                        reduce_window(arrays, layout, head, at, axis, counts, window, knobs)
                         corner += head.cell_step
                         here += head.cell_out
         return overflowed() if watches else False
