@@ -755,7 +755,9 @@ def runs_of(table: Axis, channels: int) -> Along:
     """Any windows: runs of elements that are in the same ones."""
     runs, size = Runs.of(table, TILE), table.size * channels
     each = runs.number if size <= 2 * TILE else max(1, TILE * runs.number // size)
-    return Along(repeat_runs, runs.tiles(each), runs.columns, np.array(runs.repeat, np.int64), runs.step, 1, 1)
+    return Along(
+        repeat_runs, runs.tiles(each), runs.columns, np.array(runs.repeat, np.int64), runs.step, 1, 1
+    )
 
 
 def plan_shares(call: Call) -> Plan | None:
@@ -793,7 +795,12 @@ def plan_shares(call: Call) -> Plan | None:
     *down, across = (windows.inverse(axis).most for axis in axes)
     computed = call.adds_up_in(math.prod(down) + across)
     inverse = 1 / divisor if divisor & (divisor - 1) == 0 else 0
-    tables = leads, (runs.columns, np.array(runs.repeat, np.int64)), (along.columns, along.repeat), along.tiles.T.copy()
+    tables = (
+        leads,
+        (runs.columns, np.array(runs.repeat, np.int64)),
+        (along.columns, along.repeat),
+        along.tiles.T.copy(),
+    )
     tasks = call.planes * shares.leads * -(-shares.runs // height) * shares.tiles
     kernel = _share(storage(call.gy.dtype), storage(call.target), along.walk)
     numbers = np.array(shares, np.int64), np.array([divisor, inverse], computed)
