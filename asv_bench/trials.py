@@ -186,8 +186,9 @@ def by_slowdown(paths):
     """
     bins = defaultdict(list)
     for (kind, _, mode, _), runs in runs_of(paths).items():
-        for label in runs[0]["rows"] if kind != "none" else ():
-            found = [one["rows"][label] for one in runs if one["rows"][label][1] != "unmeasured"]
+        drawn = [pair for one in runs if kind != "none" for pair in one["rows"].items()]
+        for label in dict(drawn):  # not all runs need have the same rows
+            found = [row for name, row in drawn if name == label and row[1] != "unmeasured"]
             cost = np.median([ratio for _, _, ratio in found]) if found else math.nan
             step = next((step for step in itertools.pairwise(COSTS) if step[0] <= cost < step[1]), 0)
             if step:

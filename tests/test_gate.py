@@ -515,12 +515,14 @@ def test_planted_slowdowns_are_counted_by_what_they_cost(tmp_path):
     about = {"kind": "repeat", "share": 0.1, "mode": "full", "beside": 0, "load": 1}
     rows = {"a": ("slower", "slower", 1.1), "tiny": ("unchanged", "unchanged", 1.04), "same": ("", "", 1.0)}
     none = about | {"kind": "none", "rows": {"a": ("slower", "slower", 1.1)}}
-    runs = [*(about | {"rows": rows} for _ in range(10)), none]
+    other = about | {"rows": {"another": ("slower", "slower", 1.3)}}
+    runs = [*(about | {"rows": rows} for _ in range(10)), none, other]
     (tmp_path / "runs.json").write_text("\n".join(map(json.dumps, runs)))
     found = trials.by_slowdown([tmp_path / "runs.json"]).splitlines()[2:]
     assert found == [
         "| full | 3% to 5% | 1 | 10 | 0 | 0.0% to 30.8% |",
         "| full | 8% to 12% | 1 | 10 | 10 | 69.2% to 100.0% |",
+        "| full | 20% to 40% | 1 | 1 | 1 | 2.5% to 100.0% |",
     ]
 
 
