@@ -175,7 +175,7 @@ def plan(reduction: Reduction) -> Plan | None:
 
 
 def chain(shape: Shape) -> int:
-    """The longest chain of merges that an element of a window goes through where values alone are wanted."""
+    """The longest chain of merges that an element of a window goes through, in sums."""
     if whole.fits(shape):
         return whole.chain(shape)
-    return doubling.chain(shape) if doubling.overlap_much(shape) else rows.chain(shape)
+    return doubling.chain(shape) if doubling.overlap_much(shape, repeats=False) else rows.chain(shape)

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .. import jit
-from ..operators.line import Line
+from ..operators.line import Line, unlifted
 from . import half, passes, tasks
 from .flags import clear_overflow, overflowed
 from .memory import ahead, fields, peek, pointer, wide_registers
@@ -33,15 +33,12 @@ from .rows import (
     read_rows,
     scales_in,
 )
+from .rows import passes_of as passes_by_rows
 from .shape import Shape
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
 MOST = 2_000_000  # elements of memory of a thread
-OVERLAPS = 4  # times the stride, up to which windows merge one by one, and ...
-SHORT = 5  # ... elements, or, ...
-SHORT_ALONE = 9  # ... of windows of one column, rows, since these merge to results, or, ...
-SHORT_APART = 15  # ... at a longer stride of columns than NEAR, rows, since columns then merge for nothing
-NEAR = 3
+DEARER = 1.15  # passes that grow windows, than those that merge rows
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
 
@@ -112,20 +109,37 @@ def pick(give, uses, out, line, g, n, repeat, out_pitch, pitch):
 # Down rows -------------------------------------------------------------------------------------------------
 
 
+def merged_slabs(reads, out, spare, of_slabs, count):
+    """The rows of some slabs, merged as they are read. Whether there is a NaN."""
+    (_, uses, _, odd, read, lift, knobs, take), (x, slabs, deep), found = reads, of_slabs, False
+    if deep == 1:
+        return passes.convert(odd, read, lift, knobs, out, ahead(x, peek(slabs, 0)), count)
+    for s in range(deep):
+        found = bool(found | passes.scan(odd, ahead(x, peek(slabs, s)), count, 1, count))
+    passes.merge_blocks(take, uses, out, spare, x, slabs, deep, count, 1, count, count)
+    return found
+
+
+def lifted_slabs(reads, out, spare, of_slabs, count):
+    """The rows of some slabs, each lifted before it merges. Whether there is a NaN."""
+    (_, uses, _, odd, read, lift, knobs, _), (x, slabs, deep) = reads, of_slabs
+    found = passes.convert(odd, read, lift, knobs, out, ahead(x, peek(slabs, 0)), count)
+    for s in range(1, deep):
+        found = bool(found | passes.convert(odd, read, lift, knobs, spare, ahead(x, peek(slabs, s)), count))
+        passes.merge_onto(uses, out, spare, count)
+    return found
+
+
 def load(reads, ring, spare, x, g, slabs, deep, row, place, n, count, margin):
     """Rows of the input as what is computed with, those of all slabs merged; blank ones outside. Any NaN."""
-    (odd, read, lift, knobs, uses, blank), found, span = reads, False, (g.window - 1) * g.step + 1
+    gather, blank, found, span = reads[0], reads[2], False, (g.window - 1) * g.step + 1
     for i in range(n):
         r, line = row + i, ahead(ring, (place + i) % g.ring * g.line)
         if r < 0 or r >= g.rows:
             passes.fill(line, blank, g.line)
         elif (place + i) % g.stride < span:
-            inner, x_row = ahead(line, margin), ahead(x, peek(slabs, 0) + r * g.pitch)
-            found = bool(found | passes.convert(odd, read, lift, knobs, inner, x_row, count))
-            for s in range(1, deep):
-                x_row = ahead(x, peek(slabs, s) + r * g.pitch)
-                found = bool(found | passes.convert(odd, read, lift, knobs, spare, x_row, count))
-                passes.merge_onto(uses, inner, spare, count)
+            of_slabs = ahead(x, r * g.pitch), slabs, deep
+            found = bool(found | gather(reads, ahead(line, margin), spare, of_slabs, count))
         else:  # between windows; longer ones merge it, though none is written
             passes.fill(line, blank, g.line)
     return found
@@ -185,7 +199,7 @@ def whole(uses, lines, rings, lengths, g, source, size, at, n):
 def by_growth(reads, lines, rings, lengths, g, of, outputs, along_lines):
     """Windows of a band: rings of lines for those of each length, each of which is written once."""
     (x, slabs, deep, row, n, count, margin), (deliver, to, along, scales, scale, column) = of, along_lines
-    uses, span, done, place, found = reads[4], (g.window - 1) * g.step + 1, 0, 0, False
+    uses, span, done, place, found = reads[1], (g.window - 1) * g.step + 1, 0, 0, False
     while done < outputs:
         more = min(g.block, (outputs - 1) * g.stride + span - place)
         met_one = load(reads, rings, to[2], x, g, slabs, deep, row + place, place, more, count, margin)
@@ -209,7 +223,7 @@ def by_sweeps(reads, lines, rings, lengths, g, of, outputs, along_lines):
     here: two merges a row, whatever the window (van Herk 1992).
     """
     (x, slabs, deep, row, n, count, margin), (deliver, to, along, scales, scale, column) = of, along_lines
-    uses, window, found, done, at = reads[4], g.window, False, 0, 0
+    uses, window, found, done, at = reads[1], g.window, False, 0, 0
     ring, line = ahead(rings, margin), ahead(lines, margin)
     begin, other = ahead(ring, (window + 1) * g.line), ahead(ring, (window + 2) * g.line)
     for place in range((outputs - 1) * g.stride + window):
@@ -263,7 +277,8 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """
     down_rows, digest = kind.down, jit.source_digest()
     merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
-    read, lift = half.READ[kind.source], kind.line.lift
+    read, lift, take = half.READ[kind.source], kind.line.lift, passes.TAKE[kind.source]
+    gather = merged_slabs if lift is unlifted else lifted_slabs
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
 
     def walk(arrays, tables, memory, first, last):
@@ -277,7 +292,7 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
         down = pointer(numbers), LENGTHS, number.down
         along = pointer(numbers), LENGTHS + number.down * GROWTH, number.along
         uses = merge, finish, write, scales[0], knobs
-        reads = odd, read, lift, knobs, uses, like[0]
+        reads = gather, uses, like[0], odd, read, lift, knobs, take
         lines = pointer(memory[0])
         spare, sums = ahead(lines, g.line * g.block), ahead(lines, 3 * g.line * g.block)
         rings = ahead(sums, g.line * g.block)
@@ -320,26 +335,32 @@ class Block(NamedTuple):
     down: list[Growth]
 
 
-def overlap_much(shape: Shape) -> bool:
-    """Whether rows or columns are long and overlap, and their lines are not too much memory."""
+def overlap_much(shape: Shape, *, repeats: bool) -> bool:
+    """Whether rows would take more passes over lines in cache, and those here are not too much memory."""
     row, columns = shape.row, shape.columns
-    short = SHORT_APART if columns.stride > NEAR else SHORT_ALONE if columns.window == 1 else SHORT
-    down, along = (
-        axis.outputs > 1 and axis.window > max(short, OVERLAPS * axis.stride) for axis in (row, columns)
-    )
     fits = 6 * row.span * columns.span * shape.channels <= MOST  # a line that is as long as two windows
-    return fits and (down or (along and columns.stride <= NEAR))
+    return fits and DEARER * passes_of(shape, repeats=repeats) < passes_by_rows(shape)
+
+
+def passes_of(shape: Shape, *, repeats: bool) -> float:
+    """Passes over the elements of a row, for each row of output: to read rows, to grow down and along."""
+    row, columns = shape.row, shape.columns
+    down, along = len(lengths_of(row.window, repeats)), len(lengths_of(columns.window, repeats))
+    stride = row.window if row.outputs == 1 else row.stride
+    each = passes.number(shape.slabs()) + max(0, down - 1)
+    return stride * each + 1 + along + (columns.stride > 1)
 
 
 def are_long(r: Reduction) -> bool:
     """Values alone, of long windows that overlap."""
-    return not r.placed and overlap_much(r.shape)
+    return not r.placed and overlap_much(r.shape, repeats=r.repeats)
 
 
 def chain(shape: Shape) -> int:
-    """The longest chain of merges that an element goes through: slabs merge one by one."""
-    slabs = shape.positions() // (shape.row.window * shape.columns.window)
-    return slabs + 2 * (shape.row.window.bit_length() + shape.columns.window.bit_length())
+    """The longest chain of merges that an element goes through, if it is not lifted."""
+    return passes.chain(shape.slabs()) + 2 * (
+        shape.row.window.bit_length() + shape.columns.window.bit_length()
+    )
 
 
 @cache

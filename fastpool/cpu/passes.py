@@ -6,6 +6,8 @@ from .. import jit
 from . import half
 from .memory import ahead, apart, move_4, move_8, peek, pointer, pointers, poke
 
+BLOCK = 48  # rows that merge one group after the other
+
 read_half, read_bfloat16 = half.READ["float16"], half.READ["bfloat16"]
 
 
@@ -78,8 +80,8 @@ def of_4(merge, take, out, o, a, first, b, c, d, i):
 
 
 def onto_3(merge, take, out, o, a, first, b, c, d, i):
-    """Three more."""
-    return merge(merge(peek(out, o), take(b, i)), merge(take(c, i), take(d, i)))
+    """Three more, which merge first: so what is there goes through one merge."""
+    return merge(peek(out, o), merge(merge(take(b, i), take(c, i)), take(d, i)))
 
 
 def as_line(x, i):
@@ -146,6 +148,17 @@ def merge_onto(uses, out, x, count):
     merge = uses[0]
     for j in range(count):
         poke(out, j, merge(peek(out, j), peek(x, j)))
+
+
+def merge_blocks(take, uses, out, spare, x, taps, count, size, repeat, out_pitch, pitch):
+    """As `merge_all`, block by block, so that no row goes through many merges; `spare` holds a block."""
+    done = 0
+    while done < count:
+        own, to = min(BLOCK, count - done), out if done == 0 else spare
+        merge_all(take, uses, to, x, ahead(taps, done), own, size, repeat, out_pitch, pitch)
+        for r in range(repeat if done > 0 else 0):
+            merge_onto(uses, ahead(out, r * out_pitch), ahead(spare, r * out_pitch), size)
+        done += own
 
 
 def merge_to(give, uses, out, spare, x, taps, count, size, repeat, out_pitch, pitch):
@@ -307,6 +320,16 @@ def line_of(memory):
 def line_of_pairs(memory):
     """The memory of lines of values and places."""
     return pointers(memory)
+
+
+def number(rows: int) -> int:
+    """How many passes `merge_all` takes."""
+    return 1 + max(0, rows - 2) // 3
+
+
+def chain(rows: int) -> int:
+    """The longest chain of merges that one of so many rows goes through in `merge_blocks`."""
+    return 3 + min(rows, BLOCK) // 3 + rows // BLOCK
 
 
 jit.register(half)

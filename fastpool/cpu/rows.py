@@ -198,13 +198,14 @@ def look(odd, x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count):
 
 def from_input(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight):
     """Merge rows of the input; single ones that need no room stay where they are, if they may."""
-    (lines, inner, _), (row, top, bottom, repeat, seen) = to, of
+    (lines, inner, _, spare), (row, top, bottom, repeat, seen) = to, of
     high = row_offsets(rows_at, g, slabs, deep, row, top, bottom)
     line_at, pitch = lines, g.line
     if high == 1 and straight and inside and (repeat == 1 or g.jump == 1):
         line_at, pitch = choose(True, ahead(x, peek(rows_at, 0)), lines), g.stride * g.pitch
     else:
-        passes.merge_all(reads[4], uses, inner, x, rows_at, high, count, repeat, g.line, g.stride * g.pitch)
+        pitches = g.line, g.stride * g.pitch
+        passes.merge_blocks(reads[4], uses, inner, spare, x, rows_at, high, count, repeat, *pitches)
     found, seen = look(reads[0], x, g, slabs, fresh, deep, row, top, bottom, repeat, seen, count)
     return line_at, pitch, found, seen
 
@@ -219,7 +220,8 @@ def to_results(uses, reads, lines, x, g, slabs, fresh, deep, rows_at, of, count,
 
 def from_ring(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, inside, straight):
     """Convert rows of the input, each once, into a ring of lines, and merge these."""
-    (odd, read, lift, knobs, _), (lines, inner, ring), (row, top, bottom, repeat, seen) = reads, to, of
+    (odd, read, lift, knobs, _), (lines, inner, ring, spare) = reads, to
+    row, top, bottom, repeat, seen = of
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
     for s in range(deep):
         for r in range(max(row, 0, seen), end):
@@ -229,9 +231,8 @@ def from_ring(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, ins
         for t in range(high):
             at = s * g.ring + (row + (top + t) * g.step) % g.ring
             poke(rows_at, s * high + t, at * g.line)
-    passes.merge_all(
-        passes.as_line, uses, inner, ring, rows_at, deep * high, count, repeat, g.line, g.stride * g.line
-    )
+    rows, pitches = deep * high, (g.line, g.stride * g.line)
+    passes.merge_blocks(passes.as_line, uses, inner, spare, ring, rows_at, rows, count, repeat, *pitches)
     return lines, g.line, found, end
 
 
@@ -341,9 +342,10 @@ def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
             column, row_at = scales_of(begins, grid, tile, band, lead)
             while output < end:
                 row, top, bottom, repeat = rows_of(g, output, end)
-                of, rows_to = (row, top, bottom, repeat, seen), (lines, ahead(lines, margin), ring)
+                of = row, top, bottom, repeat, seen
+                rows_to = lines, ahead(lines, margin), ring, ahead(spare, margin)
                 out, slabs_at = ahead(y, output * g.out_pitch), (slabs, fresh, deep, rows_at)
-                if direct and g.across == 1:
+                if direct and g.across == 1 and deep * g.window <= passes.BLOCK:
                     met_one, seen = to_results(uses, reads, lines, x, g, *slabs_at, of, count, out)
                 else:
                     merged = gather(uses, reads, rows_to, x, g, *slabs_at, of, count, inside, straight)
@@ -414,10 +416,18 @@ def merge_one_by_one(r: Reduction) -> bool:
     return few and not r.placed and Cut.of(r).memory <= MOST
 
 
+def passes_of(shape: Shape) -> float:
+    """Passes over the elements of a row, for each row of output: down the rows, and along them."""
+    columns = shape.columns
+    down, along = passes.number(shape.slabs() * shape.row.window), passes.number(columns.window)
+    if columns.window == 1:
+        return down
+    return down + along if columns.stride == 1 else down + 1 + along / columns.stride
+
+
 def chain(shape: Shape) -> int:
-    """The longest chain of merges that an element goes through: each pass adds three rows by two merges."""
-    slabs = shape.positions() // (shape.row.window * shape.columns.window)
-    return 2 + 2 * (slabs * shape.row.window + shape.columns.window) // 3
+    """The longest chain of merges that an element goes through: down the rows, and then along them."""
+    return passes.chain(shape.positions() // shape.columns.window) + 3 + shape.columns.window // 3
 
 
 def are_ones(r: Reduction) -> bool:

@@ -235,10 +235,13 @@ class Shape(NamedTuple):
         columns = columns._replace(size=size, outputs=outputs)
         return self._replace(row=Regular(1, 1, 1, 1, 0, 1, size, outputs, 0), columns=columns)
 
+    def slabs(self) -> int:
+        """Slabs of the largest window."""
+        return math.prod(table.most for table, _, _ in self.leading)
+
     def positions(self) -> int:
         """Elements of the largest window, channels not counted."""
-        slabs = math.prod(table.most for table, _, _ in self.leading)
-        return int(self.row.window * self.columns.window * slabs)
+        return int(self.row.window * self.columns.window * self.slabs())
 
     @property
     def by_planes(self) -> bool:
