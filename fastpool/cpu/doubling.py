@@ -38,7 +38,6 @@ from .shape import Shape
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
 
 MOST = 2_000_000  # elements of memory of a thread
-DEARER = 1.15  # passes that grow windows, than those that merge rows
 FEW = 4  # windows that merge in one pass
 BANDS = 6  # times as many rows of output as windows have, at least, since each band reads a window more
 
@@ -109,39 +108,49 @@ def pick(give, uses, out, line, g, n, repeat, out_pitch, pitch):
 # Down rows -------------------------------------------------------------------------------------------------
 
 
-def merged_slabs(reads, out, spare, of_slabs, count):
-    """The rows of some slabs, merged as they are read. Whether there is a NaN."""
-    (_, uses, _, odd, read, lift, knobs, take), (x, slabs, deep), found = reads, of_slabs, False
+def merged_slabs(reads, out, spare, of_slabs, of_rows):
+    """Rows of the input, those of all slabs merged as they are read. Whether there is a NaN."""
+    (_, uses, _, odd, _, _, _, take), (x, slabs, deep), (count, repeat, out_pitch, pitch) = (
+        reads,
+        of_slabs,
+        of_rows,
+    )
     if deep == 1:
-        return passes.convert(odd, read, lift, knobs, out, ahead(x, peek(slabs, 0)), count)
+        return lifted_slabs(reads, out, spare, of_slabs, of_rows)
+    found = False
     for s in range(deep):
-        found = bool(found | passes.scan(odd, ahead(x, peek(slabs, s)), count, 1, count))
-    passes.merge_blocks(take, uses, out, spare, x, slabs, deep, count, 1, count, count)
+        found = bool(found | passes.scan(odd, ahead(x, peek(slabs, s)), count, repeat, pitch))
+    passes.merge_blocks(take, uses, out, spare, x, slabs, deep, count, repeat, out_pitch, pitch)
     return found
 
 
-def lifted_slabs(reads, out, spare, of_slabs, count):
-    """The rows of some slabs, each lifted before it merges. Whether there is a NaN."""
-    (_, uses, _, odd, read, lift, knobs, _), (x, slabs, deep) = reads, of_slabs
-    found = passes.convert(odd, read, lift, knobs, out, ahead(x, peek(slabs, 0)), count)
-    for s in range(1, deep):
-        found = bool(found | passes.convert(odd, read, lift, knobs, spare, ahead(x, peek(slabs, s)), count))
-        passes.merge_onto(uses, out, spare, count)
+def lifted_slabs(reads, out, spare, of_slabs, of_rows):
+    """As `merged_slabs`, of elements that are lifted before they merge."""
+    (_, uses, _, odd, read, lift, knobs, _), (x, slabs, deep), found = reads, of_slabs, False
+    count, repeat, out_pitch, pitch = of_rows
+    for r in range(repeat):
+        line, row = ahead(out, r * out_pitch), ahead(x, r * pitch)
+        found = bool(found | passes.convert(odd, read, lift, knobs, line, ahead(row, peek(slabs, 0)), count))
+        for s in range(1, deep):
+            of_slab = ahead(row, peek(slabs, s))
+            found = bool(found | passes.convert(odd, read, lift, knobs, spare, of_slab, count))
+            passes.merge_onto(uses, line, spare, count)
     return found
 
 
 def load(reads, ring, spare, x, g, slabs, deep, row, place, n, count, margin):
     """Rows of the input as what is computed with, those of all slabs merged; blank ones outside. Any NaN."""
-    gather, blank, found, span = reads[0], reads[2], False, (g.window - 1) * g.step + 1
-    for i in range(n):
-        r, line = row + i, ahead(ring, (place + i) % g.ring * g.line)
-        if r < 0 or r >= g.rows:
-            passes.fill(line, blank, g.line)
-        elif (place + i) % g.stride < span:
-            of_slabs = ahead(x, r * g.pitch), slabs, deep
-            found = bool(found | gather(reads, ahead(line, margin), spare, of_slabs, count))
-        else:  # between windows; longer ones merge it, though none is written
-            passes.fill(line, blank, g.line)
+    gather, blank, found, span, i = reads[0], reads[2], False, (g.window - 1) * g.step + 1, 0
+    while i < n:
+        r, at, repeat = row + i, (place + i) % g.ring, 1
+        line = ahead(ring, at * g.line)
+        if r < 0 or r >= g.rows or (place + i) % g.stride >= span:
+            passes.fill(line, blank, g.line)  # longer windows merge what is between windows, too
+        else:
+            repeat = min(n - i, g.rows - r, g.ring - at) if g.stride <= span else 1
+            of_slabs, of_rows = (ahead(x, r * g.pitch), slabs, deep), (count, repeat, g.line, g.pitch)
+            found = bool(found | gather(reads, ahead(line, margin), spare, of_slabs, of_rows))
+        i += repeat
     return found
 
 
@@ -339,7 +348,7 @@ def overlap_much(shape: Shape, *, repeats: bool) -> bool:
     """Whether rows would take more passes over lines in cache, and those here are not too much memory."""
     row, columns = shape.row, shape.columns
     fits = 6 * row.span * columns.span * shape.channels <= MOST  # a line that is as long as two windows
-    return fits and DEARER * passes_of(shape, repeats=repeats) < passes_by_rows(shape)
+    return fits and passes_of(shape, repeats=repeats) < passes_by_rows(shape)
 
 
 def passes_of(shape: Shape, *, repeats: bool) -> float:

@@ -417,12 +417,18 @@ def merge_one_by_one(r: Reduction) -> bool:
 
 
 def passes_of(shape: Shape) -> float:
-    """Passes over the elements of a row, for each row of output: down the rows, and along them."""
-    columns = shape.columns
+    """Passes over the elements of a row, for each row of output: down the rows, and along them.
+
+    Channels at a stride that do not fill a register take as long as those that do.
+    """
+    columns, channels = shape.columns, shape.channels
     down, along = passes.number(shape.slabs() * shape.row.window), passes.number(columns.window)
     if columns.window == 1:
         return down
-    return down + along if columns.stride == 1 else down + 1 + along / columns.stride
+    if columns.stride == 1:
+        return down + along
+    longer = max(1.0, CACHE_LINE / (channels * shape.itemsize)) if channels > MOST_PICKED else 1.0
+    return down + 1 + along * longer / columns.stride
 
 
 def chain(shape: Shape) -> int:
