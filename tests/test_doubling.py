@@ -17,7 +17,7 @@ def geometry(rng):
     found = []
     for axis in range(count):
         stride = int(rng.choice([1, 1, 1, 2, 3, 10 if axis == count - 1 else 1]))
-        window = int(rng.choice([1, 2, 3] if count == 3 and axis == 0 else [1, 3, 7, 9, 13, 20, 31]))
+        window = int(rng.choice([1, 2, 3, 9] if count == 3 and axis == 0 else [1, 3, 9, 13, 20, 31, 45]))
         dilation = int(rng.choice([1, 1, 1, 2, 3]))
         span = (window - 1) * dilation + 1
         before, after = (int(n) for n in rng.integers(0, window, 2)) if rng.integers(2) else (0, 0)

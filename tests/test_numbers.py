@@ -183,3 +183,26 @@ def test_a_few_ulp(operator):
 @pytest.mark.parametrize("where", ["3x3", "5x5", "16x16"])
 def test_averages_over_lines_are_right_to_a_few_ulp(where):
     assert accuracy.error("avg", "float32", where) <= 4
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "shape"),
+    [
+        ((8, 8, 8), (2, 1, 1), (20, 20, 20)),
+        ((9, 9, 9), (4, 4, 4), (40, 40, 40)),
+        ((300, 5), (40, 5), (1000, 40)),
+        ((100, 3), (3, 1), (400, 30)),
+        ((31, 31), (1, 1), (60, 200)),
+        ((1, 120), (1, 7), (20, 2000)),
+    ],
+)
+@pytest.mark.parametrize(("dtype", "wide"), [("float32", np.float64), ("float64", np.longdouble)])
+def test_sums_of_long_windows_are_right_to_a_few_ulp(dtype, wide, window, stride, shape, rng):
+    axes = tuple(range(len(shape)))
+    x = rng.random(shape).astype(dtype)
+    covered = np.lib.stride_tricks.sliding_window_view(x.astype(wide), window)
+    covered = covered[tuple(slice(None, None, step) for step in stride)]
+    expected = covered.mean(axis=tuple(n + len(axes) for n in axes))
+    found = fp.avg_pool(x, window, stride=stride, axes=axes)
+    assert fp.explain_call(fp.avg_pool, x, window, stride=stride, axes=axes).kernel != "general"
+    assert np.all(np.abs(found - expected) <= 4 * np.spacing(expected.astype(dtype)))
