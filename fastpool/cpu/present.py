@@ -17,10 +17,11 @@ from .. import jit, threads, ways
 from ..operators.line import Line, may_overflow
 from . import half, passes, rows
 from .flags import clear_overflow, overflowed
-from .memory import ahead, apart, flatten, peek, pointer, poke, raw, wide_registers
+from .memory import ahead, apart, flatten, peek, peek_two, pointer, poke, raw, wide_registers
 from .tasks import GRID, Array, Reduction, begin, begun_at, following, located, read_grid, scratch_of
 
 TINY = float(np.nextafter(0, 1))  # the least sum of weights that is one
+LISTED, COUNT, BYTE = np.uint16(0x0101), np.uint16(0xFF), np.uint16(8)  # of two bytes that are 0 or 1
 COUNTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by the bytes of a value, so that lines run alike
 
 
@@ -36,6 +37,11 @@ class Takes(NamedTuple):
     def masked(self) -> bool:
         """By a mask of bytes."""
         return self.listed and not self.weighs
+
+    @property
+    def alone(self) -> bool:
+        """By a mask of bytes and nothing else."""
+        return self.masked and not self.numbers and not self.others
 
     @property
     def name(self) -> str:
@@ -62,23 +68,32 @@ def taking(takes: Takes) -> Callable[..., Any]:
     return is_present
 
 
+def both(uses, one, other):
+    """Two values merged, and their counts added."""
+    return uses[0](one[0], other[0]), uses[4](one[1], other[1])
+
+
 def of_1(uses, element, x, marks, rows_at, j):
     """An element of one row, and its count."""
-    return element(uses, x, marks, peek(rows_at, 0) + j)
+    return element(uses, peek(x, peek(rows_at, 0) + j), peek(marks, peek(rows_at, 0) + j))
 
 
 def of_2(uses, element, x, marks, rows_at, j):
     """Those of two rows."""
-    value, count = element(uses, x, marks, peek(rows_at, 0) + j)
-    other, more = element(uses, x, marks, peek(rows_at, 1) + j)
-    return uses[0](value, other), uses[4](count, more)
+    return both(
+        uses,
+        of_1(uses, element, x, marks, rows_at, j),
+        of_1(uses, element, x, marks, ahead(rows_at, 1), j),
+    )
 
 
 def of_4(uses, element, x, marks, rows_at, j):
     """Those of four rows."""
-    value, count = of_2(uses, element, x, marks, rows_at, j)
-    other, more = of_2(uses, element, x, marks, ahead(rows_at, 2), j)
-    return uses[0](value, other), uses[4](count, more)
+    return both(
+        uses,
+        of_2(uses, element, x, marks, rows_at, j),
+        of_2(uses, element, x, marks, ahead(rows_at, 2), j),
+    )
 
 
 def merge_fresh(expression, uses, element, values, counts, x, marks, rows_at, size):
@@ -133,18 +148,46 @@ def give(cell, value_of, uses, wanted, out, values, counts, size, repeat, pitche
     return few
 
 
-def give_squares(value_of, uses, element, wanted, out, x, marks, rows_at, size):
+def square(uses, element, x, marks, rows_at, j):
+    """A window of two rows and two columns, and its count."""
+    return both(
+        uses,
+        of_2(uses, element, x, marks, rows_at, 2 * j),
+        of_2(uses, element, x, marks, rows_at, 2 * j + 1),
+    )
+
+
+def listed_square(uses, element, x, marks, rows_at, j):
+    """As `square`, of what bytes that are 0 or 1 list: two at once, whose counts are the halves of a sum."""
+    top, low, last = peek(rows_at, 0), peek(rows_at, 1), np.uint16(1)
+    a, b = peek_two(ahead(marks, top), j) & LISTED, peek_two(ahead(marks, low), j) & LISTED
+    left, _ = both(
+        uses,
+        element(uses, peek(x, top + 2 * j), a & last),
+        element(uses, peek(x, low + 2 * j), b & last),
+    )
+    right, _ = both(
+        uses,
+        element(uses, peek(x, top + 2 * j + 1), a >> BYTE),
+        element(uses, peek(x, low + 2 * j + 1), b >> BYTE),
+    )
+    two = np.uint16(a + b)
+    return uses[0](left, right), np.uint16(np.uint16(two + np.uint16(two >> BYTE)) & COUNT)
+
+
+def give_squares(of_square, value_of, uses, element, wanted, out, x, marks, rows_at, of_rows):
     """As `give`, of windows of two rows and two columns: read, merged and written in one pass."""
     apart()
-    few = False
-    for j in range(size):
-        left, count = of_2(uses, element, x, marks, rows_at, 2 * j)
-        right, more = of_2(uses, element, x, marks, rows_at, 2 * j + 1)
-        some = uses[4](count, more)
-        lacks = some < wanted[0]
-        value = value_of(uses[0](left, right), some, wanted)
-        poke(out, j, wanted[1] if lacks else value)
-        few = bool(few | lacks)
+    (size, repeat, out_pitch, pitch, begins, period), few = of_rows, False
+    for r in range(repeat):
+        row, to, further = ahead(x, r * pitch), ahead(out, r * out_pitch), r * pitch
+        own = ahead(marks, further - earlier(period, begins + further + peek(rows_at, 0)))
+        for j in range(size):
+            merged, count = of_square(uses, element, row, own, rows_at, j)
+            lacks = count < wanted[0]
+            value = value_of(merged, count, wanted)
+            poke(to, j, wanted[1] if lacks else value)
+            few = bool(few | lacks)
     return few
 
 
@@ -174,8 +217,8 @@ def expressions(kind: Kind) -> tuple[Callable[..., Any], ...]:
     scale_type = np.float64 if line.dtype in ("float64", "int32") else np.float32
     inverse = line.scales == "inverse"
 
-    def element(uses, row, marks, j):
-        value, mark = read(peek(row, j)), peek(marks, j)
+    def element(uses, bits, mark):
+        value = read(bits)
         present, lifted = is_present(value, mark, uses[1]), computed(lift(value, uses[3]))
         weight = counted(mark) if weighs else counted(1)
         weighed = lifted * weight if weighs else lifted
@@ -194,6 +237,24 @@ def expressions(kind: Kind) -> tuple[Callable[..., Any], ...]:
     return element, plus, value_of
 
 
+def squares(*arguments):
+    """The way along lines of windows that need none: `give_squares`."""
+
+
+def _reduce_squares(kind: Kind) -> Callable[..., bool]:
+    """As `_reduce_rows`, of windows of two rows and two columns without padding."""
+    element, _, value_of = expressions(kind)
+    of_square = listed_square if kind.takes.alone else square
+
+    def reduce_squares(uses, wanted, buffers, taps, g, x, marks, begins, period, rows_at, block, out):
+        _, repeat, _, n, _ = block
+        of_rows = n, repeat, g.out_pitch, g.stride * g.pitch, begins, period
+        return give_squares(of_square, value_of, uses, element, wanted, out, x, marks, rows_at, of_rows)
+
+    jit.expression(reduce_squares)
+    return reduce_squares
+
+
 def _reduce_rows(kind: Kind) -> Callable[..., bool]:
     """What makes some rows of output: whether some of their windows have too few elements.
 
@@ -208,9 +269,6 @@ def _reduce_rows(kind: Kind) -> Callable[..., bool]:
         (lines, spare, sums), (tally, spare_tally, tallies) = buffers
         high, repeat, margin, n, count = block
         size = n * g.channels
-        if pairs and high == 2 and repeat == 1 and margin == 0 and count >= 2 * size:
-            own = ahead(marks, -earlier(period, begins + peek(rows_at, 0)))
-            return give_squares(value_of, uses, element, wanted, out, x, own, rows_at, size)
         for r in range(repeat):
             at, further = r * g.line + margin, r * g.stride * g.pitch
             own = ahead(marks, further - earlier(period, begins + further + peek(rows_at, 0)))
@@ -239,7 +297,8 @@ def kernel(kind: Kind) -> Callable[..., bool]:
     as in `rows`. A last pass reads a value and a count, and writes the result once. Windows of 2x2 side by
     side are one pass in all, without lines.
     """
-    line, takes, reduce_rows, digest = kind.line, kind.takes, _reduce_rows(kind), jit.source_digest()
+    line, takes, digest, of_squares = kind.line, kind.takes, jit.source_digest(), kind.along is squares
+    reduce_rows = _reduce_squares(kind) if of_squares else _reduce_rows(kind)
     of_phases, watches = kind.along is rows.phases, may_overflow(line)
     merge = line.merge if takes.numbers else line.careful or line.merge
     read, counted, plus = half.READ[kind.source], getattr(np, kind.counts), expressions(kind)[1]
@@ -262,7 +321,7 @@ def kernel(kind: Kind) -> Callable[..., bool]:
             (x_at, y_at), (tile, band, lead, _, _) = located(grid, outer, leads, place), place
             left, n, start, low, count = rows.columns_of(g, tile)
             margin, begins = (low - start) * g.channels, x_at + low * g.channels
-            if tile != tile_before and (margin > 0 or count < g.line):
+            if not of_squares and tile != tile_before and (margin > 0 or count < g.line):
                 passes.fill(lines, neutral, g.line * g.block)
                 passes.fill(tally, 0, g.line * g.block)
             x, marks = ahead(pointer(x_all), begins), ahead(pointer(marks_all), begins)
@@ -366,12 +425,20 @@ class Plan(NamedTuple):
         return ways.of_kernel("present rows", self.why, self.tasks, self.work, "", self.scratch())
 
 
+def are_squares(r: Reduction) -> bool:
+    """2x2 windows side by side, none in the padding."""
+    row, columns = r.shape.row, r.shape.columns
+    inside = not row.padded() and not columns.padded()
+    return inside and row.window == 2 and r.shape.slabs() == 1 and are_pairs(r)
+
+
 def are_pairs(r: Reduction) -> bool:
     """Two elements side by side."""
     return rows.are_cells(r) and r.shape.columns.window == 2
 
 
 ALONG = (
+    (are_squares, squares),
     (are_pairs, passes.pair),
     (rows.are_ones, rows.ones),
     (rows.are_cells, rows.cells),
@@ -390,9 +457,10 @@ def plan(r: Reduction, takes: Takes, counts: str, first: int) -> Plan | None:
     row, columns, cut = r.shape.row, r.shape.columns, rows.Cut.of(r)
     tiles, each = -(-columns.outputs // cut.width), columns.size * r.shape.channels * row.stride
     band = min(row.outputs, max(cut.block, r.limits.task // each))
-    numbers = rows.numbers_of(r, width=cut.width, band=band, block=cut.block, line=cut.line)
+    block, kept_lines = (band, 0) if along is squares else (cut.block, cut.memory)
+    numbers = rows.numbers_of(r, width=cut.width, band=band, block=block, line=cut.line)
     kept = max(len(lead.slabs) for lead in r.leads) * row.window
-    memory = (cut.memory, r.line.dtype), (cut.memory, counts), (kept + columns.window, np.int64)
+    memory = (kept_lines, r.line.dtype), (kept_lines, counts), (kept + columns.window, np.int64)
     kind = Kind(r.name, along, r.line, takes, counts, r.source, r.target)
     made = r.plan(partial(_kernel, kind), numbers, (-(-row.outputs // band), tiles))
     length = columns.size * r.shape.channels
