@@ -408,8 +408,8 @@ class Plan(NamedTuple):
             period = marks.size if marks.size >= self.row else 0
             marks = marks if period else np.tile(marks.ravel(), x.size // marks.size)
         listed = values if marks is None else flatten(marks)[0]
-        sentinel = raw(np.zeros(1, x.dtype) if beside.nodata is None else np.full(1, beside.nodata, x.dtype))
-        filling = raw(np.zeros(1, y.dtype) if fill is None else np.full(1, fill, y.dtype))
+        sentinel = raw(np.array([0 if beside.nodata is None else beside.nodata], x.dtype))
+        filling = raw(np.array([0 if fill is None else fill], y.dtype))
         wanted = np.array([least * TINY if self.weighs else least])
         own = sentinel, self.like, filling, wanted, np.array([period]), met
         arguments = (values, raw(y).ravel(), listed, *own), begun_at(origin, self.tables)
