@@ -38,8 +38,7 @@ def forward(
     indexed = jobs.wants_indices(row, return_indices)
     target = arrays.result_dtype(row, x.dtype, dtype, weighed=missing.weights is not None)
     y = arrays.result(out, job.shape, target, x)
-    if missing.least > 1:
-        check_least(missing, largest(job))
+    check_least(missing, largest(job) if missing.least > 1 else 1)
     value = fill_value(missing, row, target)
     tape = jobs.tape_for(row)
     if ways.ASKED.get() is not None:
