@@ -128,10 +128,39 @@ def test_operators_and_dtypes(monkeypatch, made, rng, op, dtype, way):
     agree(monkeypatch, made, rng, op, dtype, way, call, (3, 30, 40))
 
 
+@pytest.mark.parametrize("task", [500, 10**5])
+@pytest.mark.parametrize(
+    ("op", "dtype", "way"),
+    [
+        *(("avg", "float32", "where"), ("max", "float32", "where"), ("avg", "float64", "where")),
+        *(("avg", "uint8", "where"), ("sum", "float16", "where"), ("count", "float32", "where")),
+        *(
+            ("avg", "float32", "skipna"),
+            ("avg", "float32", "where skipna nodata"),
+            ("avg", "float32", "weights"),
+        ),
+    ],
+)
+def test_squares(monkeypatch, made, rng, op, dtype, way, task):
+    """2x2 side by side: rows of an odd length, planes taken as one, masks of a plane and of a row."""
+    for shape, axes in (
+        ((33, 77), (0, 1)),
+        ((3, 30, 40), (1, 2)),
+        ((3, 31, 41), (1, 2)),
+        ((2, 900, 2), (1, 2)),
+    ):
+        for _ in range(3):
+            call = {"window": (2, 2), "axes": axes}
+            with choose.limited(task=task):
+                agree(monkeypatch, made, rng, op, dtype, way, call, shape)
+            assert made[-1] == ("squares" if shape[2:] != (2,) else made[-1])
+
+
 def test_every_way_along_lines_is_reached(made, rng):
     x = rng.random((64, 96, 4), np.float32)
     calls = {
-        "pair": ((64, 384), (2, 2), (2, 2), (0, 1)),
+        "squares": ((64, 384), (2, 2), (2, 2), (0, 1)),
+        "pair": ((64, 384), (4, 2), (4, 2), (0, 1)),
         "cells": ((64, 384), (2, 6), (2, 6), (0, 1)),
         "ones": ((64, 384), (3, 3), (1, 1), (0, 1)),
         "phases": ((64, 384), (3, 3), (2, 2), (0, 1)),

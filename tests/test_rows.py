@@ -186,3 +186,20 @@ def test_few_axes_before_many_elements_or_a_short_last_one(seed, monkeypatch):
             _, pull = fp.vjp(fp.pool, x, op, axes=axes, **call, **options)
             exact = reference.pull(gradient, x, op, tables, axes, include_pad=op == "avg" and include)
             np.testing.assert_allclose(pull(gradient), exact, rtol=2e-5)
+
+
+@pytest.mark.parametrize("near", [1, 60, 1_600])
+@pytest.mark.parametrize(
+    ("window", "stride"), [((2, 2), (2, 2)), ((3, 3), (1, 1)), ((4, 2), (1, 2)), ((2, 3), (3, 3))]
+)
+def test_short_rows_of_powers_and_exponentials(window, stride, near, rng):
+    """Rows that lie one behind the other are lifted together, until the ring of lifted rows ends."""
+    x = rng.random((5, 19, 6)).astype(np.float32)
+    tables = [
+        reference.taps(n, k, s, 0, 0, 1, False) for n, k, s in zip((19, 6), window, stride, strict=True)
+    ]
+    with choose.limited(near=near, **LIMITS):
+        for op, params in (("lp", {"p": 3}), ("gem", {"p": 3}), ("lse", {"r": 1.0})):
+            expected, _ = reference.pool(x.astype(np.float64), op, tables, (1, 2), **params)
+            found = fp.pool(x, op, window, stride=stride, axes=(1, 2), **params)
+            np.testing.assert_allclose(found, expected, rtol=2e-6)

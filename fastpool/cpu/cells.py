@@ -259,7 +259,8 @@ def side_by_side(r: Reduction) -> bool:
     """Whether windows along the columns are pairs of single elements that lie side by side."""
     columns = r.shape.columns
     fits = r.shape.channels == 1 and columns.window == columns.stride == 2 and columns.step == 1
-    return fits and not columns.padded() and columns.outputs >= r.limits.row_of_cells
+    least = r.limits.row_of_lifted if r.lifted else r.limits.row_of_cells
+    return fits and not columns.padded() and columns.outputs >= least
 
 
 def are_squares(r: Reduction) -> bool:

@@ -15,6 +15,7 @@ class Limits(NamedTuple):
     """Sizes at which another kernel, or another block, is faster, in elements if nothing else is said."""
 
     row_of_cells: int = 4  # outputs of the shortest row of small cells that are one pass
+    row_of_lifted: int = 16  # the same of powers and exponentials, which shorter rows compute one by one
     channels: int = 9  # fewest channels that are worth a pass
     block: int = 8_192  # input of a task, but of whole rows where these have no more than ...
     whole_row: int = 65_536

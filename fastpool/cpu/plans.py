@@ -199,8 +199,7 @@ def plan_present(
     shape = Shape.of(x, geometry, placed=False)
     if shape is None:
         return None
-    chain = shape.positions() // shape.columns.window + shape.columns.window  # rows, and along them
-    line = operator.line(x.dtype, target, shape.positions(), chain, params)
+    line = operator.line(x.dtype, target, shape.positions(), present.chain(shape), params)
     if line is None or shape.positions() >= MOST_COUNTED:
         return None
     line = line._replace(dtype="float64") if weighs else line

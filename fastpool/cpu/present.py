@@ -18,6 +18,7 @@ from ..operators.line import Line, may_overflow
 from . import half, passes, rows
 from .flags import clear_overflow, overflowed
 from .memory import ahead, apart, flatten, peek, peek_two, pointer, poke, raw, wide_registers
+from .shape import Shape
 from .tasks import GRID, Array, Reduction, begin, begun_at, following, located, read_grid, scratch_of
 
 TINY = float(np.nextafter(0, 1))  # the least sum of weights that is one
@@ -423,6 +424,11 @@ class Plan(NamedTuple):
     def way(self) -> ways.Way:
         """What it says of itself."""
         return ways.of_kernel("present rows", self.why, self.tasks, self.work, "", self.scratch())
+
+
+def chain(shape: Shape) -> int:
+    """The longest chain of merges that an element goes through: four rows in a pass, three columns."""
+    return 6 + shape.positions() // shape.columns.window // 4 + shape.columns.window // 3
 
 
 def are_squares(r: Reduction) -> bool:

@@ -223,11 +223,15 @@ def from_ring(uses, reads, to, x, g, slabs, fresh, deep, rows_at, of, count, ins
     (odd, read, lift, knobs, _), (lines, inner, ring, spare) = reads, to
     row, top, bottom, repeat, seen = of
     end, found, high = row + (bottom - 1) * g.step + 1 + (repeat - 1) * g.stride, False, bottom - top
+    runs_on = g.pitch == count and g.line == count  # short rows fill no registers
     for s in range(deep):
-        for r in range(max(row, 0, seen), end):
+        r = max(row, 0, seen)
+        while r < end:
+            n = min(end - r, g.ring - r % g.ring) if runs_on else 1
             line = ahead(ring, (s * g.ring + r % g.ring) * g.line)
             source = ahead(x, peek(slabs, s) + r * g.pitch)
-            found = bool(found | passes.convert(odd, read, lift, knobs, line, source, count))
+            found = bool(found | passes.convert(odd, read, lift, knobs, line, source, n * count))
+            r += n
         for t in range(high):
             at = s * g.ring + (row + (top + t) * g.step) % g.ring
             poke(rows_at, s * high + t, at * g.line)
