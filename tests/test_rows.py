@@ -190,13 +190,13 @@ def test_few_axes_before_many_elements_or_a_short_last_one(seed, monkeypatch):
 
 @pytest.mark.parametrize("near", [1, 60, 1_600])
 @pytest.mark.parametrize(
-    ("window", "stride"), [((2, 2), (2, 2)), ((3, 3), (1, 1)), ((4, 2), (1, 2)), ((2, 3), (3, 3))]
+    ("window", "stride"), [((2, 2), (2, 2)), ((3, 3), (1, 1)), ((3, 2), (2, 2)), ((2, 3), (3, 3))]
 )
 def test_short_rows_of_powers_and_exponentials(window, stride, near, rng):
     """Rows that lie one behind the other are lifted together, until the ring of lifted rows ends."""
-    x = rng.random((5, 19, 6)).astype(np.float32)
+    x = rng.random((5, 67, 6)).astype(np.float32)
     tables = [
-        reference.taps(n, k, s, 0, 0, 1, False) for n, k, s in zip((19, 6), window, stride, strict=True)
+        reference.taps(n, k, s, 0, 0, 1, False) for n, k, s in zip((67, 6), window, stride, strict=True)
     ]
     with choose.limited(near=near, **LIMITS):
         for op, params in (("lp", {"p": 3}), ("gem", {"p": 3}), ("lse", {"r": 1.0})):
