@@ -40,6 +40,12 @@ CHOSEN = {
     "rows of picked ones": (fp.max_pool, np.zeros((64, 64, 3), np.float32), 2, {"axes": (0, 1)}),
     "rows of channels": (fp.avg_pool, np.zeros((64, 64, 16), np.float32), 5, {"axes": (0, 1)}),
     "doubling": (fp.avg_pool, X, 9, {"stride": 1}),
+    "doubling of what is left": (
+        fp.max_pool,
+        np.zeros((2, 100, 1000), np.uint8),
+        (16, 1000),
+        {"stride": (3, 500), "axes": (1, 2)},
+    ),
     "neighbours": (fp.max_pool, X, (1, 32), {}),
     "groups of rows": (fp.avg_pool, X, (64, 96), {}),
     "rows of places": (fp.max_pool, X, 6, {"return_indices": True}),
@@ -259,7 +265,7 @@ def test_an_array_on_a_gpu():
 
 
 LENGTHS = [1, 2, 3, 4, 7, 14, 16, 28, 56, 64, 100, 224, 256, 365, 1000, 1024, 4096, 30000]
-WINDOWS = [1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 13, 16, 31]
+WINDOWS = [1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 13, 16, 31, 60, 200, 1000]
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -272,10 +278,15 @@ def test_no_large_call_is_left_to_the_general_kernel_or_takes_much_memory(seed):
     count = int(rng.integers(1, min(4, len(shape) + 1)))
     first = int(rng.integers(0, len(shape) - count + 1))
     axes = tuple(range(first, first + count))
-    window = tuple(min(shape[axis], int(rng.choice(WINDOWS))) for axis in axes)
-    stride = tuple(int(rng.choice([1, 1, 2, 3, k, k])) for k in window)
+    most = [WINDOWS] * count
+    most[:-2] = [WINDOWS[:-3]] * (count - 2)  # sums of hundreds of slabs are left to it
+    window = tuple(min(shape[axis], int(rng.choice(own))) for axis, own in zip(axes, most, strict=True))
+    stride = tuple(int(rng.choice([1, 1, 2, 3, max(1, k // 5), max(1, k // 2), k, 2 * k])) for k in window)
     padding = tuple((int(n), int(n)) for n in (int(rng.choice([0, 0, k // 2])) for k in window))
-    x, op = np.zeros(shape, rng.choice(["float32", "float64", "uint8"])), str(rng.choice(["max", "avg"]))
+    x, op = (
+        np.zeros(shape, rng.choice(["float32", "float64", "uint8"])),
+        str(rng.choice(["max", "avg", "sum"])),
+    )
     indices = {"return_indices": True} if op == "max" and seed % 3 == 0 else {}
     call = {"stride": stride, "padding": padding, "axes": axes, **indices}
     told = fp.explain_call(fp.pool, x, op, window, **call)

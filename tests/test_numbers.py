@@ -194,12 +194,20 @@ def test_averages_over_lines_are_right_to_a_few_ulp(where):
         ((100, 3), (3, 1), (400, 30)),
         ((31, 31), (1, 1), (60, 200)),
         ((1, 120), (1, 7), (20, 2000)),
+        ((1, 100), (1, 9), (20, 2000)),
+        ((60, 1), (3, 1), (300, 40)),
+        ((7, 8, 9, 2), (3, 2, 1, 1), (12, 14, 40, 20)),
     ],
 )
 @pytest.mark.parametrize(("dtype", "wide"), [("float32", np.float64), ("float64", np.longdouble)])
 def test_sums_of_long_windows_are_right_to_a_few_ulp(dtype, wide, window, stride, shape, rng):
     axes = tuple(range(len(shape)))
-    x = rng.random(shape).astype(dtype)
+    for x in (rng.random(shape).astype(dtype), np.full(shape, 0.1, dtype)):
+        _right_to_a_few_ulp(x, wide, window, stride, axes)
+
+
+def _right_to_a_few_ulp(x, wide, window, stride, axes):
+    dtype = x.dtype
     covered = np.lib.stride_tricks.sliding_window_view(x.astype(wide), window)
     covered = covered[tuple(slice(None, None, step) for step in stride)]
     expected = covered.mean(axis=tuple(n + len(axes) for n in axes))
@@ -207,3 +215,12 @@ def test_sums_of_long_windows_are_right_to_a_few_ulp(dtype, wide, window, stride
     for skipna in (False, True) if stride[-1] == 1 else (False,):  # of one kernel
         found = fp.avg_pool(x, window, stride=stride, axes=axes, skipna=skipna)
         assert np.all(np.abs(found - expected) <= 4 * np.spacing(expected.astype(dtype)))
+
+
+def test_sums_of_long_windows_cancel_in_float64():
+    x = np.ones((9, 9, 40, 70), np.float32)
+    x[0::4], x[1::4] = 1e8, -1e8
+    for window in ((8, 8, 32, 32), (9, 9, 40, 3)):
+        found = fp.avg_pool(x, window, stride=1, axes=(0, 1, 2, 3))
+        covered = x[: window[0]].astype(np.float64).mean(axis=(1, 2, 3)).mean()
+        np.testing.assert_allclose(found[0], covered, rtol=1e-6)

@@ -127,9 +127,9 @@ CHOICES = (
     ),
     Choice(
         "doubling",
-        doubling.are_long,
+        doubling.are_fewer_passes,
         doubling.plan,
-        "long windows that overlap: shorter ones merge to each, or long rows merge in runs",
+        "fewer passes than row by row: shorter windows merge to longer ones, or long rows merge in runs",
     ),
     Choice(
         "rows of ones", rows.are_ones, partial(rows.plan, rows.ones), "stride 1: rows merge, then neighbours"
@@ -159,6 +159,12 @@ CHOICES = (
         "few channels, or a long stride: rows merge, then neighbours at every element, and cells are picked",
     ),
     Choice(
+        "doubling of what is left",
+        doubling.are_left,
+        doubling.plan,
+        "too long for rows: shorter windows merge to longer ones, or long rows merge in runs",
+    ),
+    Choice(
         "rows of places",
         chosen.fit,
         chosen.plan,
@@ -179,4 +185,4 @@ def chain(shape: Shape) -> int:
     """The longest chain of merges that an element of a window goes through, in sums."""
     if whole.fits(shape):
         return whole.chain(shape)
-    return doubling.chain(shape) if doubling.overlap_much(shape, repeats=False) else rows.chain(shape)
+    return doubling.chain(shape) if doubling.take_fewer_passes(shape, repeats=False) else rows.chain(shape)

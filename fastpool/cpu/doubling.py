@@ -5,6 +5,8 @@ elements are made of those of 8, these of those of 2. Where an element must not 
 windows do not overlap and single elements fill the gaps: 31 is three times 10 and one more. Sums round as
 little as those by halves do.
 
+Slabs merge as they are read, so windows of several slabs may be worth it that are not long.
+
 Down the rows, the windows of each length have a ring of lines, of which each is written once. Along the rows,
 the line of a whole window grows in the same way. Where rows are long and elements may merge twice, rows merge
 `by_sweeps` instead, which takes two merges a row.
@@ -18,6 +20,7 @@ from typing import NamedTuple
 
 from .. import jit
 from ..operators.line import Line, unlifted
+from ..operators.sums import CHAIN
 from . import half, passes, tasks
 from .flags import clear_overflow, overflowed
 from .memory import ahead, fields, peek, pointer, wide_registers
@@ -33,6 +36,7 @@ from .rows import (
     read_rows,
     scales_in,
 )
+from .rows import chain as chain_by_rows
 from .rows import passes_of as passes_by_rows
 from .shape import Shape
 from .tasks import GRID, Plan, Reduction, begin, following, located, parted, read_grid
@@ -281,12 +285,14 @@ class Kind(NamedTuple):
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks: each element is read once, and each result written once.
 
+    Extremes of several slabs look at each element once more, for NaNs.
+
     `by_growth` merges up to four shorter windows at each length, down the rows and along them. So it makes as
     many passes over lines in cache as a window's length has digits in base 4. `by_sweeps` merges twice a row.
     """
     down_rows, digest = kind.down, jit.source_digest()
     merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
-    read, lift, take = half.READ[kind.source], kind.line.lift, passes.TAKE[kind.source]
+    read, lift, take = half.READ[kind.source], kind.line.lift, tasks.take_of(kind)
     gather = merged_slabs if lift is unlifted else lifted_slabs
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
 
@@ -344,11 +350,17 @@ class Block(NamedTuple):
     down: list[Growth]
 
 
-def overlap_much(shape: Shape, *, repeats: bool) -> bool:
-    """Whether rows would take more passes over lines in cache, and those here are not too much memory."""
-    row, columns = shape.row, shape.columns
-    fits = 6 * row.span * columns.span * shape.channels <= MOST  # a line that is as long as two windows
-    return fits and passes_of(shape, repeats=repeats) < passes_by_rows(shape)
+def fit(shape: Shape) -> bool:
+    """Whether the lines are not too much memory."""
+    return 6 * shape.row.span * shape.columns.span * shape.channels <= MOST  # a line as long as two windows
+
+
+def take_fewer_passes(shape: Shape, *, repeats: bool) -> bool:
+    """Whether rows would take more passes over lines in cache, or add up sums in too long chains."""
+    if not fit(shape):
+        return False
+    fewer = passes_of(shape, repeats=repeats) < passes_by_rows(shape)
+    return fewer or (not repeats and chain_by_rows(shape) > CHAIN >= chain(shape))
 
 
 def passes_of(shape: Shape, *, repeats: bool) -> float:
@@ -360,9 +372,14 @@ def passes_of(shape: Shape, *, repeats: bool) -> float:
     return stride * each + 1 + along + (columns.stride > 1)
 
 
-def are_long(r: Reduction) -> bool:
-    """Values alone, of long windows that overlap."""
-    return not r.placed and overlap_much(r.shape, repeats=r.repeats)
+def are_fewer_passes(r: Reduction) -> bool:
+    """Values alone, of windows that take fewer passes so."""
+    return not r.placed and take_fewer_passes(r.shape, repeats=r.repeats)
+
+
+def are_left(r: Reduction) -> bool:
+    """Values alone, of what rows leave: windows far longer than their results, or of too much memory."""
+    return not r.placed and fit(r.shape)
 
 
 def chain(shape: Shape) -> int:

@@ -99,7 +99,23 @@ def as_bfloat16(x, i):
     return read_bfloat16(peek(x, i))
 
 
+def as_double(x, i):
+    """An element of the input as a float64."""
+    return np.float64(peek(x, i))
+
+
+def half_as_double(x, i):
+    """A float16 of the input as a float64."""
+    return np.float64(read_half(peek(x, i)))
+
+
+def bfloat16_as_double(x, i):
+    """A bfloat16 of the input as a float64."""
+    return np.float64(read_bfloat16(peek(x, i)))
+
+
 TAKE = {"native": as_line, "float16": as_half, "bfloat16": as_bfloat16}
+TAKE_DOUBLE = {"native": as_double, "float16": half_as_double, "bfloat16": bfloat16_as_double}
 
 
 def unfinished(uses, value):

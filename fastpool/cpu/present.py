@@ -22,7 +22,7 @@ from .shape import Shape
 from .tasks import GRID, Array, Reduction, begin, begun_at, following, located, read_grid, scratch_of
 
 TINY = float(np.nextafter(0, 1))  # the least sum of weights that is one
-LISTED, COUNT, BYTE = np.uint16(0x0101), np.uint16(0xFF), np.uint16(8)  # of two bytes that are 0 or 1
+ONES, LOWER, COUNT, BYTE = np.uint16(0x0101), np.uint16(0x7F7F), np.uint16(0xFF), np.uint16(8)  # of two bytes
 COUNTS = {1: "uint8", 2: "int16", 4: "int32", 8: "int64"}  # by the bytes of a value, so that lines run alike
 
 
@@ -158,10 +158,16 @@ def square(uses, element, x, marks, rows_at, j):
     )
 
 
+def each_once(two):
+    """Two bytes in a number, each 1 where it is not 0; a bool that was a byte before may be any number."""
+    above = np.uint16(np.uint16(np.uint16(two & LOWER) + LOWER) | two)  # the highest bit of each byte
+    return np.uint16(above >> np.uint16(7)) & ONES
+
+
 def listed_square(uses, element, x, marks, rows_at, j):
-    """As `square`, of what bytes that are 0 or 1 list: two at once, whose counts are the halves of a sum."""
+    """As `square`, of what bytes list: two at once, whose counts are the halves of a sum."""
     top, low, last = peek(rows_at, 0), peek(rows_at, 1), np.uint16(1)
-    a, b = peek_two(ahead(marks, top), j) & LISTED, peek_two(ahead(marks, low), j) & LISTED
+    a, b = each_once(peek_two(ahead(marks, top), j)), each_once(peek_two(ahead(marks, low), j))
     left, _ = both(
         uses,
         element(uses, peek(x, top + 2 * j), a & last),
@@ -432,7 +438,7 @@ def chain(shape: Shape) -> int:
 
 
 def are_squares(r: Reduction) -> bool:
-    """2x2 windows side by side, none in the padding."""
+    """Two rows, at any stride, and two columns side by side, none in the padding."""
     row, columns = r.shape.row, r.shape.columns
     inside = not row.padded() and not columns.padded()
     return inside and row.window == 2 and r.shape.slabs() == 1 and are_pairs(r)

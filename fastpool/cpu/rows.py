@@ -9,7 +9,7 @@ How the second step goes tells the kernels apart: `ones` merges neighbours at st
 stride, after the elements of each phase of the stride have become a line, `cells` windows side by side, two
 or three neighbours at a time, `channels` cells of channels, and `picked` a few channels, or single elements
 at a long stride, everywhere, of which it picks cells. Windows of one column have no second step: their rows
-merge to results.
+merge to results, if they are few enough for one block (`passes.BLOCK`).
 """
 
 from collections.abc import Callable
@@ -305,14 +305,15 @@ class Kind(NamedTuple):
 def kernel(kind: Kind, *, careful: bool) -> Callable[..., None]:
     """All windows of some tasks: rows of a window merge into a line, and the line to results.
 
-    The first pass merges up to four rows, each further one three more. So each element is read once for each
-    window down the rows that covers it, from memory the first time and then from cache. A look for NaNs, of
-    extremes, reads it once more there. Along the line a window of k takes as many passes of the same kind
-    (`ones`, `channels`, `picked`), or one for each factor of two and three (`cells`). `phases` has one more.
+    The first pass merges up to four rows, each further one three more; a block of 48 rows is added as one. So
+    each element is read once for each window down the rows that covers it, from memory the first time and
+    then from cache. A look for NaNs, of extremes, reads it once more there. Along the line a window of k
+    takes as many passes of the same kind (`ones`, `channels`, `picked`), or one for each factor of two and
+    three (`cells`). `phases` has one more.
     """
     along, of_phases, digest = kind.along, kind.along is phases, jit.source_digest()
     merge, odd, finish, write, watches = tasks.expressions_of(kind, careful=careful)
-    read, lift, take = half.READ[kind.source], kind.line.lift, passes.TAKE[kind.source]
+    read, lift, take = half.READ[kind.source], kind.line.lift, tasks.take_of(kind)
     gather = from_ring if kind.rings else from_input
     deliver, scales_of = (alike, no_scales) if kind.uniform else (each_scaled, own_scales)
     straight = not kind.converts
@@ -436,8 +437,11 @@ def passes_of(shape: Shape) -> float:
 
 
 def chain(shape: Shape) -> int:
-    """The longest chain of merges that an element goes through: down the rows, and then along them."""
-    return passes.chain(shape.positions() // shape.columns.window) + 3 + shape.columns.window // 3
+    """The longest chain of merges that an element goes through: down the rows, and then along them.
+
+    Along them it counts twice: there are no blocks, and the errors of equal elements all have one sign.
+    """
+    return passes.chain(shape.positions() // shape.columns.window) + 3 + 2 * shape.columns.window // 3
 
 
 def are_ones(r: Reduction) -> bool:

@@ -90,6 +90,11 @@ def expressions_of(kind: Any, *, careful: bool) -> tuple[Any, ...]:
     return merge, odd, line.finish, half.WRITE[kind.target], may_overflow(line)
 
 
+def take_of(kind: Any) -> Any:
+    """What reads an element of the input as what rows of it merge in, before anything is added."""
+    return (passes.TAKE_DOUBLE if kind.line.dtype == "float64" else passes.TAKE)[kind.source]
+
+
 def named(how: str, kind: Any, *, careful: bool) -> str:
     """A kernel's name: how it goes, and what else it is compiled for."""
     return f"{how}{'_careful' if careful else ''}_{kind.source}_{kind.line.dtype}_{kind.target}"
