@@ -114,14 +114,10 @@ def pick(give, uses, out, line, g, n, repeat, out_pitch, pitch):
 
 def merged_slabs(reads, out, spare, of_slabs, of_rows):
     """Rows of the input, those of all slabs merged as they are read. Whether there is a NaN."""
-    (_, uses, _, odd, _, _, _, take), (x, slabs, deep), (count, repeat, out_pitch, pitch) = (
-        reads,
-        of_slabs,
-        of_rows,
-    )
+    (_, uses, _, odd, _, _, _, take), (x, slabs, deep), found = reads, of_slabs, False
+    count, repeat, out_pitch, pitch = of_rows
     if deep == 1:
         return lifted_slabs(reads, out, spare, of_slabs, of_rows)
-    found = False
     for s in range(deep):
         found = bool(found | passes.scan(odd, ahead(x, peek(slabs, s)), count, repeat, pitch))
     passes.merge_blocks(take, uses, out, spare, x, slabs, deep, count, repeat, out_pitch, pitch)

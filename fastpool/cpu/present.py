@@ -182,7 +182,7 @@ def listed_square(uses, element, x, marks, rows_at, j):
     return uses[0](left, right), np.uint16(np.uint16(two + np.uint16(two >> BYTE)) & COUNT)
 
 
-def give_squares(of_square, value_of, uses, element, wanted, out, x, marks, rows_at, of_rows):
+def squares(of_square, value_of, uses, element, wanted, out, x, marks, rows_at, of_rows):
     """As `give`, of windows of two rows and two columns: read, merged and written in one pass."""
     apart()
     (size, repeat, out_pitch, pitch, begins, period), few = of_rows, False
@@ -244,10 +244,6 @@ def expressions(kind: Kind) -> tuple[Callable[..., Any], ...]:
     return element, plus, value_of
 
 
-def squares(*arguments):
-    """The way along lines of windows that need none: `give_squares`."""
-
-
 def _reduce_squares(kind: Kind) -> Callable[..., bool]:
     """As `_reduce_rows`, of windows of two rows and two columns without padding."""
     element, _, value_of = expressions(kind)
@@ -256,7 +252,7 @@ def _reduce_squares(kind: Kind) -> Callable[..., bool]:
     def reduce_squares(uses, wanted, buffers, taps, g, x, marks, begins, period, rows_at, block, out):
         _, repeat, _, n, _ = block
         of_rows = n, repeat, g.out_pitch, g.stride * g.pitch, begins, period
-        return give_squares(of_square, value_of, uses, element, wanted, out, x, marks, rows_at, of_rows)
+        return squares(of_square, value_of, uses, element, wanted, out, x, marks, rows_at, of_rows)
 
     jit.expression(reduce_squares)
     return reduce_squares
